@@ -1,0 +1,48 @@
+# One command each, on a machine that has only python3 and make.
+#   make lab     open JupyterLab at the first notebook
+#   make test    everything that CI runs
+#   make bench   a table of speed ratios, measured side by side
+# PIP_ARGS is passed to pip; with it an ordinary Linux machine can take torch's smaller CPU
+# build: set it to the --index-url that PyTorch's install page names for "CPU".
+
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: lab test lint types unit notebooks bench execute clean
+
+$(VENV)/.lab $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[$*]'
+	touch $@
+
+lab: $(VENV)/.lab
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+test: lint types unit notebooks
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev
+	$(BIN)/pytest
+
+notebooks: $(VENV)/.dev
+	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=60 \
+		--nbval-sanitize-with tests/sanitize.cfg notebooks/
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
+# Run the notebooks and save their outputs: the references that `make notebooks` compares with.
+execute: $(VENV)/.dev
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Gradwidgets: learn what `.grad` does by changing it."""

@@ -1,0 +1,28 @@
+"""The loop, its settings and what it leaves behind. Needs torch and numpy, nothing else."""
+
+from gradwidgets.core.control import Control
+from gradwidgets.core.edits import Clip, Edit, Mask, Penalty, Scale, edit_gradients
+from gradwidgets.core.failure import TrainingError
+from gradwidgets.core.history import History
+from gradwidgets.core.problem import Problem
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.script import script
+from gradwidgets.core.training import Run, live, train
+
+__all__ = [
+    "Clip",
+    "Control",
+    "Edit",
+    "History",
+    "Mask",
+    "Penalty",
+    "Problem",
+    "Recipe",
+    "Run",
+    "Scale",
+    "TrainingError",
+    "edit_gradients",
+    "live",
+    "script",
+    "train",
+]

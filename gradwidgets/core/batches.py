@@ -1,0 +1,78 @@
+"""Which samples make one update: groups of micro-batches, endlessly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.problem import Batches, Pair, is_pair
+from gradwidgets.core.recipe import Recipe
+
+Batch = tuple[Any, Any]
+
+
+def groups(data: Pair | Batches, recipe: Recipe) -> Iterator[list[Batch]]:
+    """The micro-batches of one update after another, epoch after epoch.
+
+    With `(x, y)` tensors a batch of `recipe.batch_size` (None: everything, in order) is cut by
+    `torch.Tensor.chunk(accumulation_steps)`. With an iterable of batches,
+    `accumulation_steps` of them in a row make a group; an epoch's last group may be smaller.
+
+    Raises:
+        ValueError: an epoch holds no batch, a batch no sample, or a batch is not a pair.
+    """
+    if is_pair(data):
+        x, y = data
+        return _cut(x, y, recipe)
+    return _gathered(data, recipe.accumulation_steps)
+
+
+def _cut(x: Tensor, y: Tensor, recipe: Recipe) -> Iterator[list[Batch]]:
+    parts = recipe.accumulation_steps
+    if recipe.batch_size is None:
+        everything = list(zip(x.chunk(parts), y.chunk(parts), strict=True))
+        while True:
+            yield everything
+    order = torch.Generator().manual_seed(recipe.seed)
+    while True:
+        for index in torch.split(torch.randperm(len(x), generator=order), recipe.batch_size):
+            yield list(zip(x[index].chunk(parts), y[index].chunk(parts), strict=True))
+
+
+def _gathered(data: Batches, count: int) -> Iterator[list[Batch]]:
+    while True:
+        group: list[Batch] = []
+        empty = True
+        for batch in data:
+            empty = False
+            group.append(_checked(batch))
+            if len(group) == count:
+                yield group
+                group = []
+        if group:
+            yield group
+        if empty:
+            raise ValueError("Problem.data: no batch in it; give at least one (x, y)")
+
+
+def _checked(batch: Any) -> Batch:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise ValueError(f"Problem.data: a batch must be (x, y), not {_shown(batch)}")
+    x, y = batch
+    if samples(y) == 0:
+        raise ValueError("Problem.data: a batch holds no sample; give batches with at least one")
+    return x, y
+
+
+def samples(target: Any) -> int:
+    """How many samples a batch holds, counted on its target."""
+    return len(target) if not isinstance(target, Tensor) or target.ndim else 1
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__name__}"

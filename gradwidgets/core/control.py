@@ -1,0 +1,52 @@
+"""How a person sets a field: plain data beside the field, from which a view makes a widget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+GROUPS = ("Gradient", "Penalty", "Accumulation", "Optimizer", "Run")
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a view needs to know to let a person set one field.
+
+    Args:
+        label: the control's name on the screen.
+        group: one of `GROUPS`; controls of a group stand together.
+        help: one sentence: what it does.
+        stops: the values that a slider visits or a list offers, in order; a (False, True) pair
+            is a switch.
+        slider: stops are ordered quantities, to be dragged; otherwise a list to choose from.
+        none: what None is called on the screen, where it is a stop.
+    """
+
+    label: str
+    group: str
+    help: str
+    stops: tuple[Any, ...]
+    slider: bool = True
+    none: str = "off"
+
+    def text(self, value: object) -> str:
+        """A stop as it is shown: short, and never ambiguous."""
+        if value is None:
+            return self.none
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def linear(low: float, high: float, step: float) -> tuple[float, ...]:
+    """Evenly spaced stops, both ends included."""
+    return tuple(round(low + i * step, 10) for i in range(round((high - low) / step) + 1))
+
+
+def logarithmic(low: float, high: float, per_decade: int = 10) -> tuple[float, ...]:
+    """Stops at equal ratios, both ends included, rounded to two significant figures."""
+    count = round(math.log10(high / low) * per_decade)
+    return tuple(float(f"{low * 10 ** (i / per_decade):.1e}") for i in range(count + 1))
+
+
+STRENGTHS = (0.0, *logarithmic(1e-5, 10.0, 5))
+"""Stops for the strength of a penalty or a decay."""

@@ -1,0 +1,193 @@
+"""Four edits of `.grad`, to be made between `backward()` and `step()`, in any loop.
+
+An edit is a callable on parameters that changes their `.grad` in place. Parameters whose
+`.grad` is None are left alone, as every optimizer leaves them alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from gradwidgets.core.rules import Count, Number, OneOf
+
+Edit = Callable[[Sequence[Tensor]], object]
+"""Takes the parameters, changes their `.grad` in place."""
+
+MASK_KINDS = ("first", "random", "unit")
+
+
+def _with_gradient(parameters: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    chosen = [p for p in parameters if p.grad is not None]
+    return chosen, [p.grad for p in chosen if p.grad is not None]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Multiply every gradient by `factor`.
+
+    Raises:
+        ValueError: `factor` is not a finite number.
+    """
+
+    factor: float
+
+    def __post_init__(self) -> None:
+        Number()("Scale.factor", self.factor)
+
+    @torch.no_grad()
+    def __call__(self, parameters: Iterable[Tensor]) -> None:
+        """Scale the `.grad` of `parameters` in place."""
+        _, gradients = _with_gradient(parameters)
+        if gradients:
+            torch._foreach_mul_(gradients, self.factor)
+
+
+class Mask:
+    """Set part of every gradient to zero: the same part at each call.
+
+    Args:
+        fraction: the share of each tensor's elements to hide, `round(fraction * numel)` of them.
+        kind: "first" hides the leading elements, "random" a draw fixed by `seed`, "unit" whole
+            output units (leading slices along dimension 0, `round(fraction * shape[0])` of them).
+        seed: fixes the draw of kind "random".
+        only: mask these parameters and leave the rest alone; None masks all.
+
+    Raises:
+        ValueError: `fraction` is outside [0, 1], `kind` is unknown, or `seed` is no whole number.
+    """
+
+    def __init__(
+        self,
+        fraction: float,
+        kind: str = "first",
+        seed: int = 0,
+        only: Iterable[Tensor] | None = None,
+    ) -> None:
+        Number(0, 1)("Mask.fraction", fraction)
+        OneOf(MASK_KINDS)("Mask.kind", kind)
+        Count(0)("Mask.seed", seed)
+        self.fraction = fraction
+        self.kind = kind
+        self.seed = seed
+        self._only = None if only is None else {id(p): p for p in only}
+        self._hidden: list[Tensor] = []
+
+    def __repr__(self) -> str:
+        return f"Mask({self.fraction!r}, kind={self.kind!r}, seed={self.seed!r})"
+
+    @torch.no_grad()
+    def __call__(self, parameters: Iterable[Tensor]) -> None:
+        """Zero the hidden elements of the `.grad` of `parameters` in place."""
+        everyone = list(parameters)
+        for parameter, hidden in zip(everyone, self.hidden(everyone), strict=True):
+            chosen = self._only is None or id(parameter) in self._only
+            if chosen and parameter.grad is not None:
+                parameter.grad.masked_fill_(hidden, 0)
+
+    def hidden(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """One boolean tensor per parameter, of its shape: True where the gradient is zeroed."""
+        known = [(h.shape, h.device) for h in self._hidden]
+        if known != [(p.shape, p.device) for p in parameters]:
+            draw = torch.Generator().manual_seed(self.seed)
+            self._hidden = [self._hide(p, draw).to(p.device) for p in parameters]
+        return self._hidden
+
+    def _hide(self, parameter: Tensor, draw: torch.Generator) -> Tensor:
+        hidden = torch.zeros(parameter.shape, dtype=torch.bool)
+        if self.kind == "unit" and parameter.ndim > 0:
+            hidden[: round(self.fraction * parameter.shape[0])] = True
+            return hidden
+        count = round(self.fraction * parameter.numel())
+        if self.kind == "random":
+            hidden.view(-1)[torch.randperm(parameter.numel(), generator=draw)[:count]] = True
+        else:
+            hidden.view(-1)[:count] = True
+        return hidden
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """Add the gradient of `l1 * |p|` and of `l2 / 2 * p**2` to every gradient.
+
+    With `l2` alone this is, to the last bit, what `weight_decay=l2` does in the coupled
+    optimizers (SGD, Adam, RMSprop, Adagrad): `torch.optim.SGD` documents the same sum.
+
+    Raises:
+        ValueError: a strength is negative or not finite.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        Number(0)("Penalty.l1", self.l1)
+        Number(0)("Penalty.l2", self.l2)
+
+    @torch.no_grad()
+    def __call__(self, parameters: Iterable[Tensor]) -> None:
+        """Add the penalty's gradient to the `.grad` of `parameters` in place."""
+        chosen, gradients = _with_gradient(parameters)
+        if self.l1 and chosen:
+            torch._foreach_add_(gradients, torch._foreach_sign(chosen), alpha=self.l1)
+        if self.l2 and chosen:
+            torch._foreach_add_(gradients, chosen, alpha=self.l2)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Shrink all gradients together until their joint 2-norm is at most `max_norm`.
+
+    This is `torch.nn.utils.clip_grad_norm_` as it stands.
+
+    Raises:
+        ValueError: `max_norm` is not a finite number above 0.
+    """
+
+    max_norm: float
+
+    def __post_init__(self) -> None:
+        Number(0, above=True)("Clip.max_norm", self.max_norm)
+
+    def __call__(self, parameters: Iterable[Tensor]) -> None:
+        """Clip the `.grad` of `parameters` in place."""
+        torch.nn.utils.clip_grad_norm_(list(parameters), self.max_norm)
+
+
+def edit_gradients(optimizer: Optimizer, *edits: Edit) -> RemovableHandle:
+    """Make `edits`, in their order, before every `optimizer.step()`.
+
+    A step that is given a closure (LBFGS needs one) evaluates it again and again; the edits are
+    then made after each evaluation, so that they count.
+
+    Returns:
+        A handle: call its `remove()`, or use it in a `with` statement.
+    """
+
+    def edit() -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for change in edits:
+            change(parameters)
+
+    def before_step(
+        _: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if closure is None:
+            edit()
+            return None
+
+        def edited_closure() -> Any:
+            loss = closure()
+            edit()
+            return loss
+
+        return (args[0],), {**kwargs, "closure": edited_closure}
+
+    return optimizer.register_step_pre_hook(before_step)

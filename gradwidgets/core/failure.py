@@ -1,0 +1,76 @@
+"""What went wrong in a run, in one message: where, what, and what would be right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gradwidgets.core.history import History
+
+
+class TrainingError(RuntimeError):
+    """A model, loss, batch or optimizer that failed in a run; the cause is its `__cause__`."""
+
+    history: History | None = None
+    """What happened up to the failure."""
+
+
+def explain(
+    update: int, batch: tuple[Any, Any], output: Any, loss: Any, error: Exception
+) -> TrainingError:
+    """Say which part of forward, loss and backward failed: the first whose result is missing."""
+    x, y = batch
+    if output is None:
+        return TrainingError(
+            f"the model raised at update {update} on {described(x)}: {named(error)}"
+        )
+    if loss is None:
+        return TrainingError(
+            f"the loss raised at update {update} on output {described(output)} and target "
+            f"{described(y)}: {named(error)}"
+        )
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        wish = "it must return one number; end it with .mean() or .sum()"
+    elif not loss.requires_grad:
+        wish = "it must depend on a parameter; look for detach(), no_grad() or .item() on the way"
+    else:
+        return TrainingError(f"backward raised at update {update}: {named(error)}")
+    return TrainingError(f"the loss returned {described(loss)} at update {update}: {wish}")
+
+
+def step_failed(update: int, optimizer: object, error: Exception) -> TrainingError:
+    """An edit or the optimizer raised."""
+    kind = type(optimizer).__name__
+    return TrainingError(f"update {update} with {kind} raised: {named(error)}")
+
+
+def blame_data(update: int, batches: list[tuple[Any, Any]]) -> None:
+    """Refuse a batch whose own numbers made the loss non-finite.
+
+    Raises:
+        TrainingError: an input or target holds NaN or infinity.
+    """
+    for pair in batches:
+        for name, part in zip(("x", "y"), pair, strict=True):
+            if isinstance(part, Tensor) and not bool(torch.isfinite(part).all()):
+                bad = torch.nonzero(~torch.isfinite(part))
+                raise TrainingError(
+                    f"the data of update {update} is not finite: {name} holds {len(bad)} NaN or "
+                    f"infinite values, the first at {tuple(bad[0].tolist())}; clean it first"
+                )
+
+
+def described(value: Any) -> str:
+    """A tensor by its shape and dtype, anything else by its type."""
+    if isinstance(value, Tensor):
+        return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+    return f"a {type(value).__name__}"
+
+
+def named(error: Exception) -> str:
+    """An exception's type and first line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,141 @@
+"""`History`: what happened at every update of a run, as plain numpy arrays."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.recording import Array
+from gradwidgets.core.verdict import sentence
+
+PER_UPDATE = ("loss", "grad_norm", "edited_norm", "param_norm", "update_ratio")
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What happened at every update: arrays with one row per update that was completed.
+
+    A gradient that was None at an update counts as nothing in `grad_norm`, and is NaN in
+    `grad_norms`. All arrays are float64.
+
+    Args:
+        problem: the problem's name.
+        recipe: the settings of the run.
+        names: the model's parameters, (P,).
+        loss: (updates,) mean over the update's samples, before the update.
+        grad_norms: (updates, P) norm of each gradient as accumulated.
+        edited_norms: (updates, P) norm of each gradient after the edits.
+        param_norms: (updates, P) norm of each parameter before the update.
+        change_norms: (updates, P) norm of each parameter's change.
+        parameters: values of small parameters by name, (updates + 1, *shape): the start first.
+        accuracy: (m, 2) rows of (updates done, share of the held-out samples that is right).
+        stopped: None, or (update, why): "threshold", "diverged", "cancelled" or
+            "failed". A run that
+            diverged at update n has n rows: its loss was no longer finite there.
+        seconds: how long the training took.
+        model: the trained model, or None.
+    """
+
+    problem: str
+    recipe: Recipe
+    names: tuple[str, ...]
+    loss: Array
+    grad_norms: Array
+    edited_norms: Array
+    param_norms: Array
+    change_norms: Array
+    parameters: dict[str, Array]
+    accuracy: Array
+    stopped: tuple[int, str] | None
+    seconds: float
+    model: nn.Module | None = None
+
+    @property
+    def updates(self) -> int:
+        """The number of completed updates."""
+        return len(self.loss)
+
+    @property
+    def grad_norm(self) -> Array:
+        """(updates,) joint norm of the gradients as accumulated."""
+        return _joint(self.grad_norms)
+
+    @property
+    def edited_norm(self) -> Array:
+        """(updates,) joint norm of the gradients after the edits."""
+        return _joint(self.edited_norms)
+
+    @property
+    def param_norm(self) -> Array:
+        """(updates,) joint norm of the parameters before the update."""
+        return _joint(self.param_norms)
+
+    @property
+    def update_ratio(self) -> Array:
+        """(updates,) norm of the change / norm of the parameters; 0 where nothing moved."""
+        return _ratio(_joint(self.change_norms), self.param_norm)
+
+    @property
+    def update_ratios(self) -> Array:
+        """(updates, P) the same for each parameter; infinite where one leaves zero."""
+        return _ratio(self.change_norms, self.param_norms)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the arrays, in bytes."""
+        arrays = [value for value in vars(self).values() if isinstance(value, np.ndarray)]
+        return sum(array.nbytes for array in [*arrays, *self.parameters.values()])
+
+    def summary(self) -> str:
+        """One sentence to read aloud: the verdict (see `verdict`) and the figures behind it."""
+        return sentence(self.loss, self.stopped, self.recipe.updates)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the model, as plain lists, numbers and texts."""
+        values = {name: value for name, value in vars(self).items() if name != "model"}
+        values["recipe"] = repr(self.recipe)
+        values["names"] = list(self.names)
+        values["stopped"] = list(self.stopped) if self.stopped else None
+        values["parameters"] = {name: array.tolist() for name, array in self.parameters.items()}
+        values |= {name: getattr(self, name) for name in PER_UPDATE}
+        return {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in values.items()}
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """One line per update: its number, loss and norms; written to `path` if there is one."""
+        rows = zip(range(self.updates), *(getattr(self, name) for name in PER_UPDATE), strict=True)
+        table = _Lines()
+        csv.writer(table, lineterminator="\n").writerows(
+            [("update", *PER_UPDATE), *((n, *map(float, values)) for n, *values in rows)]
+        )
+        if path is not None:
+            Path(path).write_text(table.text, encoding="utf-8")
+        return table.text
+
+
+class _Lines:
+    """What csv writes to, kept as text."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, line: str) -> None:
+        self.text += line
+
+
+def _joint(norms: Array) -> Array:
+    """The norm of all parameters together, from the norm of each."""
+    squares = np.where(np.isnan(norms), 0.0, norms) if norms.size else norms
+    joint: Array = np.linalg.norm(squares, axis=1)
+    return joint
+
+
+def _ratio(change: Array, size: Array) -> Array:
+    out = np.where(change > 0, np.inf, 0.0)
+    np.divide(change, size, out=out, where=size > 0)
+    return out

@@ -1,0 +1,84 @@
+"""The optimizers of `torch.optim`: which there are, what they take, how one is built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from gradwidgets.core.control import STRENGTHS, Control, linear
+from gradwidgets.core.rules import refuse
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    name: kind
+    for name, kind in vars(torch.optim).items()
+    if inspect.isclass(kind) and issubclass(kind, Optimizer) and kind is not Optimizer
+}
+"""Every optimizer class of `torch.optim`, by name."""
+
+OPTION_CONTROLS = {
+    "momentum": Control(
+        "momentum",
+        "Optimizer",
+        "Share of the last step's direction that is kept.",
+        (*linear(0.0, 0.9, 0.1), 0.95, 0.99, 1.0),
+    ),
+    "weight_decay": Control(
+        "weight decay", "Optimizer", "The optimizer's own shrinking of the weights.", STRENGTHS
+    ),
+}
+"""Controls for what stands in `Recipe.options`."""
+
+
+def option_defaults(optimizer: str) -> dict[str, Any]:
+    """The keyword arguments, but for `lr`, that an optimizer of `torch.optim` takes."""
+    parameters = list(inspect.signature(OPTIMIZERS[optimizer]).parameters.values())
+    return {p.name: p.default for p in parameters[1:] if p.name != "lr"}
+
+
+def checked_options(optimizer: str, options: object) -> dict[str, Any]:
+    """Plain options (lists become tuples) that `optimizer` takes, tried out on the class itself.
+
+    Raises:
+        ValueError: an option is unknown to the optimizer, or its value is not allowed.
+    """
+    known = option_defaults(optimizer)
+    if not isinstance(options, Mapping):
+        raise refuse("options", options, f"a dict of keyword arguments of {optimizer}")
+    for name in options:
+        if name not in known:
+            allowed = ", ".join(known)
+            raise refuse(f"options[{name!r}]", options[name], f"{optimizer} only: {allowed}")
+    plain: dict[str, Any] = {
+        str(name): tuple(v) if isinstance(v, list) else v for name, v in options.items()
+    }
+    if plain:
+        try:
+            OPTIMIZERS[optimizer]([torch.zeros(1, 1, requires_grad=True)], **plain)
+        except Exception as problem:
+            raise refuse("options", options, f"what {optimizer} takes ({problem})") from None
+    return plain
+
+
+def needs_closure(optimizer: str) -> bool:
+    """Whether an optimizer's `step` must be given a closure, as that of LBFGS must."""
+    closure = inspect.signature(OPTIMIZERS[optimizer].step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
+
+
+def build_optimizer(
+    optimizer: str, model: nn.Module, lr: float, options: Mapping[str, Any]
+) -> Optimizer:
+    """The optimizer of that name over all parameters of `model`.
+
+    Raises:
+        ValueError: the optimizer does not take such parameters.
+    """
+    try:
+        return OPTIMIZERS[optimizer](model.parameters(), lr=lr, **options)  # type: ignore[call-arg]
+    except Exception as error:
+        raise refuse("optimizer", optimizer, f"one for this model ({error})") from error

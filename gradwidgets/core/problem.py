@@ -1,0 +1,140 @@
+"""`Problem`: what is trained: a model, its data and its loss."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.rules import Text, refuse
+
+Pair = tuple[Tensor, Tensor]
+Batches = Iterable[Any]
+Loss = Callable[[Any, Any], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A model, its data and its loss.
+
+    Args:
+        name: a short title.
+        model: a function without arguments that builds a new `nn.Module`; an `nn.Module` is
+            taken too, and copied for each run, so that yours never changes.
+        data: `(x, y)` tensors whose first dimension counts samples; or an iterable of such
+            pairs that can be iterated again and again, such as a `DataLoader`; or a function
+            without arguments that returns one of these (called when first needed, after
+            `torch.manual_seed(0)`).
+        loss: `loss(output, target)` returns one number, by convention the mean over the samples.
+        held_out: `(x, y)` to measure accuracy on, or a function that returns it; None has none.
+        recipe: good settings to start from.
+        description: one sentence on what is to be learned.
+
+    Raises:
+        ValueError: an argument is of the wrong kind; names it and what would be right.
+    """
+
+    name: str
+    model: Callable[[], nn.Module] | nn.Module
+    data: Pair | Batches | Callable[[], Pair | Batches]
+    loss: Loss
+    held_out: Pair | Callable[[], Pair] | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+    description: str = ""
+    _loaded: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        Text()("Problem.name", self.name)
+        if not callable(self.model):
+            raise refuse("Problem.model", self.model, "a function that builds an nn.Module")
+        if not callable(self.loss):
+            raise refuse("Problem.loss", self.loss, "a function loss(output, target)")
+        if not isinstance(self.recipe, Recipe):
+            raise refuse("Problem.recipe", self.recipe, "a Recipe")
+
+    def build(self) -> nn.Module:
+        """A new model in training mode, drawn from the global RNG as it stands.
+
+        Raises:
+            ValueError: the factory returns something else than a new `nn.Module` each time, or a
+                model without a parameter that requires a gradient.
+        """
+        if isinstance(self.model, nn.Module):
+            return copy.deepcopy(self.model).train()
+        model = self.model()
+        if not isinstance(model, nn.Module):
+            raise refuse("Problem.model()", model, "an nn.Module from the factory")
+        if "factory" not in self._loaded:
+            self._loaded["factory"] = True
+            _refuse_shared(model, self._another())
+        if not any(p.requires_grad for p in model.parameters()):
+            raise refuse("Problem.model()", model, "a model with a parameter to train")
+        return model.train()
+
+    def _another(self) -> nn.Module:
+        with torch.random.fork_rng():
+            assert not isinstance(self.model, nn.Module)
+            return self.model()
+
+    def batches(self) -> Pair | Batches:
+        """The data: `(x, y)`, or an iterable of such pairs.
+
+        Raises:
+            ValueError: the data is empty, of unequal lengths, or can be iterated only once.
+        """
+        return self._load("data", self.data, _checked_data)  # type: ignore[no-any-return]
+
+    def test_pair(self) -> Pair | None:
+        """The held-out `(x, y)`, or None."""
+        if self.held_out is None:
+            return None
+        return self._load("held_out", self.held_out, _checked_data)  # type: ignore[no-any-return]
+
+    def _load(self, name: str, source: Any, check: Callable[[str, Any], Any]) -> Any:
+        """Load once per default dtype, on which the built-in data depends."""
+        key = (name, torch.get_default_dtype())
+        if key not in self._loaded:
+            if callable(source) and not isinstance(source, Iterable):
+                with torch.random.fork_rng():
+                    torch.manual_seed(0)
+                    source = source()
+            self._loaded[key] = check(f"Problem.{name}", source)
+        return self._loaded[key]
+
+
+def is_pair(data: object) -> bool:
+    """Whether `data` is two tensors, `(x, y)`."""
+    return (
+        isinstance(data, (tuple, list))
+        and len(data) == 2
+        and all(isinstance(part, Tensor) for part in data)
+    )
+
+
+def _checked_data(name: str, data: Any) -> Any:
+    if is_pair(data):
+        x, y = data
+        if x.ndim == 0 or y.ndim == 0 or len(x) == 0 or len(x) != len(y):
+            shapes = f"shapes {tuple(x.shape)} and {tuple(y.shape)}"
+            raise ValueError(f"{name}: {shapes}; give x and y with the same number of samples, > 0")
+        return x, y
+    if not isinstance(data, Iterable):
+        raise refuse(name, data, "(x, y) tensors or an iterable of (x, y) batches")
+    if iter(data) is data:
+        raise refuse(name, data, "what can be iterated again, such as a list or a DataLoader")
+    return data
+
+
+def _refuse_shared(one: nn.Module, other: nn.Module) -> None:
+    """A factory must build anew, or training would change what it hands out."""
+    known = {id(p) for p in one.parameters()}
+    if any(id(p) in known for p in other.parameters()):
+        raise ValueError(
+            "Problem.model: the function returned the same parameters twice; build a new model "
+            "in it, or hand in the model itself (it is then copied for each run)"
+        )

@@ -1,0 +1,248 @@
+"""`Recipe`: every setting of the training loop, each with its default, its rule and its control."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gradwidgets.core.control import STRENGTHS, Control, linear, logarithmic
+from gradwidgets.core.edits import MASK_KINDS, Edit
+from gradwidgets.core.optimizers import OPTIMIZERS, checked_options
+from gradwidgets.core.rules import Callables, Count, Flag, Number, OneOf, Rule, Text, refuse
+
+_Default = TypeVar("_Default")
+
+
+def _setting(default: _Default, rule: Rule, control: Control | None = None) -> _Default:
+    return field(default=default, metadata={"rule": rule, "control": control})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every setting of one training run. Equal recipes give equal runs.
+
+    Args:
+        optimizer: the name of a class in `torch.optim`.
+        lr: its learning rate.
+        options: its other keyword arguments, such as `{"momentum": 0.9}`.
+        scale: factor on every gradient.
+        mask: fraction of each tensor's elements whose gradient is zeroed.
+        mask_kind: "first", "random", "unit" (see `Mask`), or a pattern of parameter names such
+            as "*.bias" or "0.*": then the leading elements of the matching parameters only.
+        l1: strength of the L1 penalty that is added to the gradient.
+        l2: strength of the L2 penalty that is added to the gradient.
+        max_norm: joint norm to which gradients are clipped; None does not clip.
+        accumulation_steps: micro-batches whose gradients add up before one update.
+        average: divide each micro-batch's loss by `accumulation_steps`.
+        clear: what happens to `.grad` before an update: "none" (`zero_grad()`), "zero"
+            (`zero_grad(set_to_none=False)`) or "never".
+        batch_size: samples per update, drawn without replacement; None takes them all, in order.
+        updates: number of optimizer steps.
+        stop_below: stop after the first update whose loss is below this.
+        seed: fixes the start, the batches, dropout and random masks.
+        edits: further callables on the list of parameters, made after the built-in four.
+
+    Raises:
+        ValueError: a value is not allowed; names the field, the value and what would be right.
+    """
+
+    optimizer: str = _setting(
+        "SGD",
+        OneOf(tuple(OPTIMIZERS)),
+        Control(
+            "optimizer",
+            "Optimizer",
+            "The torch.optim class that turns gradients into steps.",
+            ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LBFGS"),
+            slider=False,
+        ),
+    )
+    lr: float = _setting(
+        0.1,
+        Number(0),
+        Control("learning rate", "Optimizer", "lr: how far a step goes.", logarithmic(1e-4, 10.0)),
+    )
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    scale: float = _setting(
+        1.0,
+        Number(),
+        Control(
+            "scale", "Gradient", "Multiplies every gradient.", (0.0, *logarithmic(1e-3, 100.0))
+        ),
+    )
+    mask: float = _setting(
+        0.0,
+        Number(0, 1),
+        Control(
+            "mask",
+            "Gradient",
+            "Share of each tensor's gradient that is set to zero.",
+            linear(0.0, 1.0, 0.05),
+        ),
+    )
+    mask_kind: str = _setting(
+        "first",
+        Text('"first", "random", "unit" or a pattern of parameter names such as "*.bias"'),
+        Control(
+            "masked part",
+            "Gradient",
+            "Which elements the mask hides.",
+            (*MASK_KINDS, "*bias", "*weight"),
+            slider=False,
+        ),
+    )
+    l1: float = _setting(
+        0.0,
+        Number(0),
+        Control("L1 penalty", "Penalty", "Adds l1 * sign(p) to every gradient.", STRENGTHS),
+    )
+    l2: float = _setting(
+        0.0,
+        Number(0),
+        Control("L2 penalty", "Penalty", "Adds l2 * p to every gradient.", STRENGTHS),
+    )
+    max_norm: float | None = _setting(
+        None,
+        Number(0, above=True, optional=True),
+        Control(
+            "clip at norm",
+            "Gradient",
+            "max_norm: the largest joint norm of the gradients.",
+            (*logarithmic(1e-3, 100.0, 5), None),
+        ),
+    )
+    accumulation_steps: int = _setting(
+        1,
+        Count(),
+        Control(
+            "accumulation steps",
+            "Accumulation",
+            "Micro-batches whose gradients add up before one step.",
+            (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32),
+        ),
+    )
+    average: bool = _setting(
+        True,
+        Flag(),
+        Control(
+            "divide the loss",
+            "Accumulation",
+            "Divide each micro-batch's loss by the number of accumulation steps.",
+            (False, True),
+        ),
+    )
+    clear: str = _setting(
+        "none",
+        OneOf(("none", "zero", "never")),
+        Control(
+            "clear",
+            "Accumulation",
+            'zero_grad(): "none" drops gradients, "zero" fills them with 0, "never" forgets it.',
+            ("none", "zero", "never"),
+            slider=False,
+        ),
+    )
+    batch_size: int | None = _setting(
+        None,
+        Count(optional=True),
+        Control(
+            "batch size",
+            "Run",
+            "Samples per update.",
+            (4, 8, 16, 32, 64, 128, 256, None),
+            none="all",
+        ),
+    )
+    updates: int = _setting(
+        200,
+        Count(),
+        Control(
+            "updates",
+            "Run",
+            "Optimizer steps in one run.",
+            (10, 20, 50, 100, 200, 300, 500, 1000, 2000),
+        ),
+    )
+    stop_below: float | None = _setting(
+        None,
+        Number(optional=True),
+        Control(
+            "stop below",
+            "Run",
+            "End the run below this loss.",
+            (None, *logarithmic(1e-4, 1.0, 5)),
+            none="never",
+        ),
+    )
+    seed: int = _setting(
+        0,
+        Count(0, 2**63 - 1),
+        Control(
+            "seed", "Run", "Fixes the start, the batches and every random draw.", tuple(range(21))
+        ),
+    )
+    edits: tuple[Edit, ...] = _setting((), Callables())
+
+    def __post_init__(self) -> None:
+        for spec in dataclasses.fields(self):
+            if "rule" in spec.metadata:
+                checked = spec.metadata["rule"](spec.name, getattr(self, spec.name))
+                object.__setattr__(self, spec.name, checked)
+        object.__setattr__(self, "options", checked_options(self.optimizer, self.options))
+
+    def replace(self, **changes: Any) -> Recipe:
+        """This recipe with some fields changed.
+
+        Raises:
+            ValueError: a name is no field of `Recipe`, or a value is not allowed.
+        """
+        known = [spec.name for spec in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise ValueError(f"{name!r} is no field of Recipe; the fields are {known}")
+        return dataclasses.replace(self, **changes)
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that differ from the defaults, in their order."""
+        start = type(self)()
+        return {
+            spec.name: getattr(self, spec.name)
+            for spec in dataclasses.fields(self)
+            if getattr(self, spec.name) != getattr(start, spec.name)
+        }
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self.changes().items())})"
+
+    def to_json(self) -> str:
+        """This recipe as JSON text that `from_json` reads back to an equal recipe.
+
+        Raises:
+            ValueError: the recipe has `edits`, or an option that JSON cannot hold.
+        """
+        if self.edits:
+            raise refuse("edits", self.edits, "none: JSON cannot hold callables")
+        values = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}
+        del values["edits"]
+        try:
+            return json.dumps(values, allow_nan=False)
+        except (TypeError, ValueError):
+            raise refuse("options", self.options, "numbers, flags, texts and None only") from None
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Read what `to_json` wrote. Missing fields take their defaults.
+
+        Raises:
+            ValueError: the text is no JSON object of a recipe's fields and allowed values.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, TypeError, RecursionError) as problem:
+            raise ValueError(f"not the JSON of a Recipe: {problem}") from None
+        if not isinstance(values, dict) or "edits" in values:
+            raise refuse("Recipe.from_json(text)", text, "what to_json() wrote")
+        return cls().replace(**values)

@@ -1,0 +1,123 @@
+"""What a setting may be. Each rule checks one value, once, where it enters the package."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+
+def refuse(name: str, value: object, allowed: str) -> ValueError:
+    """The one wording for a bad value: its name, the value, and what would be right."""
+    shown = repr(value)
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return ValueError(f"{name}={shown} is not allowed; give {allowed}")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite real number in [low, high]; `above` excludes `low` itself."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    optional: bool = False
+
+    def __call__(self, name: str, value: object) -> float | None:
+        """Return `value` as a float (None stays None where allowed), or raise ValueError."""
+        if value is None and self.optional:
+            return None
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise refuse(name, value, self.allowed)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise refuse(name, value, self.allowed) from None
+        inside = self.low < number if self.above else self.low <= number
+        if not (math.isfinite(number) and inside and number <= self.high):
+            raise refuse(name, value, self.allowed)
+        return number
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values, in words."""
+        words = "a finite number"
+        if self.low > -math.inf:
+            words += f" {'above' if self.above else 'from'} {self.low:g}"
+        if self.high < math.inf:
+            words += f" to {self.high:g}"
+        return words + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class Count:
+    """A whole number in [low, high]."""
+
+    low: int = 1
+    high: int = 2**63 - 1
+    optional: bool = False
+
+    def __call__(self, name: str, value: object) -> int | None:
+        """Return `value` as an int (None stays None where allowed), or raise ValueError."""
+        if value is None and self.optional:
+            return None
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole or not self.low <= int(value) <= self.high:  # type: ignore[call-overload]
+            words = f"a whole number from {self.low}"
+            if self.high < 2**63 - 1:
+                words += f" to {self.high}"
+            raise refuse(name, value, words + (" or None" if self.optional else ""))
+        return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few words."""
+
+    choices: tuple[str, ...]
+
+    def __call__(self, name: str, value: object) -> str:
+        """Return `value`, or raise ValueError."""
+        if not isinstance(value, str) or value not in self.choices:
+            raise refuse(name, value, "one of " + ", ".join(map(repr, self.choices)))
+        return value
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any non-empty text."""
+
+    allowed: str = "a non-empty text"
+
+    def __call__(self, name: str, value: object) -> str:
+        """Return `value`, or raise ValueError."""
+        if not isinstance(value, str) or not value:
+            raise refuse(name, value, self.allowed)
+        return value
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    def __call__(self, name: str, value: object) -> bool:
+        """Return `value`, or raise ValueError."""
+        if not isinstance(value, bool):
+            raise refuse(name, value, "True or False")
+        return value
+
+
+@dataclass(frozen=True)
+class Callables:
+    """A tuple of functions on the list of parameters."""
+
+    def __call__(self, name: str, value: object) -> tuple[Any, ...]:
+        """Return `value` as a tuple, or raise ValueError."""
+        if not isinstance(value, (tuple, list)) or not all(callable(each) for each in value):
+            raise refuse(name, value, "a tuple of functions that take the list of parameters")
+        return tuple(value)
+
+
+Rule = Any  # one of the classes above: called with (name, value), returns the value or raises

@@ -1,0 +1,111 @@
+"""`script`: the same loop as a plain PyTorch program, to read, copy and run."""
+
+from __future__ import annotations
+
+from gradwidgets.core import problems
+from gradwidgets.core.problem import Problem
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.script_loop import loop
+from gradwidgets.core.script_text import Line, Sources, lines_of
+
+
+def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
+    """A plain PyTorch program that trains like `train`: its `losses` are the same, bit for bit.
+
+    It imports only torch, and what the problem's own functions import. What cannot be written
+    down (a model instance, tensors, a lambda) is a name that its first lines ask you to bring.
+
+    Raises:
+        ValueError: the mask's pattern matches no parameter.
+    """
+    return "\n".join(line.text for line in script_lines(problem, recipe)) + "\n"
+
+
+def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[Line]:
+    """The lines of `script`, each with the settings it belongs to."""
+    problem = problems.get(problem)
+    recipe = recipe or problem.recipe
+    sources = Sources(problem)
+    program = [Line(f"# {problem.name}: {problem.description}".rstrip(": ")), *_imports(sources)]
+    for source in sources.texts:
+        program += [Line(""), Line(""), *map(Line, source.splitlines())]
+    program += [Line(""), Line(""), *_setup(recipe, sources)]
+    return [*program, *loop(problem, recipe, sources)]
+
+
+def _imports(sources: Sources) -> list[Line]:
+    lines = [Line(f"# Bring with you: {name}") for name in sources.missing]
+    text = "\n".join([*sources.texts, sources.loss])
+    lines += [Line("import torch")]
+    if "Tensor" in text.replace("torch.Tensor", ""):
+        lines += [Line("from torch import Tensor, nn")]
+    elif "nn." in text:
+        lines += [Line("from torch import nn")]
+    if "F." in text:
+        lines += [Line("from torch.nn import functional as F")]
+    return lines
+
+
+def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
+    lines: list[Line] = []
+    if sources.has_data_function:
+        target = "x, y" if sources.pair else "loader"
+        lines += [Line("torch.manual_seed(0)"), Line(f"{target} = {sources.data}()")]
+    options = "".join(f", {name}={value!r}" for name, value in recipe.options.items())
+    build = f"torch.optim.{recipe.optimizer}(model.parameters(), lr={recipe.lr!r}{options})"
+    lines += [
+        Line(f"torch.manual_seed({recipe.seed})", ("seed",)),
+        Line(f"model = {sources.model}()"),
+        Line(f"optimizer = {build}", ("optimizer", "lr", *recipe.options)),
+    ]
+    if recipe.mask and recipe.mask_kind == "random":
+        lines += lines_of(
+            f"""
+            draw = torch.Generator().manual_seed({recipe.seed})
+            hidden = [
+                torch.randperm(p.numel(), generator=draw)[: round({recipe.mask!r} * p.numel())]
+                for p in model.parameters()
+            ]
+            """,
+            "mask",
+            "mask_kind",
+        )
+    return lines + _batches(recipe, sources.pair)
+
+
+def _batches(recipe: Recipe, pair: bool) -> list[Line]:
+    """Where the batches of one update come from, if not from all of x and y."""
+    if not pair:
+        return lines_of(
+            f"""
+
+
+            def groups():
+                while True:
+                    group = []
+                    for batch in loader:
+                        group.append(batch)
+                        if len(group) == {recipe.accumulation_steps}:
+                            yield group
+                            group = []
+                    if group:
+                        yield group
+
+            """,
+            "accumulation_steps",
+        )
+    if recipe.batch_size is None:
+        return []
+    return lines_of(
+        f"""
+        order = torch.Generator().manual_seed({recipe.seed})
+
+
+        def batches():
+            while True:
+                for index in torch.randperm(len(x), generator=order).split({recipe.batch_size}):
+                    yield x[index], y[index]
+
+        """,
+        "batch_size",
+    )
