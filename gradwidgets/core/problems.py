@@ -70,8 +70,8 @@ def moons_model() -> nn.Module:
 def spirals_data() -> tuple[Tensor, Tensor]:
     """300 points on two intertwined spirals."""
     draw = torch.Generator().manual_seed(0)
-    turn = torch.linspace(0.25, 1, 150).sqrt() * 1.5 * torch.pi
-    arm = torch.stack([turn.cos() * turn, turn.sin() * turn], dim=1) / 4
+    turn = torch.linspace(0.05, 1, 150).sqrt() * 2.5 * torch.pi
+    arm = torch.stack([turn.cos() * turn, turn.sin() * turn], dim=1) / 5
     x = torch.cat([arm, -arm]) + 0.05 * torch.randn(300, 2, generator=draw)
     y = torch.arange(300) // 150
     order = torch.randperm(300, generator=draw)

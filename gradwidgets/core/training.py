@@ -16,6 +16,7 @@ import torch
 
 from gradwidgets.core import failure, problems
 from gradwidgets.core.batches import Batch, groups, samples
+from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.failure import TrainingError
 from gradwidgets.core.history import History
 from gradwidgets.core.optimizers import build_optimizer, needs_closure
@@ -231,11 +232,8 @@ class Run:
         """Accuracy on the held-out data, in eval mode; every module's mode is put back."""
         assert self._test is not None
         x, y = self._test
-        modes = [(module, module.training) for module in self.model.modules()]
-        self.model.eval()
-        right = (self.model(x).argmax(1) == y).double().mean().item()
-        for module, mode in modes:
-            module.training = mode
+        with evaluating(self.model):
+            right = (self.model(x).argmax(1) == y).double().mean().item()
         self._accuracy.append((len(self.losses), right))
 
 

@@ -1,0 +1,77 @@
+"""Which panels there are, and which suit a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
+from gradwidgets.core.problem import Problem
+from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, WEIGHTS
+from gradwidgets.plots.plane import BoundaryPanel, SurfacePanel, has_boundary, has_surface
+from gradwidgets.plots.scale import Limits
+from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.spread import SPREAD
+from gradwidgets.plots.theme import Theme
+
+
+class Panel(Protocol):
+    """One pair of axes: what they show of a run, and what of them is the same for every run."""
+
+    def limits(self, runs: Sequence[Shown]) -> Limits:
+        """The ranges of the axes for these runs, in coarse steps."""
+        ...
+
+    def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:
+        """Draw what does not depend on a run."""
+        ...
+
+    def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:
+        """What one run adds, not yet on the axes."""
+        ...
+
+    def labels(self, run: Shown) -> list[tuple[float, str]]:
+        """(height in data, text) of the labels at the right edge."""
+        ...
+
+
+PANELS: dict[str, Callable[[Problem], Panel]] = {
+    "loss": lambda _: LOSS,
+    "gradient": lambda _: GRADIENT,
+    "ratio": lambda _: RATIO,
+    "weights": lambda _: WEIGHTS,
+    "spread": lambda _: SPREAD,
+    "accuracy": lambda _: ACCURACY,
+    "surface": SurfacePanel,
+    "boundary": BoundaryPanel,
+}
+"""Every panel by name, made for a problem."""
+
+
+def suited(problem: Problem) -> tuple[str, ...]:
+    """Three panels: loss, gradient, and the one that shows most of this problem."""
+    if has_surface(problem):
+        return ("loss", "gradient", "surface")
+    if has_boundary(problem):
+        return ("loss", "gradient", "boundary")
+    return ("loss", "gradient", "accuracy" if problem.held_out else "ratio")
+
+
+def make(names: Sequence[str], problem: Problem) -> list[Panel]:
+    """The panels of these names.
+
+    Raises:
+        ValueError: a name is unknown, or its panel cannot show this problem.
+    """
+    for name in names:
+        if name not in PANELS:
+            raise ValueError(f"panel {name!r} is unknown; give some of {list(PANELS)}")
+    if "surface" in names and not has_surface(problem):
+        raise ValueError("panel 'surface' needs a problem with two parameters, such as 'line'")
+    if "boundary" in names and not has_boundary(problem):
+        raise ValueError("panel 'boundary' needs two inputs and two classes, such as 'moons'")
+    if "accuracy" in names and not problem.held_out:
+        raise ValueError("panel 'accuracy' needs Problem.held_out, as 'digits' has it")
+    return [PANELS[name](problem) for name in names]

@@ -1,0 +1,203 @@
+"""Panels in a plane: the loss over two parameters, the decision boundary over two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from torch import Tensor, nn
+
+from gradwidgets.core.evaluation import evaluating
+from gradwidgets.core.history import History
+from gradwidgets.core.problem import Problem, is_pair
+from gradwidgets.core.recording import Array
+from gradwidgets.plots.scale import Limits, nice
+from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.theme import DASHES, Theme
+
+GRID = 60
+"""Points along each side of a surface or a region."""
+
+
+@dataclass(frozen=True)
+class SurfacePanel:
+    """The loss over the two parameters of a problem, and the path of each run."""
+
+    problem: Problem
+    title: str = "loss surface and path"
+
+    def limits(self, runs: Sequence[Shown]) -> Limits:
+        """A window around the lowest loss that holds the start."""
+        best = min((run for run in runs if run.history.updates), key=_lowest, default=None)
+        if best is None:
+            return Limits((-3.0, 3.0), (-3.0, 3.0))
+        path = path_of(best.history)
+        target = path[np.argmin(best.history.loss)]
+        reach = np.abs(path[0] - target)
+        half = [nice(max(r, 0.4 * reach.max(), 1e-3) * 1.5) for r in reach]
+        middle = [round(c / h * 4) * h / 4 for c, h in zip(target, half, strict=True)]
+        (x, y), (w, h) = middle, half
+        return Limits((x - w, x + w), (y - h, y + h))
+
+    def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:
+        """The contours of the loss."""
+        x, y = np.linspace(*limits.x, GRID), np.linspace(*limits.y, GRID)
+        heights = surface(self.problem, x, y)
+        levels = np.quantile(heights, np.linspace(0.02, 0.98, 14))
+        axes.contour(x, y, heights, np.unique(levels), colors=theme.baseline, linewidths=0.6)
+        axes.set_title(self.title)
+        names = _element_names(self.problem)
+        axes.set_xlabel(names[0])
+        axes.set_ylabel(names[1])
+
+    def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
+        """The path of one run, from a circle to a square."""
+        path = path_of(run.history)
+        color, dash = run.color(theme), DASHES[run.dash]
+        line = Line2D(*path.T, color=color, linestyle=dash, linewidth=run.width * 0.8)
+        dots = Line2D(*path.T, color=color, linestyle="", marker=".", markersize=4)
+        ends = [
+            Line2D(*path[i : i + 1].T, color=color, linestyle="", marker=mark, markersize=7)
+            for i, mark in ((0, "o"), (len(path) - 1, "s"))
+        ]
+        return [line, dots, *ends]
+
+    def labels(self, run: Shown) -> list[tuple[float, str]]:  # noqa: ARG002
+        """None: the paths cross."""
+        return []
+
+
+@dataclass(frozen=True)
+class BoundaryPanel:
+    """What the live run's model answers over the plane of its two inputs, and the samples."""
+
+    problem: Problem
+    title: str = "what the model answers"
+
+    def limits(self, runs: Sequence[Shown]) -> Limits:  # noqa: ARG002
+        """A window around the samples."""
+        x, _ = self.problem.batches()
+        low, high = x.amin(0).tolist(), x.amax(0).tolist()
+        margins = [(b - a) * 0.08 for a, b in zip(low, high, strict=True)]
+        spans = [(a - m, b + m) for a, b, m in zip(low, high, margins, strict=True)]
+        return Limits(spans[0], spans[1])
+
+    def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:  # noqa: ARG002
+        """Names of the axes."""
+        axes.set_title(self.title)
+        axes.set_xlabel("input 1")
+        axes.set_ylabel("input 2")
+
+    def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:
+        """Regions and samples for the live run, the boundary for the others."""
+        if run.role != "live" or run.history.model is None:
+            return []
+        x, y = self.problem.batches()
+        limits = self.limits([])
+        region = AxesImage(axes, extent=(*limits.x, *limits.y), origin="lower", alpha=0.5)
+        region.set_data(_painted(regions(run.history.model, limits, x), theme))
+        return [region, *_samples(x, y, theme)]
+
+    def labels(self, run: Shown) -> list[tuple[float, str]]:  # noqa: ARG002
+        """None: the regions show themselves."""
+        return []
+
+
+def _samples(x: Tensor, y: Tensor, theme: Theme) -> list[Artist]:
+    return [
+        Line2D(
+            *x[y == label].T.tolist(),
+            linestyle="",
+            marker="o^"[label % 2],
+            markersize=5,
+            color=theme.classes[label % 2],
+            markeredgecolor=theme.paper,
+            markeredgewidth=0.6,
+        )
+        for label in y.unique().tolist()  # type: ignore[no-untyped-call]
+    ]
+
+
+def _painted(answers: Array, theme: Theme) -> Array:
+    """Colours between those of class 0 and class 1, in 6 steps, so that borders can be seen."""
+    first, second = (np.array(to_rgb(color)) for color in theme.classes)
+    share = np.round(answers * 5)[..., None] / 5
+    colors: Array = (1 - share) * first + share * second
+    return colors
+
+
+@torch.no_grad()
+def regions(model: nn.Module, limits: Limits, like: Tensor) -> Array:
+    """(GRID, GRID) probabilities of class 1 over a plane; the model's modes stay as they are."""
+    across = torch.linspace(*limits.x, GRID, dtype=like.dtype, device=like.device)
+    up = torch.linspace(*limits.y, GRID, dtype=like.dtype, device=like.device)
+    points = torch.cartesian_prod(up, across).flip(1)
+    with evaluating(model):
+        chances = model(points).softmax(1)[:, 1]
+    return torch.nan_to_num(chances, 0.5).reshape(GRID, GRID).double().cpu().numpy()
+
+
+def surface(problem: Problem, first: Array, second: Array) -> Array:
+    """(len(second), len(first)) losses over two parameters: all the data, one vectorised call."""
+    with torch.random.fork_rng():
+        model = problem.build()
+    x, y = problem.batches()
+    shapes = dict(model.named_parameters())
+    some = next(iter(shapes.values()))
+    grid = torch.cartesian_prod(torch.tensor(second), torch.tensor(first)).flip(1).to(some)
+    parts = torch.split(grid, [p.numel() for p in shapes.values()], dim=1)
+    stacked = {
+        name: part.reshape(-1, *p.shape)
+        for (name, p), part in zip(shapes.items(), parts, strict=True)
+    }
+
+    def loss(parameters: dict[str, Tensor]) -> Tensor:
+        return problem.loss(torch.func.functional_call(model, parameters, (x,)), y)
+
+    with torch.no_grad():
+        losses = torch.func.vmap(loss)(stacked)
+    return losses.reshape(len(second), len(first)).double().cpu().numpy()
+
+
+def path_of(history: History) -> Array:
+    """(updates + 1, 2) the two parameters over a run, as far as they are finite."""
+    flat = [values.reshape(len(values), -1) for values in history.parameters.values()]
+    path: Array = np.concatenate(flat, axis=1)
+    return path[np.isfinite(path).all(axis=1)]
+
+
+def has_surface(problem: Problem) -> bool:
+    """Whether a problem has just two parameters and its data as tensors."""
+    with torch.random.fork_rng():
+        count = sum(p.numel() for p in problem.build().parameters())
+    return count == 2 and is_pair(problem.batches())
+
+
+def has_boundary(problem: Problem) -> bool:
+    """Whether a problem sorts points of a plane into two classes."""
+    data = problem.batches()
+    if not is_pair(data):
+        return False
+    x, y = data
+    return x.shape[1:] == (2,) and not y.is_floating_point() and set(y.unique().tolist()) == {0, 1}
+
+
+def _lowest(run: Shown) -> float:
+    return float(run.history.loss.min())
+
+
+def _element_names(problem: Problem) -> list[str]:
+    with torch.random.fork_rng():
+        parameters = list(problem.build().named_parameters())
+    return [
+        name if p.numel() == 1 else f"{name}[{index}]"
+        for name, p in parameters
+        for index in range(p.numel())
+    ]

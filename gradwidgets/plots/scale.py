@@ -1,0 +1,59 @@
+"""Axis limits that move in coarse steps, so that a picture does not jump under the hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradwidgets.core.recording import Array
+
+DECADES_DOWN = 9
+"""A logarithmic axis reaches at most this far below its top."""
+DECADES_UP = 3
+"""... and at most this far above where the curves start: beyond, a run has diverged."""
+RATIO_FOR_LOG = 20
+"""Curves that span more than this factor are drawn on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Ranges of both axes, and whether the vertical one is logarithmic."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    log: bool = False
+
+
+def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, float, bool]:
+    """Coarse (low, high, logarithmic) for some curves; `log=None` takes it where it helps."""
+    arrays = [curve[np.isfinite(curve)] for curve in curves]
+    values = np.concatenate([np.empty(0), *arrays])
+    starts = [abs(array[0]) for array in arrays if len(array)]
+    positive = values[values > 0]
+    if log is None:
+        log = len(positive) == len(values) > 0 and values.max() > RATIO_FOR_LOG * values.min()
+    if not len(values) or (log and not len(positive)):
+        return (1e-3, 1.0, True) if log else (0.0, 1.0, False)
+    ceiling = max(starts) * 10**DECADES_UP if max(starts) > 0 else math.inf
+    if log:
+        top = min(positive.max(), ceiling)
+        bottom = max(positive.min(), top / 10**DECADES_DOWN)
+        return _half_decade(bottom * 0.9, down=True), _half_decade(top * 1.1, down=False), True
+    top, bottom = min(values.max(), ceiling), max(values.min(), -ceiling)
+    step = nice(max(top - min(bottom, 0.0), 1e-12) / 4)
+    low = 0.0 if bottom >= 0 else math.floor(bottom / step) * step
+    return low, math.ceil(top / step * 1.02) * step, False
+
+
+def nice(value: float) -> float:
+    """The next of 1, 2, 5, 10, ... at or above a positive value."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(m * power for m in (1, 2, 5, 10, 20) if m * power >= value * 0.999999)
+
+
+def _half_decade(value: float, down: bool) -> float:
+    halves = math.log10(value) * 2
+    return float(10 ** ((math.floor(halves) if down else math.ceil(halves)) / 2))
