@@ -1,0 +1,172 @@
+"""What a model and its optimizers look like, before and after the loop; nothing is run."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
+
+from gradwidgets.checkup.graph import leaf_of, nodes
+
+
+def prefixes(modules: Sequence[nn.Module]) -> list[str]:
+    """What distinguishes the parameters of several modules: their class, numbered if repeated."""
+    if len(modules) == 1:
+        return [""]
+    kinds = [type(module).__name__ for module in modules]
+    repeated = Counter(kinds)
+    return [
+        f"{kind}{position if repeated[kind] > 1 else ''}." for position, kind in enumerate(kinds)
+    ]
+
+
+def named_modules(modules: Sequence[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """Every module once, by its path; the outermost by its class."""
+    for prefix, root in zip(prefixes(modules), modules, strict=True):
+        for path, module in root.named_modules():
+            yield (prefix + path).rstrip(".") or type(root).__name__, module
+
+
+def named_parameters(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor]]:
+    """Every parameter under each of its names; lazy ones not before they are made."""
+    for prefix, root in zip(prefixes(modules), modules, strict=True):
+        for path, parameter in root.named_parameters(remove_duplicate=False):
+            if not is_lazy(parameter):
+                yield prefix + path, parameter
+
+
+def held_by(optimizer: Optimizer) -> list[Tensor]:
+    """The tensors of all param groups, repeated ones repeated."""
+    return [tensor for group in optimizer.param_groups for tensor in group["params"]]
+
+
+def learning_rates(optimizer: Optimizer) -> list[float]:
+    """The lr of every group; NaN where an optimizer of one's own has none."""
+    return [float(group.get("lr", math.nan)) for group in optimizer.param_groups]
+
+
+def duplicates(optimizer: Optimizer) -> set[int]:
+    """The id of every tensor that an optimizer holds more than once."""
+    return {key for key, times in Counter(map(id, held_by(optimizer))).items() if times > 1}
+
+
+def hidden_tensors(modules: Sequence[nn.Module]) -> dict[int, str]:
+    """Leaves that require grad and hang on a module without being registered: id -> where."""
+    registered = {id(tensor) for _, tensor in named_parameters(modules)}
+    found: dict[int, str] = {}
+    for path, module in named_modules(modules):
+        for attribute, value in vars(module).items():
+            if attribute in ("_parameters", "_buffers", "_modules"):
+                continue
+            for place, tensor in _tensors_under(value, f"{path}.{attribute}"):
+                for leaf in _leaves(tensor):
+                    if id(leaf) not in registered:
+                        found.setdefault(id(leaf), place)
+    return found
+
+
+def _tensors_under(value: object, place: str, depth: int = 3) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield place, value
+    elif isinstance(value, nn.Module):
+        yield from ((f"{place}.{path}", tensor) for path, tensor in value.named_parameters())
+    elif depth and isinstance(value, dict):
+        for key, part in value.items():
+            yield from _tensors_under(part, f"{place}[{key!r}]", depth - 1)
+    elif depth and isinstance(value, (list, tuple)):
+        for key, part in enumerate(value):
+            yield from _tensors_under(part, f"{place}[{key}]", depth - 1)
+
+
+def _leaves(tensor: Tensor) -> Iterator[Tensor]:
+    """A tensor that is a leaf, or the leaves it was computed from."""
+    if tensor.grad_fn is None:
+        if tensor.requires_grad:
+            yield tensor
+        return
+    for node in nodes([tensor.grad_fn]):
+        leaf = leaf_of(node)
+        if leaf is not None:
+            yield leaf
+
+
+def ignored_flags(modules: Sequence[nn.Module]) -> list[str]:
+    """Modules carrying a plain attribute `requires_grad = False` while they are trained."""
+    return [
+        path
+        for path, module in named_modules(modules)
+        if vars(module).get("requires_grad") is False
+        and any(parameter.requires_grad for parameter in module.parameters())
+    ]
+
+
+def untied(modules: Sequence[nn.Module]) -> list[tuple[str, str]]:
+    """Embedding and output weights that hold the same numbers in two different parameters."""
+    owners = [
+        (f"{path}.weight", module, module.weight)
+        for path, module in named_modules(modules)
+        if isinstance(module, (nn.Embedding, nn.Linear)) and isinstance(module.weight, Tensor)
+    ]
+    tables = [(name, weight) for name, module, weight in owners if isinstance(module, nn.Embedding)]
+    outputs = [(name, weight) for name, module, weight in owners if isinstance(module, nn.Linear)]
+    return [
+        (table_name, output_name)
+        for table_name, table in tables
+        for output_name, output in outputs
+        if table is not output and _same_numbers(table, output)
+    ]
+
+
+def _same_numbers(left: Tensor, right: Tensor) -> bool:
+    comparable = (left.shape, left.dtype, left.device) == (right.shape, right.dtype, right.device)
+    if not comparable or not (left.requires_grad and right.requires_grad):
+        return False
+    constant = bool((left == left.flatten()[0]).all()) if left.numel() else True
+    return not constant and bool((left == right).all())
+
+
+def differs_in_eval(module: nn.Module) -> bool:
+    """Whether a module behaves differently in eval mode: dropout, or running statistics."""
+    if isinstance(module, _DropoutNd):
+        return module.p > 0
+    if isinstance(module, _NormBase):
+        return module.running_mean is not None
+    if isinstance(module, nn.RNNBase):
+        return module.dropout > 0 and module.num_layers > 1
+    return isinstance(module, nn.MultiheadAttention) and module.dropout > 0
+
+
+def forgotten_in_eval(modules: Sequence[nn.Module]) -> dict[int, str]:
+    """Modules in eval mode that differ in it, id -> path, unless left there on purpose.
+
+    On purpose means that nothing in eval mode within the outermost such module around it trains.
+    """
+    found: dict[int, str] = {}
+    for path, module, outermost in _in_eval(modules):
+        trains = any(
+            parameter.requires_grad
+            for part in outermost.modules()
+            if not part.training
+            for parameter in part.parameters(recurse=False)
+        )
+        if differs_in_eval(module) and trains:
+            found[id(module)] = path
+    return found
+
+
+def _in_eval(modules: Sequence[nn.Module]) -> Iterator[tuple[str, nn.Module, nn.Module]]:
+    for prefix, root in zip(prefixes(modules), modules, strict=True):
+        by_path = dict(root.named_modules())
+        for path, module in by_path.items():
+            parts = path.split(".") if path else []
+            chain = [by_path.get(".".join(parts[:count])) for count in range(len(parts) + 1)]
+            outer = [ancestor for ancestor in chain if ancestor is not None]
+            outermost = next((m for m in outer if not m.training), module)
+            if not module.training:
+                yield prefix + path or type(root).__name__, module, outermost

@@ -1,0 +1,108 @@
+"""Which modules, parameters and optimizers take part; it may grow while the loop runs."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
+
+from gradwidgets.checkup import anatomy, measure
+from gradwidgets.checkup.ledger import Ledger
+from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Seen
+
+
+class Inventory:
+    """Enters everything into the record once, at the start and when it first shows up."""
+
+    def __init__(
+        self, modules: list[nn.Module], optimizers: list[Optimizer], seen: Seen, ledger: Ledger
+    ) -> None:
+        self.modules, self._seen, self._ledger = modules, seen, ledger
+        self._optimizers: dict[int, OptimizerSeen] = {}
+        self.look_at_model()
+        self._names = {name: id(tensor) for name, tensor in anatomy.named_parameters(modules)}
+        for optimizer in optimizers:
+            self._enter_optimizer(optimizer, given=True)
+        seen.hidden = anatomy.hidden_tensors(modules)
+        seen.untied = anatomy.untied(modules)
+        seen.ignored_flags = anatomy.ignored_flags(modules)
+        self._start = measure.norms([p.tensor for p in seen.parameters.values()])
+        for parameter, value in zip(seen.parameters.values(), self._start, strict=True):
+            if not measure.is_finite(value):
+                seen.note_non_finite(f"parameter {parameter.name}, before the first event")
+
+    def look_at_model(self) -> None:
+        """Enter modules and parameters that are new."""
+        for name, module in anatomy.named_modules(self.modules):
+            if id(module) not in self._seen.modules:
+                self._seen.modules[id(module)] = ModuleSeen(
+                    name,
+                    module,
+                    owns_parameters=any(True for _ in module.parameters(recurse=False)),
+                    is_layer=next(module.children(), None) is None,
+                )
+        for name, tensor in anatomy.named_parameters(self.modules):
+            if id(tensor) not in self._seen.parameters:
+                self._enter(Parameter(name, tensor, in_model=True, was_in_model=True))
+        for seen in self._optimizers.values():
+            self._enter_tensors(seen)
+
+    def model_has_grown(self) -> bool:
+        """Whether a parameter was made or replaced since the last look."""
+        known = self._seen.parameters
+        return any(id(p) not in known for module in self.modules for p in module.parameters())
+
+    def _enter(self, parameter: Parameter) -> None:
+        self._seen.parameters[id(parameter.tensor)] = parameter
+        self._ledger.open(parameter)
+
+    def optimizer(self, optimizer: Optimizer) -> OptimizerSeen | None:
+        """The record of an optimizer that steps; None if it concerns other tensors only."""
+        held = anatomy.held_by(optimizer)
+        known = self._optimizers.get(id(optimizer))
+        if known is not None and known.holds == len(held):
+            return known
+        if known is None and not any(id(tensor) in self._seen.parameters for tensor in held):
+            return None
+        return self._enter_optimizer(optimizer, given=known is not None and known.given)
+
+    def _enter_optimizer(self, optimizer: Optimizer, given: bool) -> OptimizerSeen:
+        seen = self._optimizers.get(id(optimizer))
+        if seen is None:
+            index = len(self._seen.optimizers)
+            name = type(optimizer).__name__ + (f" (optimizer {index})" if index else "")
+            seen = self._optimizers[id(optimizer)] = OptimizerSeen(name, optimizer, index, given)
+            self._seen.optimizers.append(seen)
+        self._enter_tensors(seen)
+        return seen
+
+    def _enter_tensors(self, seen: OptimizerSeen) -> None:
+        held = anatomy.held_by(seen.optimizer)
+        seen.holds = len(held)
+        for position, tensor in enumerate(held):
+            known = id(tensor) in self._seen.parameters or is_lazy(tensor)
+            if not known and seen.given:
+                name = f"{seen.name} tensor {position} {tuple(tensor.shape)}"
+                self._enter(Parameter(name, tensor, in_model=False, was_in_model=False))
+            parameter = self._seen.parameters.get(id(tensor))
+            if parameter is not None and seen not in parameter.optimizers:
+                parameter.optimizers.append(seen)
+        for key in anatomy.duplicates(seen.optimizer):
+            if key in self._seen.parameters:
+                self._seen.duplicates.add(self._seen.parameters[key].name)
+
+    def finish(self) -> None:
+        """Compare the model with what it was."""
+        self.look_at_model()
+        now = dict(anatomy.named_parameters(self.modules))
+        still_there = {id(tensor) for tensor in now.values()}
+        for key, parameter in self._seen.parameters.items():
+            parameter.in_model = key in still_there
+        first_name: dict[int, str] = {}
+        for name, key in self._names.items():
+            partner = first_name.setdefault(key, name)
+            if {name, partner} <= now.keys() and now[name] is not now[partner]:
+                self._seen.untied.append((partner, name))
+        if not any(optimizer.steps for optimizer in self._seen.optimizers):
+            parameters = list(self._seen.parameters.values())[: len(self._start)]
+            self._seen.moved_by_hand = self._start != measure.norms([p.tensor for p in parameters])

@@ -1,0 +1,170 @@
+"""What was seen: plain data, filled by `watch` and read by `rules`.
+
+Time is a counter of events, so "before" and "after" are comparisons of integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.checkup.report import Event
+
+Root = Literal["graph", "leaf", "nothing", "freed", "hand", "earlier"]
+"""What a gradient came from: a loss with a graph; a loss that is itself a leaf; a loss without
+any graph; a graph already freed; an assignment to `.grad` by hand; something before the watch."""
+
+
+@dataclass(eq=False)
+class Backward:
+    """One call of `backward`, or another way by which a gradient came into `.grad`."""
+
+    time: int
+    root: Root
+    loss: float | None = None
+    graph_retained: bool = False
+    direction: int = 0  # +1: minimising this loss lowers an error, -1: raises it, 0: cannot be told
+    spread: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # prediction, after broadcasting
+    leaves: set[int] = field(default_factory=set)  # id of every leaf of the graph
+    reached: set[int] = field(default_factory=set)  # id of every parameter that got a gradient
+    other_leaves: list[tuple[int, ...]] = field(default_factory=list)  # shapes: inputs, rebuilt
+    outdated: set[int] = field(default_factory=set)  # optimizers that stepped after its forward
+    eval_modules: set[str] = field(default_factory=set)
+    non_finite: list[str] = field(default_factory=list)  # parameters whose gradient was
+    failed: str = ""  # what it raised
+    applied: bool = False  # a step has read it
+    cleared: bool = False  # it was cleared unread
+    used_by_hand: bool = False  # the loop moved parameters with it, or a scaler skipped it
+    witness: tuple[Tensor, float] | None = None  # a parameter and its norm, to notice such use
+
+
+@dataclass(eq=False)
+class Parameter:
+    """One tensor of the model or of an optimizer, and which backward calls its `.grad` holds."""
+
+    name: str
+    tensor: Tensor
+    in_model: bool
+    was_in_model: bool
+    optimizers: list[OptimizerSeen] = field(default_factory=list)
+    contents: list[Backward] = field(default_factory=list)
+    norm: float | None = None  # of .grad, when last looked at
+    size: float | None = None  # norm of the tensor, when last measured
+    raw_norm: float | None = None  # of .grad, as backward left it (unscaled)
+    raw_address: int | None = None  # of .grad, then; another one later means it was replaced
+    ever_written: bool = False  # a gradient came, by backward or by hand
+
+    @property
+    def is_matrix(self) -> bool:
+        """Biases, gains and gates are small or zero by design; matrices and kernels are not."""
+        return self.tensor.dim() >= 2
+
+
+@dataclass(eq=False)
+class OptimizerSeen:
+    """One optimizer: given to `checkup`, or seen to step tensors that were."""
+
+    name: str
+    optimizer: torch.optim.Optimizer
+    index: int
+    given: bool
+    holds: int = 0  # tensors
+    last_step: int = 0
+    steps: int = 0
+    skipped: int = 0  # by a GradScaler
+    last_scale: float = 1.0  # of that GradScaler
+
+
+@dataclass(eq=False)
+class Reading:
+    """One parameter at one step: what the optimizer read, and what it did with it."""
+
+    parameter: Parameter
+    lr: float
+    requires_grad: bool
+    grad: float | None  # norm of .grad, None where there was none
+    raw: float | None  # norm as backward left it, before edits
+    size: float  # norm of the parameter before the step
+    new: int  # backward calls in .grad that this optimizer reads for the first time
+    old: int  # backward calls in .grad that it has read before
+    change: float | None = None  # norm of the change, where it was measured
+    stuck: bool = False  # most elements with a gradient did not move: lost to rounding
+
+
+@dataclass(eq=False)
+class Step:
+    """One `optimizer.step()`."""
+
+    time: int
+    optimizer: OptimizerSeen
+    lrs: list[float]
+    maximize: bool
+    readings: list[Reading]
+    measured: bool  # with sizes and changes of its own; otherwise the sizes are the last ones
+
+    @property
+    def has_new_gradient(self) -> bool:
+        """Whether anything in it is read for the first time."""
+        return any(reading.new for reading in self.readings)
+
+
+@dataclass(eq=False)
+class ModuleSeen:
+    """One module of the model."""
+
+    name: str
+    module: nn.Module
+    owns_parameters: bool
+    is_layer: bool  # has no children
+    runs: int = 0
+    runs_without_grad: int = 0  # under no_grad
+    reached: int = 0  # backward calls whose graph contains its output
+    output_magnitude: Tensor | None = None  # norm of its last output
+    input_magnitudes: list[Tensor] = field(default_factory=list)  # norms of its last inputs
+
+
+@dataclass(eq=False)
+class Seen:
+    """Everything the rules may look at."""
+
+    parameters: dict[int, Parameter] = field(default_factory=dict)
+    optimizers: list[OptimizerSeen] = field(default_factory=list)
+    modules: dict[int, ModuleSeen] = field(default_factory=dict)
+    execution: list[ModuleSeen] = field(default_factory=list)  # in order of their first run
+    backwards: list[Backward] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    hidden: dict[int, str] = field(default_factory=dict)  # unregistered tensors: id -> where
+    untied: list[tuple[str, str]] = field(default_factory=list)
+    ignored_flags: list[str] = field(default_factory=list)  # modules with a `requires_grad`
+    duplicates: set[str] = field(default_factory=set)
+    first_non_finite: str | None = None
+    grad_calls: int = 0  # torch.autograd.grad
+    scaler_used: bool = False
+    moved_by_hand: bool = False
+    error: str | None = None  # what ended the loop early
+
+    def note_non_finite(self, where: str) -> None:
+        """Only the first place counts; everything after it is a consequence."""
+        self.first_non_finite = self.first_non_finite or where
+
+    def steps_of(self, optimizer: OptimizerSeen) -> list[Step]:
+        """The steps kept of one optimizer, in order."""
+        return [step for step in self.steps if step.optimizer is optimizer]
+
+    def readings_of(self, parameter: Parameter) -> list[Reading]:
+        """Every reading kept of one parameter, in order."""
+        readings = (r for step in self.steps for r in step.readings)
+        return [reading for reading in readings if reading.parameter is parameter]
+
+    def trained_by(self, optimizer: OptimizerSeen) -> list[Parameter]:
+        """The tensors that an optimizer holds."""
+        return [p for p in self.parameters.values() if optimizer in p.optimizers]
+
+    @property
+    def real_backwards(self) -> list[Backward]:
+        """Backward calls on a loss with a graph."""
+        return [b for b in self.backwards if b.root == "graph"]

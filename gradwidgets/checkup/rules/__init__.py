@@ -1,0 +1,98 @@
+"""Every code's rule is a small function over the record; here they are put in order.
+
+The order is by how likely each is the root: what was wired wrongly before what was called in the
+wrong order, and both before sizes, which suffer from either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from gradwidgets.checkup.record import Seen
+from gradwidgets.checkup.report import Finding
+from gradwidgets.checkup.rules import gradients, loss, order, updates, wiring
+
+Rule = Callable[[Seen], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    wiring.frozen,
+    wiring.ignored_flag,
+    wiring.not_in_model,
+    order.step_before_backward,
+    order.no_graph,
+    loss.broadcast_loss,
+    wiring.unregistered,
+    wiring.not_in_optimizer,
+    wiring.detached,
+    order.amp_skipping,
+    order.no_backward,
+    order.no_step,
+    order.cleared_before_step,
+    order.not_cleared,
+    order.step_twice,
+    updates.zero_lr,
+    loss.ascending,
+    gradients.exploding_at_once,
+    updates.update_too_large,
+    gradients.exploding_later,
+    gradients.non_finite,
+    gradients.zero_gradient,
+    gradients.clipped_away,
+    gradients.vanishing,
+    updates.update_too_small,
+    wiring.eval_mode,
+    wiring.duplicate,
+    wiring.untied,
+    order.leftover,
+    order.accumulating,
+)
+
+_BROKEN_SIZES = {"exploding", "update-too-large", "non-finite"}
+_UNREAD = {"no-backward", "no-step", "cleared-before-step", "leftover"}
+
+CONSEQUENCES: dict[str, set[str]] = {
+    "frozen": {"no-graph", "detached"} | _UNREAD,
+    "not-in-model": {"not-in-optimizer", "detached", "no-backward", "duplicate"},
+    "step-before-backward": {"not-cleared", "step-twice", "accumulating"} | _UNREAD,
+    "no-graph": {"detached", "non-finite"} | _UNREAD,
+    "unregistered": {"detached", "no-graph", "no-backward"},
+    "detached": {"zero-gradient", "vanishing", "accumulating"} | _UNREAD,
+    "amp-skipping": {"non-finite", "clipped-away", "accumulating"} | _UNREAD,
+    "no-backward": {"step-twice", "update-too-small"},
+    "no-step": {"leftover", "not-cleared", "cleared-before-step", "accumulating"},
+    "cleared-before-step": {"zero-gradient", "leftover", "no-backward"},
+    "not-cleared": _BROKEN_SIZES | {"accumulating", "zero-gradient"},
+    "step-twice": _BROKEN_SIZES,
+    "zero-lr": {"update-too-small"},
+    "ascending": _BROKEN_SIZES,
+    "exploding": _BROKEN_SIZES | {"zero-gradient", "vanishing", "clipped-away"},
+    "update-too-large": _BROKEN_SIZES | {"zero-gradient", "vanishing"},
+    "non-finite": {"zero-gradient", "vanishing", "update-too-small", "clipped-away"},
+    "zero-gradient": {"vanishing", "update-too-small"},
+    "clipped-away": {"update-too-small"},
+    "vanishing": {"update-too-small"},
+}
+"""What each broken link brings about by itself."""
+
+
+def diagnose(seen: Seen) -> list[Finding]:
+    """All findings, likeliest root first, its consequences behind it as information."""
+    found = [finding for rule in RULES for finding in rule(seen)]
+    roots: list[Finding] = []
+    following: dict[str, list[Finding]] = {}
+    for finding in found:
+        root = next((r for r in roots if _explains(r, finding)), None)
+        if root is None:
+            roots.append(finding)
+        else:
+            message = f"follows from {root.code}: {finding.message}"
+            folded = replace(finding, severity="info", message=message)
+            following.setdefault(root.code, []).append(folded)
+    grave = sorted(roots, key=lambda finding: ("error", "warning", "info").index(finding.severity))
+    return [one for root in grave for one in (root, *following.pop(root.code, []))]
+
+
+def _explains(root: Finding, finding: Finding) -> bool:
+    is_root = root.severity != "info" and root is not finding
+    return is_root and finding.code in CONSEQUENCES.get(root.code, set())

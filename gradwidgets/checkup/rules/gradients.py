@@ -1,0 +1,177 @@
+"""How large gradients are, relative to the parameters (see `thresholds`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradwidgets.checkup import thresholds as limit
+from gradwidgets.checkup.measure import is_finite, total
+from gradwidgets.checkup.record import Reading, Seen, Step
+from gradwidgets.checkup.report import Finding
+from gradwidgets.checkup.rules.relative import (
+    gradient,
+    judged,
+    loss_before,
+    names_of,
+    reference,
+    sensitivity,
+)
+
+
+def non_finite(seen: Seen) -> Iterator[Finding]:
+    """NaN or infinity, and where it first appeared."""
+    if seen.first_non_finite:
+        yield Finding(
+            "non-finite",
+            "error",
+            (),
+            f"NaN or infinity, first in: {seen.first_non_finite}",
+            "check the data for NaN; keep log, sqrt, division and norm away from zero; "
+            "torch.autograd.set_detect_anomaly(True) names the operation",
+        )
+
+
+def exploding_at_once(seen: Seen) -> Iterator[Finding]:
+    """Gradients enormous from the first step on."""
+    for optimizer in seen.optimizers:
+        steps = seen.steps_of(optimizer)
+        if steps and _explodes(steps[0], seen):
+            yield _exploding(steps[0], f"{gradient(steps[0]):.1g} times the parameters' size")
+
+
+def _explodes(step: Step, seen: Seen) -> bool:
+    felt = sensitivity(step, seen)
+    driven = felt is None or felt > limit.EXPLODING_SENSITIVITY
+    return driven and gradient(step) > limit.EXPLODING_GRADIENT
+
+
+def exploding_later(seen: Seen) -> Iterator[Finding]:
+    """Gradients that grow from step to step, and the loss with them."""
+    for optimizer in seen.optimizers:
+        steps = [step for step in seen.steps_of(optimizer) if gradient(step) > 0]
+        if len(steps) < 2 or _explodes(steps[0], seen):
+            continue
+        worst = max(steps, key=gradient)
+        growth = gradient(worst) / gradient(steps[0])
+        first, last = loss_before(steps[0], seen), loss_before(worst, seen)
+        loss_grows = first and last and abs(last) > limit.EXPLODING_LOSS_GROWTH * abs(first)
+        if growth > limit.EXPLODING_GROWTH and loss_grows:
+            yield _exploding(worst, f"{growth:.1g} times the first one's")
+
+
+def _exploding(step: Step, how: str) -> Finding:
+    readings = sorted(judged(step), key=lambda r: -(r.grad or 0.0))
+    return Finding(
+        "exploding",
+        "error",
+        names_of(readings[:5]),
+        f"the gradient is {how}",
+        "lower the lr, clip with torch.nn.utils.clip_grad_norm_, normalise inputs and targets, "
+        "and check the initialisation",
+    )
+
+
+def vanishing(seen: Seen) -> Iterator[Finding]:
+    """Some matrices get a vanishing part of the gradient, or the loss is flat in all of them."""
+    for optimizer in seen.optimizers:
+        steps = [step for step in seen.steps_of(optimizer) if step.has_new_gradient]
+        best = _best_ratios(steps)
+        least = limit.VANISHING_GRADIENT * max(best.values(), default=0.0)
+        names = [name for name, ratio in best.items() if ratio < least]
+        if names:
+            yield _vanishing(names, f"below {limit.VANISHING_GRADIENT:g} of the largest")
+        elif steps and all(_is_flat(step, seen) for step in steps):
+            yield _vanishing(list(best), "too small to show in the loss")
+
+
+def _best_ratios(steps: list[Step]) -> dict[str, float]:
+    """The largest |grad| / |parameter| that each live matrix had at any step.
+
+    At any, because a gate that starts nearly closed lets more through after every step.
+    """
+    best: dict[str, float] = {}
+    for reading in (reading for step in steps for reading in judged(step)):
+        if reading.parameter.is_matrix and reading.grad:
+            name, ratio = reading.parameter.name, reading.grad / reference(reading)
+            best[name] = max(ratio, best.get(name, 0.0))
+    return best
+
+
+def _is_flat(step: Step, seen: Seen) -> bool:
+    felt = sensitivity(step, seen)
+    return bool(felt) and (felt or 0.0) < limit.FLAT_LOSS
+
+
+def _vanishing(names: list[str], how: str) -> Finding:
+    return Finding(
+        "vanishing",
+        "warning",
+        tuple(names),
+        f"at every step the gradient relative to the parameter is {how}",
+        "use ReLU-like activations, normalisation or skip connections; scale inputs so that "
+        "sigmoid, tanh and softmax are not saturated",
+    )
+
+
+def zero_gradient(seen: Seen) -> Iterator[Finding]:
+    """Exactly zero, everywhere in the parameter, at every step."""
+    closed = {step.time for step in seen.steps if _opens_gate(step)}
+    readings = [r for step in seen.steps if step.time not in closed for r in step.readings if r.new]
+    alive = {id(r.parameter) for r in readings if r.grad or r.raw}
+    dead = [r for r in readings if id(r.parameter) not in alive]
+    names = [name for name in names_of(dead) if not _has_live_weight(name, readings)]
+    if names:
+        yield Finding(
+            "zero-gradient",
+            "error",
+            tuple(names),
+            f"the gradient of {len(names)} parameters is exactly zero at every step",
+            "look for units that are always off (dead ReLU), all-zero initialisation, round, "
+            "sign or a comparison in the path, or a softmax over one class",
+        )
+
+
+def _opens_gate(step: Step) -> bool:
+    """A zero-initialised factor gets a gradient: what it hides will get one after this step.
+
+    So begin low-rank adapters, gated branches and zero-initialised heads. A bias is no factor.
+    """
+    return any(
+        r.size == 0 and r.grad and not r.parameter.name.endswith("bias") for r in step.readings
+    )
+
+
+def _has_live_weight(name: str, readings: list[Reading]) -> bool:
+    """A bias whose weight is alive is shifted away by what follows, as in front of BatchNorm."""
+    module, _, attribute = name.rpartition(".")
+    if not attribute.startswith("bias"):
+        return False
+    weight = f"{module}.{attribute.replace('bias', 'weight', 1)}".lstrip(".")
+    return any(r.parameter.name == weight and r.grad for r in readings)
+
+
+def clipped_away(seen: Seen) -> Iterator[Finding]:
+    """Edited to less than a thousandth at every step, and too little is left."""
+    for optimizer in seen.optimizers:
+        steps = [step for step in seen.steps_of(optimizer) if step.has_new_gradient]
+        if steps and all(_is_clipped_away(step) for step in steps):
+            raw, left = _raw_and_left(steps[-1])
+            yield Finding(
+                "clipped-away",
+                "warning",
+                (),
+                f"between backward and step the gradient's norm falls from {raw:.2g} to {left:.2g}",
+                "raise max_norm; with a GradScaler call scaler.unscale_(optimizer) before clipping",
+            )
+
+
+def _raw_and_left(step: Step) -> tuple[float, float]:
+    edited = [r for r in step.readings if r.raw is not None and r.grad is not None]
+    return total([r.raw or 0.0 for r in edited]), total([r.grad or 0.0 for r in edited])
+
+
+def _is_clipped_away(step: Step) -> bool:
+    raw, left = _raw_and_left(step)
+    if not is_finite(raw) or not 0 < left < limit.CLIPPED_NORM * raw:
+        return False
+    return gradient(step) < limit.CLIPPED_REST

@@ -1,0 +1,53 @@
+"""What the loss itself does wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradwidgets.checkup.record import OptimizerSeen, Seen
+from gradwidgets.checkup.report import Finding
+
+
+def broadcast_loss(seen: Seen) -> Iterator[Finding]:
+    """Prediction and target were broadcast against each other."""
+    spreads = [b.spread for b in seen.real_backwards if b.spread is not None]
+    if spreads:
+        before, after = spreads[0]
+        yield Finding(
+            "broadcast-loss",
+            "error",
+            (),
+            f"predictions of shape {before} were broadcast to {after}: each is compared with "
+            "every target, and the best answer is their mean",
+            "give both the same shape: output.squeeze(-1), or target.unsqueeze(-1)",
+        )
+
+
+def ascending(seen: Seen) -> Iterator[Finding]:
+    """The update raises the error: maximize=True, a negative lr, or a negated loss."""
+    for optimizer in seen.optimizers:
+        keys = {id(p.tensor) for p in seen.trained_by(optimizer)}
+        directions = [b.direction for b in seen.real_backwards if b.reached & keys]
+        steps = seen.steps_of(optimizer)
+        reversed_ = any(step.maximize or min(step.lrs) < 0 for step in steps)
+        if reversed_ and 1 in directions and -1 not in directions:
+            yield _ascending(optimizer, "it is set to maximize, and the loss measures an error")
+        elif reversed_ and directions and not any(directions):
+            yield _ascending(optimizer, "it is set to maximize", certain=False)
+        elif not reversed_ and directions and _all_negated(seen):
+            yield _ascending(optimizer, "the loss is a negated error, or a likelihood not negated")
+
+
+def _all_negated(seen: Seen) -> bool:
+    """In adversarial training one loss is the negative of another; then none is a mistake."""
+    return all(backward.direction < 0 for backward in seen.real_backwards)
+
+
+def _ascending(optimizer: OptimizerSeen, reason: str, certain: bool = True) -> Finding:
+    return Finding(
+        "ascending",
+        "error" if certain else "info",
+        (),
+        f"{optimizer.name} climbs: {reason}",
+        "minimise errors and negative log-likelihoods; use maximize=True for rewards only",
+    )

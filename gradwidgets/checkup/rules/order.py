@@ -1,0 +1,232 @@
+"""What was called, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gradwidgets.checkup.record import Backward, Seen
+from gradwidgets.checkup.report import Finding
+
+
+def no_graph(seen: Seen) -> Iterator[Finding]:
+    """Backward was called on something without a graph to the parameters."""
+    freed = [b for b in seen.backwards if b.root == "freed"]
+    cut = [b for b in seen.backwards if b.root in ("nothing", "leaf") or _is_rebuilt(b, seen)]
+    if freed:
+        yield Finding(
+            "no-graph",
+            "error",
+            (),
+            "backward went through a graph that an earlier backward had freed",
+            "run the forward again for each backward; detach what is carried from one step to "
+            "the next (hidden = hidden.detach()); or retain_graph=True for two losses of one graph",
+        )
+    if cut:
+        yield Finding(
+            "no-graph",
+            "error",
+            (),
+            f"{len(cut)} of {len(seen.backwards)} backward calls started from a tensor without a "
+            f"graph to any parameter: {_why_no_graph(seen, cut)}",
+            "compute the loss from the model's output by tensor operations only, outside no_grad; "
+            "setting requires_grad on the loss silences the error and trains nothing",
+        )
+
+
+def _is_rebuilt(backward: Backward, seen: Seen) -> bool:
+    """A number was taken out of the graph and made into a new leaf (then perhaps scaled)."""
+    if backward.root != "graph" or backward.leaves & (seen.parameters.keys() | seen.hidden.keys()):
+        return False
+    return bool(backward.other_leaves) and not any(backward.other_leaves)
+
+
+def _why_no_graph(seen: Seen, cut: list[Backward]) -> str:
+    ran = [module for module in seen.execution if module.owns_parameters]
+    if ran and all(module.runs_without_grad == module.runs for module in ran):
+        return "the forward ran under no_grad"
+    if not any(p.tensor.requires_grad for p in seen.parameters.values()):
+        return "no parameter requires grad"
+    if any(backward.root != "nothing" for backward in cut):
+        return "the loss is a new tensor made from a number, not the computed one"
+    return "the loss was detached, or rebuilt from numbers"
+
+
+def no_backward(seen: Seen) -> Iterator[Finding]:
+    """Steps, and never a new gradient."""
+    for optimizer in seen.optimizers:
+        held = seen.trained_by(optimizer)
+        if optimizer.given and optimizer.steps and not any(p.ever_written for p in held):
+            aside = (
+                "; torch.autograd.grad was called, which returns gradients and stores none"
+                if seen.grad_calls
+                else ""
+            )
+            yield Finding(
+                "no-backward",
+                "error",
+                (),
+                f"{optimizer.name} stepped {_times(optimizer.steps)} and no gradient came{aside}",
+                "call loss.backward() (with its parentheses) before optimizer.step()",
+            )
+
+
+def no_step(seen: Seen) -> Iterator[Finding]:
+    """Gradients came, and the optimizer never stepped."""
+    interrupted = seen.error and not seen.steps
+    if seen.moved_by_hand or interrupted:
+        return
+    for optimizer in seen.optimizers:
+        held = seen.trained_by(optimizer)
+        fed = [b for b in seen.real_backwards if b.reached & {id(p.tensor) for p in held}]
+        others = {other for p in held for other in p.optimizers if other is not optimizer}
+        if fed and optimizer.given and not optimizer.steps | sum(o.steps for o in others):
+            yield Finding(
+                "no-step",
+                "error",
+                (),
+                f"{len(fed)} backward calls gave gradients to {optimizer.name}, "
+                "which never stepped",
+                "call optimizer.step() (with its parentheses) after backward; scheduler.step() "
+                "only changes the learning rate",
+            )
+
+
+def not_cleared(seen: Seen) -> Iterator[Finding]:
+    """A step read a gradient that still contained an earlier step's."""
+    stale = [r for step in seen.steps for r in step.readings if r.old and r.new and r.grad]
+    if stale:
+        names = dict.fromkeys(reading.parameter.name for reading in stale)
+        steps = sum(any(r in stale for r in step.readings) for step in seen.steps)
+        most = max(reading.old for reading in stale)
+        yield Finding(
+            "not-cleared",
+            "error",
+            tuple(names),
+            f"{steps} of {len(seen.steps)} steps read a gradient that still contained up to "
+            f"{most} backward calls which an earlier step had already used",
+            "call optimizer.zero_grad() once per step, before backward",
+        )
+
+
+def _lost(seen: Seen) -> list[Backward]:
+    """Backward calls cleared before any step read them, and not used in another way.
+
+    Gradients are rightly thrown away when the input was being differentiated (attacks), when the
+    graph was kept for another backward, and when the loop itself moved parameters with them.
+    """
+    trained = {key for key, p in seen.parameters.items() if p.optimizers}
+    return [
+        b
+        for b in seen.real_backwards
+        if b.cleared and not b.applied and not b.used_by_hand and not b.graph_retained
+        if b.reached & trained and not any(b.other_leaves)
+    ]
+
+
+def cleared_before_step(seen: Seen) -> Iterator[Finding]:
+    """Cleared between backward and step: at least half of the gradients were for nothing."""
+    lost = _lost(seen)
+    applied = [b for b in seen.real_backwards if b.applied]
+    if lost and seen.steps and len(lost) >= len(applied):
+        yield Finding(
+            "cleared-before-step",
+            "error",
+            (),
+            f"{len(lost)} of {len(seen.real_backwards)} backward calls were cleared before any "
+            "step had read their gradients",
+            "move zero_grad() before backward, or behind step(); when accumulating, call it once "
+            "per step and not per batch",
+        )
+
+
+def step_twice(seen: Seen) -> Iterator[Finding]:
+    """A step read the same gradient again."""
+    for optimizer in seen.optimizers:
+        if not any(p.ever_written for p in seen.trained_by(optimizer)):
+            continue
+        again = [
+            step
+            for step in seen.steps_of(optimizer)[1:]
+            if not step.has_new_gradient and any(r.old and r.grad for r in step.readings)
+        ]
+        if again:
+            yield Finding(
+                "step-twice",
+                "error",
+                (),
+                f"{len(again)} of {optimizer.steps} steps of {optimizer.name} applied a gradient "
+                "that an earlier step had already applied",
+                "call optimizer.step() once per backward",
+            )
+
+
+def step_before_backward(seen: Seen) -> Iterator[Finding]:
+    """The step came between a forward and its backward."""
+    late = [b for b in seen.backwards if b.outdated]
+    if late or _starts_with_empty_step(seen):
+        yield Finding(
+            "step-before-backward",
+            "error",
+            (),
+            f"{len(late) or len(seen.backwards)} of {len(seen.backwards)} backward calls came "
+            "after the step that should have used them",
+            "order the loop as zero_grad, forward, backward, step",
+        )
+
+
+def _starts_with_empty_step(seen: Seen) -> bool:
+    """The loop begins with a step that reads nothing, and no step ever reads anything."""
+    if not seen.steps or not seen.real_backwards:
+        return False
+    reads = any(r.new or r.old for step in seen.steps for r in step.readings)
+    return not reads and seen.steps[0].time < seen.real_backwards[0].time
+
+
+def amp_skipping(seen: Seen) -> Iterator[Finding]:
+    """A GradScaler skipped every step."""
+    for optimizer in seen.optimizers:
+        if optimizer.skipped and not optimizer.steps:
+            yield Finding(
+                "amp-skipping",
+                "error",
+                (),
+                f"the GradScaler found infinite gradients and skipped all {optimizer.skipped} "
+                f"steps of {optimizer.name}; its scale is {optimizer.last_scale:g}",
+                "call scaler.update() so that the scale falls; if it keeps falling, the "
+                "unscaled gradients are infinite themselves: look for NaN in data and loss",
+            )
+
+
+def leftover(seen: Seen) -> Iterator[Finding]:
+    """Gradients still waiting for a step when the watch ended."""
+    held = {key for key, p in seen.parameters.items() if p.optimizers}
+    waiting = [
+        b
+        for b in seen.real_backwards
+        if b.reached & held and not (b.applied or b.cleared or b.used_by_hand or b.failed)
+    ]
+    if waiting and not seen.error:
+        yield Finding(
+            "leftover",
+            "info",
+            (),
+            f"the last {len(waiting)} of {len(seen.backwards)} backward calls were never applied",
+            "if the loop ends here, step once more for the incomplete group of batches",
+        )
+
+
+def accumulating(seen: Seen) -> Iterator[Finding]:
+    """Several backward calls per step."""
+    most = max((r.new for step in seen.steps for r in step.readings), default=0)
+    if most > 1:
+        yield Finding(
+            "accumulating",
+            "info",
+            (),
+            f"a step reads the sum of up to {most} backward calls",
+            f"to get their mean, divide each loss by {most}",
+        )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

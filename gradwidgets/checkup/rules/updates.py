@@ -1,0 +1,118 @@
+"""How large updates are, relative to the parameters (see `thresholds`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from gradwidgets.checkup import thresholds as limit
+from gradwidgets.checkup.anatomy import learning_rates
+from gradwidgets.checkup.measure import total
+from gradwidgets.checkup.record import OptimizerSeen, Seen, Step
+from gradwidgets.checkup.report import Finding
+from gradwidgets.checkup.rules.relative import (
+    gradient,
+    judged,
+    loss_before,
+    names_of,
+    relative_change,
+)
+
+
+def zero_lr(seen: Seen) -> Iterator[Finding]:
+    """A group's learning rate is zero at every step, and at the end."""
+    for optimizer in seen.optimizers:
+        steps, groups = seen.steps_of(optimizer), optimizer.optimizer.param_groups
+        idle = [
+            index
+            for index, lr in enumerate(learning_rates(optimizer.optimizer))
+            if steps and lr == 0
+            if all(index < len(step.lrs) and step.lrs[index] == 0 for step in steps)
+        ]
+        if idle:
+            held = {id(tensor) for index in idle for tensor in groups[index]["params"]}
+            named = [p for p in seen.trained_by(optimizer) if id(p.tensor) in held]
+            yield Finding(
+                "zero-lr",
+                "error" if len(idle) == len(groups) else "warning",
+                tuple(p.name for p in named),
+                f"the lr of {len(idle)} of {len(groups)} param groups is 0 at every step",
+                "set a positive lr; check how often scheduler.step() is called and whether its "
+                "schedule starts at, or has reached, zero",
+            )
+
+
+def update_too_small(seen: Seen) -> Iterator[Finding]:
+    """Live gradients, and updates at or below the rounding of the parameters."""
+    for optimizer in seen.optimizers:
+        steps = [s for s in seen.steps_of(optimizer) if s.measured and s.has_new_gradient]
+        if not steps or _warms_up(optimizer, steps):
+            continue
+        stuck = set.intersection(*map(_stuck, steps))
+        tiny = all(_update(s) < limit.TINY_UPDATE and _is_live(s) for s in steps)
+        if stuck or tiny:
+            moved = [r for r in steps[-1].readings if tiny or r.parameter.name in stuck]
+            yield Finding(
+                "update-too-small",
+                "warning",
+                names_of(moved),
+                f"a step changes the parameters by {_update(steps[-1]):.1g} of their size"
+                + ("; the updates of these are lost to rounding" if stuck else ""),
+                "raise the lr; keep weights in float32 and use autocast instead of half-precision "
+                "parameters",
+            )
+
+
+def _update(step: Step) -> float:
+    readings = judged(step)
+    size = total([r.size for r in readings])
+    return total([r.change or 0.0 for r in readings]) / size if size else math.inf
+
+
+def _is_live(step: Step) -> bool:
+    return gradient(step) > limit.LIVE_GRADIENT and any(step.lrs)
+
+
+def _stuck(step: Step) -> set[str]:
+    live = [r for r in step.readings if r.grad and r.size and r.lr]
+    largest = max(((r.grad or 0.0) / r.size for r in live), default=0.0)
+    least = max(limit.NOISE_GRADIENT * largest, limit.LIVE_GRADIENT)
+    return {r.parameter.name for r in live if r.stuck and (r.grad or 0.0) / r.size > least}
+
+
+def _warms_up(optimizer: OptimizerSeen, steps: list[Step]) -> bool:
+    """The lr rises, or is seen once and below the value it was set to."""
+    now = max(learning_rates(optimizer.optimizer))
+    groups = optimizer.optimizer.param_groups
+    intended = max(float(group.get("initial_lr", 0.0)) for group in groups)
+    return now > max(steps[0].lrs) or (len(steps) == 1 and intended > now)
+
+
+def update_too_large(seen: Seen) -> Iterator[Finding]:
+    """A step replaces a parameter, and things get worse."""
+    for optimizer in seen.optimizers:
+        steps = seen.steps_of(optimizer)
+        for step, following in zip(steps, [*steps[1:], None], strict=False):
+            large = [r for r in judged(step) if relative_change(r) > limit.LARGE_UPDATE]
+            worst = max(map(relative_change, large), default=0.0)
+            if worst > limit.HUGE_UPDATE or (large and _gets_worse(step, following, seen)):
+                yield Finding(
+                    "update-too-large",
+                    "error",
+                    names_of(large),
+                    f"one step of {optimizer.name} changes a parameter by {worst:.2g} times its "
+                    f"size, at lr {max(step.lrs):g}",
+                    "lower the lr by a factor of ten or more, or warm it up",
+                )
+                break
+
+
+def _gets_worse(step: Step, following: Step | None, seen: Seen) -> bool:
+    before = loss_before(step, seen)
+    later = [b.loss for b in seen.real_backwards if b.time > step.time and b.loss is not None]
+    if before and later:
+        worst = max(map(abs, later), key=lambda loss: math.inf if math.isnan(loss) else loss)
+        if not worst <= limit.LARGE_UPDATE_WORSE * abs(before):
+            return True
+    grew = following and gradient(following) > limit.LARGE_UPDATE_WORSE * gradient(step)
+    return bool(grew)

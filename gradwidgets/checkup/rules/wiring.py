@@ -1,0 +1,223 @@
+"""What holds what: model, optimizers, flags, and where the graph ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Seen
+from gradwidgets.checkup.report import Finding
+
+
+def _names(parameters: list[Parameter]) -> tuple[str, ...]:
+    return tuple(parameter.name for parameter in parameters)
+
+
+def _is_frozen(parameter: Parameter, seen: Seen) -> bool:
+    """Never trainable at a step; without any step, not trainable now."""
+    readings = seen.readings_of(parameter)
+    if not readings:
+        return not parameter.tensor.requires_grad
+    return not any(reading.requires_grad for reading in readings)
+
+
+def frozen(seen: Seen) -> Iterator[Finding]:
+    """Given to an optimizer, and requires_grad False at every step."""
+    for optimizer in seen.optimizers:
+        held = seen.trained_by(optimizer)
+        still = [p for p in held if p.in_model and _is_frozen(p, seen)]
+        if still and optimizer.given:
+            everything = len(still) == len(held)
+            yield Finding(
+                "frozen",
+                "error" if everything else "info",
+                _names(still),
+                f"{len(still)} of the {len(held)} tensors of {optimizer.name} have requires_grad "
+                "False at every step; they get no gradient and do not move",
+                "call .requires_grad_(True) on them if they should train; if not, leave them out "
+                "of the optimizer to make that visible",
+            )
+
+
+def ignored_flag(seen: Seen) -> Iterator[Finding]:
+    """`module.requires_grad = False` sets an attribute and freezes nothing."""
+    if seen.ignored_flags:
+        yield Finding(
+            "frozen",
+            "warning",
+            tuple(seen.ignored_flags),
+            "the module has an attribute requires_grad = False, which has no effect: its "
+            "parameters still require grad",
+            "call module.requires_grad_(False), which sets the flag of every parameter",
+        )
+
+
+def not_in_model(seen: Seen) -> Iterator[Finding]:
+    """The optimizer holds tensors that the model no longer has."""
+    orphans = [
+        p
+        for p in seen.parameters.values()
+        if not p.in_model and (p.was_in_model or not p.ever_written)
+        if any(optimizer.given for optimizer in p.optimizers)
+    ]
+    unheld = [p for p in _unheld(seen) if p.in_model]
+    if orphans and (unheld or seen.real_backwards):
+        lacking = f", and none holds {', '.join(_names(unheld)[:3])}" if unheld else ""
+        yield Finding(
+            "not-in-model",
+            "error" if unheld else "warning",
+            _names(orphans),
+            f"an optimizer holds {len(orphans)} tensors that are no longer in the model{lacking}: "
+            "the model was copied, rebuilt, or had layers replaced after the optimizer was made",
+            "create the optimizer after the last change to the model",
+        )
+
+
+def _unheld(seen: Seen) -> list[Parameter]:
+    return [p for p in seen.parameters.values() if p.tensor.requires_grad and not p.optimizers]
+
+
+def not_in_optimizer(seen: Seen) -> Iterator[Finding]:
+    """Requires grad, took part in the loss, and no optimizer holds it."""
+    used = {key for b in seen.real_backwards for key in b.leaves | b.reached}
+    missing = [p for p in _unheld(seen) if p.in_model and id(p.tensor) in used]
+    if missing:
+        yield Finding(
+            "not-in-optimizer",
+            "error",
+            _names(missing),
+            f"{len(missing)} parameters take part in the loss and require grad, but are in no "
+            "param group; nothing ever moves them",
+            "pass model.parameters(), or optimizer.add_param_group({'params': ...}); to freeze "
+            "them on purpose, call .requires_grad_(False)",
+        )
+
+
+def unregistered(seen: Seen) -> Iterator[Finding]:
+    """A trainable tensor that hangs on a module without being registered."""
+    used = {key for b in seen.real_backwards for key in b.leaves}
+    trained = {key for key, p in seen.parameters.items() if p.optimizers}
+    places = tuple(place for key, place in seen.hidden.items() if key in used - trained)
+    if places:
+        yield Finding(
+            "unregistered",
+            "error",
+            places,
+            "the loss depends on tensors that hang on a module without being its parameters: "
+            "model.parameters() does not list them, no optimizer gets them",
+            "wrap tensors in nn.Parameter (the result itself, not a product of it) and lists of "
+            "layers in nn.ModuleList, dicts in nn.ModuleDict",
+        )
+
+
+def detached(seen: Seen) -> Iterator[Finding]:
+    """In model and optimizer, and never got a gradient: unused, or the graph is cut."""
+    finished = [b for b in seen.real_backwards if not b.failed]
+    if not finished:
+        return
+    without = [p for p in seen.parameters.values() if _never_reached(p, seen)]
+    ran = [p for p in without if any(module.runs for module in _owners(p, seen))]
+    idle = [p for p in without if p not in ran]
+    if ran:
+        yield _cut(ran, seen)
+    if idle:
+        yield Finding(
+            "detached",
+            "warning",
+            _names(idle),
+            f"{len(idle)} parameters got no gradient in {len(finished)} backward calls: the "
+            "forward of their modules never ran",
+            "call the module in forward (a module called by .forward or used only through its "
+            "weights does not count as run), or remove it",
+        )
+
+
+def _never_reached(parameter: Parameter, seen: Seen) -> bool:
+    if not parameter.in_model or parameter.ever_written or _is_frozen(parameter, seen):
+        return False
+    return any(_had_its_turn(optimizer, seen) for optimizer in parameter.optimizers)
+
+
+def _had_its_turn(optimizer: OptimizerSeen, seen: Seen) -> bool:
+    """With several optimizers the watch may see only the phase of another one."""
+    if optimizer.steps or not any(other.steps for other in seen.optimizers):
+        return True
+    return any(parameter.ever_written for parameter in seen.trained_by(optimizer))
+
+
+def _owners(parameter: Parameter, seen: Seen) -> list[ModuleSeen]:
+    return [
+        module
+        for module in seen.modules.values()
+        if any(held is parameter.tensor for held in module.module.parameters(recurse=False))
+    ]
+
+
+def _cut(parameters: list[Parameter], seen: Seen) -> Finding:
+    return Finding(
+        "detached",
+        "error",
+        _names(parameters),
+        f"{len(parameters)} parameters got no gradient although their modules ran: "
+        + _where_graph_ends(parameters, seen),
+        "look for .detach(), .data, .item(), .numpy(), argmax, torch.tensor(...) or no_grad "
+        "between these parameters and the loss",
+    )
+
+
+def _where_graph_ends(parameters: list[Parameter], seen: Seen) -> str:
+    if any(id(p.tensor) in b.leaves for p in parameters for b in seen.backwards):
+        return "the loss depends on them, but backward was told to leave them out (inputs=...)"
+    layers = [module for module in seen.execution if module.owns_parameters]
+    if layers and all(m.runs_without_grad == m.runs for m in layers if not m.reached):
+        return "their forward ran under no_grad"
+    for before, after in pairwise(layers):
+        if not before.reached and after.reached:
+            return f"the graph ends between {before.name} and {after.name}"
+    if not any(module.reached for module in layers):
+        shapes = {shape for b in seen.real_backwards for shape in b.other_leaves}
+        rebuilt = f" at a new tensor of shape {min(shapes)}" if shapes else ""
+        return f"the graph ends{rebuilt} between the model's output and the loss"
+    return "they are not used in forward, or their result is cut off"
+
+
+def eval_mode(seen: Seen) -> Iterator[Finding]:
+    """Dropout or running statistics in eval mode during a forward that was trained on."""
+    kept = [b for b in seen.real_backwards if not b.cleared or b.applied]
+    names = tuple(sorted({name for b in kept for name in b.eval_modules}))
+    if names:
+        times = sum(bool(b.eval_modules) for b in kept)
+        yield Finding(
+            "eval-mode",
+            "warning",
+            names,
+            f"in {times} of {len(kept)} trained forward passes these modules were in eval mode: "
+            "no dropout, and batch statistics neither used nor updated",
+            "call model.train() before the training batches, again after each validation",
+        )
+
+
+def duplicate(seen: Seen) -> Iterator[Finding]:
+    """The same parameter twice in one optimizer."""
+    if seen.duplicates:
+        yield Finding(
+            "duplicate",
+            "warning",
+            tuple(sorted(seen.duplicates)),
+            "an optimizer holds the same parameter twice and updates it twice in every step",
+            "pass each parameter once; model.parameters() already lists tied ones once",
+        )
+
+
+def untied(seen: Seen) -> Iterator[Finding]:
+    """Weights that were tied, or filled with the same numbers, and are two parameters now."""
+    for first, second in seen.untied:
+        yield Finding(
+            "duplicate",
+            "warning",
+            (first, second),
+            "two parameters hold the same numbers but are not the same object: a copy of a tied "
+            "weight gets its own gradient and drifts away",
+            "tie them by assigning the parameter itself, after copying or loading: "
+            "decoder.weight = encoder.weight",
+        )
