@@ -1,1 +1,56 @@
-"""Gradwidgets: learn what `.grad` does by changing it."""
+"""gradwidgets: learn what `.grad` does by changing it.
+
+The core is imported at once; what needs matplotlib and ipywidgets when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from gradwidgets.core import (
+    Clip,
+    History,
+    Mask,
+    Penalty,
+    Problem,
+    Recipe,
+    Scale,
+    TrainingError,
+    edit_gradients,
+    problems,
+    script,
+    train,
+)
+
+if TYPE_CHECKING:
+    from gradwidgets.widgets import GradLab
+
+__version__ = "0.1.0"
+__all__ = [
+    "Recipe",
+    "Problem",
+    "problems",
+    "train",
+    "script",
+    "History",
+    "TrainingError",
+    "Scale",
+    "Mask",
+    "Penalty",
+    "Clip",
+    "edit_gradients",
+    "GradLab",
+]
+
+_LATER = {"GradLab": "gradwidgets.widgets"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,5 +1,6 @@
 """The loop, its settings and what it leaves behind. Needs torch and numpy, nothing else."""
 
+from gradwidgets.core import problems
 from gradwidgets.core.control import Control
 from gradwidgets.core.edits import Clip, Edit, Mask, Penalty, Scale, edit_gradients
 from gradwidgets.core.failure import TrainingError
@@ -23,6 +24,7 @@ __all__ = [
     "TrainingError",
     "edit_gradients",
     "live",
+    "problems",
     "script",
     "train",
 ]

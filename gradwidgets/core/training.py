@@ -77,6 +77,7 @@ class Run:
         self._world = World(data, self.recipe.seed)
         with self._world.inside():
             self.model = self.problem.build()
+            self._world.suit(self.model)
             self.optimizer = build_optimizer(
                 self.recipe.optimizer, self.model, self.recipe.lr, self.recipe.options
             )
@@ -218,7 +219,7 @@ class Run:
         return total / seen
 
     def _micro_batch(self, x: Any, y: Any, share: int = 1) -> float:
-        output = loss = None
+        output = loss = failure.UNKNOWN
         try:
             output = self.model(x)
             loss = self.problem.loss(output, y)

@@ -1,4 +1,4 @@
-"""A run's own random state, so that neither the run nor its caller disturbs the other."""
+"""A run's own torch settings, so that neither the run nor its caller disturbs the other."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
+
+SMALL = 100_000
+"""A model of at most this many elements is trained on one thread: more would only wait for each
+other (many times slower when the machine is busy), and would add up in another order elsewhere."""
 
 Source = tuple[Callable[[], Any], Callable[[Any], object]]
 
 
 class World:
-    """Random number generators and grad mode of one run.
+    """Random number generators, grad mode and threads of one run.
 
     Args:
-        data: a `DataLoader` has a generator of its own, which is put back as well.
+        data: a `DataLoader` or its sampler may have a generator, which is put back as well.
         seed: what every run begins with.
     """
 
@@ -23,25 +28,43 @@ class World:
         self._sources = _sources(data)
         self._seed = seed
         self._states: list[Any] | None = None
+        self._one_thread = False
+
+    def suit(self, model: nn.Module) -> None:
+        """Choose the number of threads for a model."""
+        self._one_thread = is_small(model)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
         """The run's state is in force within, the caller's again afterwards."""
-        theirs = [read() for read, _ in self._sources]
+        theirs, threads = self.state(), torch.get_num_threads()
         try:
+            if self._one_thread:
+                torch.set_num_threads(1)
             if self._states is None:
                 torch.manual_seed(self._seed)
             else:
-                self._write(self._states)
+                self.restore(self._states)
             with torch.inference_mode(False), torch.enable_grad():
                 yield
         finally:
-            self._states = [read() for read, _ in self._sources]
-            self._write(theirs)
+            self._states = self.state()
+            self.restore(theirs)
+            torch.set_num_threads(threads)
 
-    def _write(self, states: list[Any]) -> None:
+    def state(self) -> list[Any]:
+        """What every generator holds now."""
+        return [read() for read, _ in self._sources]
+
+    def restore(self, states: list[Any]) -> None:
+        """Put every generator back to what `state` returned."""
         for (_, write), state in zip(self._sources, states, strict=True):
             write(state)
+
+
+def is_small(model: nn.Module) -> bool:
+    """Whether a model is trained on one thread."""
+    return sum(p.numel() for p in model.parameters()) <= SMALL
 
 
 def _sources(data: object) -> list[Source]:
@@ -52,7 +75,8 @@ def _sources(data: object) -> list[Source]:
         suffix = "_all" if hasattr(device, "get_rng_state_all") else ""
         read, write = getattr(device, "get_rng_state" + suffix), "set_rng_state" + suffix
         sources.append((read, getattr(device, write)))
-    own = getattr(data, "generator", None)
-    if isinstance(own, torch.Generator):
-        sources.append((own.get_state, own.set_state))
+    for part in (data, getattr(data, "sampler", None), getattr(data, "batch_sampler", None)):
+        own = getattr(part, "generator", None)
+        if isinstance(own, torch.Generator):
+            sources.append((own.get_state, own.set_state))
     return sources

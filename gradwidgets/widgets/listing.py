@@ -1,0 +1,29 @@
+"""A program to read and copy, with the lines of the control in hand marked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anywidget
+import traitlets
+
+from gradwidgets.core.script_text import Line
+from gradwidgets.widgets.slider import HERE
+
+
+class Listing(anywidget.AnyWidget):
+    """Lines of a program, some of them marked; empty it hides."""
+
+    _esm = HERE / "listing.js"
+    _css = HERE / "listing.css"
+    label = traitlets.Unicode().tag(sync=True)
+    lines: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
+
+    def show(self, label: str, lines: Sequence[Line], setting: str = "") -> None:
+        """Show `lines`; those that belong to `setting` are marked."""
+        self.label = label
+        self.lines = [[line.text, bool(setting) and setting in line.settings] for line in lines]
+
+    def hide(self) -> None:
+        """Show nothing."""
+        self.lines = []

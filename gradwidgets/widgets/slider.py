@@ -1,0 +1,66 @@
+"""A slider that has a name, obeys the arrow keys everywhere, and visits a list of stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from gradwidgets.core.control import Control
+
+HERE = Path(__file__).parent
+
+
+class Slider(anywidget.AnyWidget):
+    """A slider over the stops of a `Control`.
+
+    `value` may be set to what is no stop: it then becomes one.
+    """
+
+    _esm = HERE / "slider.js"
+    _css = HERE / "slider.css"
+    label = traitlets.Unicode().tag(sync=True)
+    help = traitlets.Unicode().tag(sync=True)
+    texts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    index = traitlets.Int(0).tag(sync=True)
+    disabled = traitlets.Bool(False).tag(sync=True)
+    value = traitlets.Any()
+
+    def __init__(self, control: Control, value: Any) -> None:
+        self._control = control
+        self._stops = _with(control.stops, value)
+        super().__init__(
+            label=control.label,
+            help=control.help,
+            texts=[control.text(stop) for stop in self._stops],
+            index=self._stops.index(value),
+            value=value,
+        )
+
+    @traitlets.validate("index")
+    def _inside(self, proposal: Any) -> int:
+        return int(min(max(proposal["value"], 0), len(self._stops) - 1))
+
+    @traitlets.observe("index")
+    def _moved(self, _: Any) -> None:
+        self.value = self._stops[self.index]
+
+    @traitlets.observe("value")
+    def _set(self, _: Any) -> None:
+        if self.value not in self._stops:
+            self._stops = _with(self._control.stops, self.value)
+            self.texts = [self._control.text(stop) for stop in self._stops]
+        self.index = self._stops.index(self.value)
+
+
+def _with(stops: Sequence[Any], value: Any) -> list[Any]:
+    """The stops, and `value` at its place among them."""
+    if value in stops:
+        return list(stops)
+    place = next((i for i, s in enumerate(stops) if s is not None and s > value), None)
+    if place is None:
+        place = len(stops) - (stops[-1] is None)
+    return [*stops[:place], value, *stops[place:]]
