@@ -24,6 +24,7 @@ from gradwidgets.core import (
 )
 
 if TYPE_CHECKING:
+    from gradwidgets.lessons import Predict
     from gradwidgets.widgets import GradLab
 
 __version__ = "0.1.0"
@@ -41,9 +42,10 @@ __all__ = [
     "Clip",
     "edit_gradients",
     "GradLab",
+    "Predict",
 ]
 
-_LATER = {"GradLab": "gradwidgets.widgets"}
+_LATER = {"GradLab": "gradwidgets.widgets", "Predict": "gradwidgets.lessons"}
 
 
 def __getattr__(name: str) -> Any:

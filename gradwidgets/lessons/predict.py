@@ -1,0 +1,143 @@
+"""`Predict`: commit to an answer first; then the experiment runs and says what is right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from gradwidgets.core.rules import Text, refuse
+from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
+
+HERE = Path(__file__).parent
+
+
+class Predict(anywidget.AnyWidget):
+    """A question whose answer is measured, and only after the learner has committed to a choice.
+
+    Where no widgets can live it shows as text: the question, the choices and where it stands.
+
+    Args:
+        question: what to predict; words between backticks are set as code.
+        choices: at least two different texts.
+        answer: runs the experiment and returns the right choice, or (right choice, a sentence
+            with the figures measured). Called once, when it is first needed.
+        why: for any of the choices, why it is right or what is wrong with it.
+
+    Raises:
+        ValueError: an argument is not usable; names it and what would be right.
+    """
+
+    _esm = HERE / "predict.js"
+    _css = HERE / "predict.css"
+    question = traitlets.Unicode().tag(sync=True)
+    choices: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    chosen = traitlets.Int(-1).tag(sync=True)
+    shown = traitlets.Dict().tag(sync=True)
+    error = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        question: str,
+        choices: Sequence[str],
+        answer: Callable[[], str | tuple[str, str]],
+        why: Mapping[str, str] | None = None,
+    ) -> None:
+        _check(question, choices, answer, why or {})
+        super().__init__(question=question, choices=list(choices))
+        self._answer = answer
+        self._why = dict(why or {})
+        self._outcome: Outcome | None = None
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+        self.on_msg(self._received)
+
+    @property
+    def choice(self) -> str | None:
+        """What the learner committed to, or None."""
+        return self.choices[self.chosen] if self.chosen >= 0 else None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the learner has committed to a choice."""
+        return self.chosen >= 0
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the learner's choice is what was measured; None before one is made."""
+        return bool(self.shown["right"]) if self.answered else None
+
+    def commit(self, choice: str) -> None:
+        """Commit to a choice, run the experiment and show what it says. The first choice counts.
+
+        Raises:
+            ValueError: there is no such choice, or the experiment found none of the choices.
+        """
+        if choice not in self.choices:
+            raise refuse("choice", choice, f"one of {list(self.choices)}")
+        if self.answered:
+            return
+        outcome = self._measured()
+        with self.hold_sync():
+            self.error = ""
+            self.shown = {
+                "right": choice == outcome.choice,
+                "answer": self.choices.index(outcome.choice),
+                "verdict": verdict(outcome, choice),
+                "why": [self._why.get(each, "") for each in self.choices],
+            }
+            self.chosen = self.choices.index(choice)
+
+    def reveal(self) -> str:
+        """What the experiment says, for those who only read; the learner's choice stays open."""
+        return as_text(self._measured(), self.choice, self._why)
+
+    def _measured(self) -> Outcome:
+        self._outcome = self._outcome or measured(self._answer, self.choices)
+        return self._outcome
+
+    def _received(self, _: Any, message: Any, __: Any) -> None:
+        """Front ends deliver this on other threads too; experiments run on the kernel's own."""
+        if not isinstance(message, dict) or message.get("kind") != "commit":
+            return
+        if self._loop is None:
+            self._try(message.get("choice"))
+        else:
+            self._loop.call_soon_threadsafe(self._try, message.get("choice"))
+
+    def _try(self, choice: Any) -> None:
+        try:
+            self.commit(choice)
+        except Exception as error:  # the experiment may raise anything; the question stays open
+            self.error = ""  # the same error again must reach the page again
+            self.error = f"The experiment failed: {type(error).__name__}: {error}"
+
+    def __repr__(self) -> str:
+        """The question, the choices, and where it stands."""
+        marks = ["(x)" if each == self.choice else "( )" for each in self.choices]
+        lines = [self.question, *map("  {} {}".format, marks, self.choices)]
+        return "\n".join([*lines, self.reveal() if self.answered else "Not answered yet."])
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        return {**data, "text/plain": repr(self)}, metadata
+
+
+def _check(question: object, choices: Sequence[str], answer: object, why: Any) -> None:
+    Text()("question", question)
+    texts = [] if isinstance(choices, str) else list(choices)
+    if len(texts) < 2 or len(set(map(str, texts))) < len(texts):
+        raise refuse("choices", choices, "at least two different texts")
+    for text in texts:
+        Text()("choices", text)
+    if not callable(answer):
+        raise refuse("answer", answer, "a function that runs the experiment")
+    for choice in why:
+        if choice not in texts:
+            raise refuse("why", choice, f"reasons for the choices {texts} only")

@@ -1,0 +1,163 @@
+"""`Predict`: nothing is known before the commitment, all is explained after it."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from gradwidgets import Predict
+
+QUESTION = "Is `2 + 2` more than 3?"
+WHY = {"yes": "It is 4.", "no": "Count again."}
+
+
+class Experiment:
+    """Counts its runs."""
+
+    def __init__(self, result):
+        self.result = result
+        self.runs = 0
+
+    def __call__(self):
+        self.runs += 1
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+def asked(result=("yes", "Measured: 4."), why=WHY):
+    experiment = Experiment(result)
+    return Predict(QUESTION, ["yes", "no"], experiment, why), experiment
+
+
+def test_before_the_commitment_nothing_has_run():
+    predict, experiment = asked()
+    assert (predict.choice, predict.answered, predict.right) == (None, False, None)
+    assert experiment.runs == 0
+    assert repr(predict) == f"{QUESTION}\n  ( ) yes\n  ( ) no\nNot answered yet."
+    state = str(predict.get_state(["question", "choices", "chosen", "shown", "error"]))
+    assert "Measured" not in state
+    assert "Count again" not in state
+
+
+@pytest.mark.parametrize(("choice", "right"), [("yes", True), ("no", False)])
+def test_the_commitment_runs_the_experiment_once(choice, right):
+    predict, experiment = asked()
+    predict.commit(choice)
+    assert (predict.choice, predict.answered, predict.right) == (choice, True, right)
+    assert experiment.runs == 1
+    text = repr(predict)
+    assert f"(x) {choice}" in text
+    for part in ("The experiment says: yes.", "Measured: 4.", *WHY.values()):
+        assert part in text
+    assert ("Right." in text) is right
+    assert ("Not so." in text) is not right
+
+
+def test_only_the_first_choice_counts():
+    predict, experiment = asked()
+    predict.commit("no")
+    predict.commit("yes")
+    assert predict.choice == "no"
+    assert experiment.runs == 1
+
+
+def test_reveal_leaves_the_choice_open():
+    predict, experiment = asked()
+    assert predict.reveal().startswith("The experiment says: yes. Measured: 4.")
+    assert not predict.answered
+    predict.commit("yes")
+    assert predict.reveal().startswith("Right.")
+    assert experiment.runs == 1
+
+
+def test_a_choice_without_explanation_is_enough():
+    predict, _ = asked("no", why=None)
+    predict.commit("yes")
+    assert repr(predict).endswith("Not so. The experiment says: no.")
+
+
+@pytest.mark.parametrize("result", ["maybe", ("maybe", "why"), None, ("yes", "a", "b"), 4])
+def test_an_answer_that_is_no_choice_is_refused(result):
+    predict, _ = asked(result)
+    with pytest.raises(ValueError, match=r"answer\(\)=.* one of \['yes', 'no'\]"):
+        predict.commit("yes")
+    assert not predict.answered
+
+
+def test_an_experiment_that_fails_leaves_the_question_open():
+    predict, experiment = asked(RuntimeError("no data"))
+    with pytest.raises(RuntimeError, match="no data"):
+        predict.commit("yes")
+    predict._received(None, {"kind": "commit", "choice": "yes"}, [])
+    assert predict.error == "The experiment failed: RuntimeError: no data"
+    assert not predict.answered
+    experiment.result = "yes"
+    predict._received(None, {"kind": "commit", "choice": "yes"}, [])
+    assert predict.right
+    assert predict.error == ""
+
+
+@pytest.mark.parametrize(
+    "message", ["text", {}, {"kind": "commit"}, {"kind": "commit", "choice": []}]
+)
+def test_a_strange_message_changes_nothing(message):
+    predict, _ = asked()
+    predict._received(None, message, [])
+    assert not predict.answered
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"question": ""}, "question"),
+        ({"choices": ["yes"]}, "choices"),
+        ({"choices": "yes"}, "choices"),
+        ({"choices": ["yes", "yes"]}, "choices"),
+        ({"choices": ["yes", 3]}, "choices"),
+        ({"answer": "yes"}, "answer"),
+        ({"why": {"perhaps": "?"}}, "why"),
+    ],
+)
+def test_bad_arguments_are_named(change, names):
+    good = {"question": QUESTION, "choices": ["yes", "no"], "answer": lambda: "yes"}
+    with pytest.raises(ValueError, match=f"^{names}="):
+        Predict(**(good | change))
+
+
+def test_an_unknown_choice_is_named():
+    predict, experiment = asked()
+    with pytest.raises(ValueError, match=r"choice='perhaps' .* one of"):
+        predict.commit("perhaps")
+    assert experiment.runs == 0
+
+
+def test_where_no_widgets_live_it_is_text():
+    predict, _ = asked()
+    data, _ = predict._repr_mimebundle_()
+    assert data["text/plain"] == repr(predict)
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_the_experiment_runs_on_the_loop_that_made_it():
+    async def kernel():
+        where = []
+        predict = Predict(
+            QUESTION, ["yes", "no"], lambda: where.append(threading.get_ident()) or "yes"
+        )
+        message = {"kind": "commit", "choice": "yes"}
+        thread = threading.Thread(target=predict._received, args=(None, message, []))
+        thread.start()
+        while not predict.answered:
+            await asyncio.sleep(0.01)
+        return where, threading.get_ident(), thread.ident
+
+    where, ours, other = asyncio.run(asyncio.wait_for(kernel(), 10))
+    assert where == [ours] != [other]
+
+
+def test_the_package_loads_it_late():
+    program = "import gradwidgets, sys; sys.exit('anywidget' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
