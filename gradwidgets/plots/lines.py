@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from gradwidgets.core.history import History
 from gradwidgets.core.recording import Array
@@ -63,6 +63,10 @@ class LinePanel:
         last = max((run.history.recipe.updates for run in runs), default=1)
         return Limits((0, last), (low, high), log)
 
+    def scenery(self, limits: Limits) -> tuple[bool, bool]:
+        """The kind of scale."""
+        return limits.log, limits.log and limits.y[1] < FEW_DECADES * limits.y[0]
+
     def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:
         """Everything that does not depend on a run."""
         axes.set_title(self.title + (" (log scale)" if limits.log else ""))
@@ -70,11 +74,10 @@ class LinePanel:
         axes.grid(visible=True, color=theme.faint, linewidth=0.7)
         if limits.log:
             axes.set_yscale("log")
-            few = limits.y[1] < FEW_DECADES * limits.y[0]
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=12))
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            if few:
-                axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+            _, few = self.scenery(limits)
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=7))
+            axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+            axes.yaxis.set_minor_locator(NullLocator())
 
     def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:
         """The curves of one run, not yet on the axes; a cross where it diverged."""
@@ -105,7 +108,7 @@ class LinePanel:
             if len(finite) and not (self.only_live and not series.name):
                 text = f"{run.label} {series.name}".strip()
                 if self.says_end and run.diverged:
-                    text += f" diverged\nat update {run.history.updates}"
+                    text = f"diverged\nat update\n{run.history.updates}"
                 found.append((float(finite[-1]), text))
         return found
 

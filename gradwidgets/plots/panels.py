@@ -24,6 +24,10 @@ class Panel(Protocol):
         """The ranges of the axes for these runs, in coarse steps."""
         ...
 
+    def scenery(self, limits: Limits) -> object:
+        """What of the limits `prepare` depends on; it is called again when this changes."""
+        ...
+
     def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:
         """Draw what does not depend on a run."""
         ...

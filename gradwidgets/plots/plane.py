@@ -46,6 +46,10 @@ class SurfacePanel:
         (x, y), (w, h) = middle, half
         return Limits((x - w, x + w), (y - h, y + h))
 
+    def scenery(self, limits: Limits) -> object:
+        """The contours fill the window."""
+        return limits
+
     def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:
         """The contours of the loss."""
         x, y = np.linspace(*limits.x, GRID), np.linspace(*limits.y, GRID)
@@ -88,6 +92,10 @@ class BoundaryPanel:
         margins = [(b - a) * 0.08 for a, b in zip(low, high, strict=True)]
         spans = [(a - m, b + m) for a, b, m in zip(low, high, margins, strict=True)]
         return Limits(spans[0], spans[1])
+
+    def scenery(self, limits: Limits) -> object:  # noqa: ARG002
+        """Always the same."""
+        return None
 
     def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:  # noqa: ARG002
         """Names of the axes."""

@@ -14,6 +14,9 @@ DECADES_DOWN = 9
 """A logarithmic axis reaches at most this far below its top."""
 DECADES_UP = 3
 """... and at most this far above where the curves start: beyond, a run has diverged."""
+DECADES_WASTED = 1.5
+FACTOR_WASTED = 2.1
+"""Limits stay as they are until they waste more than this."""
 RATIO_FOR_LOG = 20
 """Curves that span more than this factor are drawn on a logarithmic axis."""
 
@@ -46,6 +49,20 @@ def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, f
     step = nice(max(top - min(bottom, 0.0), 1e-12) / 4)
     low = 0.0 if bottom >= 0 else math.floor(bottom / step) * step
     return low, math.ceil(top / step * 1.02) * step, False
+
+
+def steadied(old: Limits | None, new: Limits) -> Limits:
+    """The old limits as long as they hold the new ones and do not waste too much room."""
+    if old is None or old.log != new.log or old.x != new.x:
+        return new
+    (low, high), (bottom, top) = old.y, new.y
+    if low > bottom or high < top:
+        return new
+    if new.log:
+        roomy = math.log10(high / low) <= math.log10(top / bottom) + DECADES_WASTED
+    else:
+        roomy = high - low <= FACTOR_WASTED * (top - bottom)
+    return old if roomy else new
 
 
 def nice(value: float) -> float:

@@ -31,6 +31,10 @@ class SpreadPanel:
         last = max((run.history.recipe.updates for run in runs), default=1)
         return Limits((0, last), (low, high))
 
+    def scenery(self, limits: Limits) -> object:  # noqa: ARG002
+        """Always the same."""
+        return None
+
     def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:  # noqa: ARG002
         """Everything that does not depend on a run."""
         axes.set_title(self.title)

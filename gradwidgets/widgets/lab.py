@@ -27,7 +27,7 @@ from gradwidgets.widgets.rerun import Rerun
 from gradwidgets.widgets.results import Results
 from gradwidgets.widgets.screen import Screen
 from gradwidgets.widgets.toolbar import toolbar
-from gradwidgets.widgets.words import comparison, description
+from gradwidgets.widgets.words import comparison, description, lab_line
 
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 LONG_RUN = 0.5
@@ -164,10 +164,7 @@ class GradLab:
 
     def share(self) -> str:
         """One line of Python that gives this lab, seed included."""
-        built_in = self.problem.name in problems.names()
-        problem = repr(self.problem.name) if built_in else "problem"
-        show = "" if tuple(self.controls) == SHOW else f", show={tuple(self.controls)!r}"
-        return f"GradLab({problem}{show}, recipe={self._recipe!r})"
+        return lab_line(self.problem, self._recipe, tuple(self.controls), SHOW)
 
     def save(self, path: str | Path) -> None:
         """Write the picture (.png) or the numbers (.csv).
@@ -175,27 +172,28 @@ class GradLab:
         Raises:
             ValueError: the path ends otherwise.
         """
-        path = Path(path)
-        if path.suffix == ".png":
-            path.write_bytes(self.picture)
-        elif path.suffix == ".csv":
-            self.run().to_csv(path)
-        else:
-            raise refuse("path", str(path), "a name that ends in .png or .csv")
+        Path(path).write_bytes(self._file(Path(path).suffix))
+
+    def download(self, suffix: str) -> None:
+        """Hand the picture (".png") or the numbers (".csv") to the browser.
+
+        Raises:
+            ValueError: the suffix is another.
+        """
+        self._screen.download(self.problem.name + suffix, self._file(suffix))
+
+    def _file(self, suffix: str) -> bytes:
+        if suffix == ".png":
+            return self.picture
+        if suffix == ".csv":
+            return self.run().to_csv().encode()
+        raise refuse("suffix", suffix, "'.png' or '.csv'")
 
     def toggle(self, text: str) -> None:
         """Show "code" or the line to "share" under the lab, or hide it again."""
         self._shown_text = "" if self._shown_text == text else text
         self._rerun.finish()
         self._list()
-
-    def download(self, suffix: str) -> None:
-        """Hand the picture ("png") or the numbers ("csv") to the browser."""
-        name = f"{self.problem.name}.{suffix}"
-        if suffix == "png":
-            self._screen.download(name, "image/png", self.picture)
-        else:
-            self._screen.download(name, "text/csv", self.run().to_csv().encode())
 
     def close(self) -> None:
         """Stop training and remove every widget."""
@@ -229,7 +227,7 @@ class GradLab:
 
     def _request(self) -> None:
         self._results.forget()
-        self._asked_at = time.monotonic()
+        self._asked_at = self._drawn_at = time.monotonic()
         self._rerun.request()
 
     def _progressed(self, run: Run) -> None:

@@ -10,8 +10,8 @@ function create(tag, properties, ...children) {
   return node;
 }
 
-function download({ name, type, data }) {
-  const url = URL.createObjectURL(new Blob([data], { type }));
+function download({ name, data }) {
+  const url = URL.createObjectURL(new Blob([data]));
   create("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

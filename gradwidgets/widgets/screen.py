@@ -32,9 +32,9 @@ class Screen(anywidget.AnyWidget):
         self._on_cancel = on_cancel
         self.on_msg(self._received)
 
-    def download(self, name: str, kind: str, data: bytes) -> None:
-        """Hand a file to the browser, under `name` and of MIME type `kind`."""
-        self.send({"kind": "download", "name": name, "type": kind}, [data])
+    def download(self, name: str, data: bytes) -> None:
+        """Hand a file to the browser."""
+        self.send({"kind": "download", "name": name}, [data])
 
     def _received(self, _: Any, message: Any, __: Any) -> None:
         if isinstance(message, dict) and message.get("kind") == "cancel":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gradwidgets.core import problems
 from gradwidgets.core.history import History
+from gradwidgets.core.problem import Problem
+from gradwidgets.core.recipe import Recipe
 from gradwidgets.plots import Shown
 
 
@@ -30,3 +33,13 @@ def description(runs: Sequence[Shown], panels: Sequence[str]) -> str:
         if len(history.accuracy):
             parts.append(f"Held-out accuracy ends at {history.accuracy[-1, 1]:.1%}.")
     return " ".join(parts)
+
+
+def lab_line(
+    problem: Problem, recipe: Recipe, show: tuple[str, ...], usual: tuple[str, ...]
+) -> str:
+    """One line of Python that gives a lab; a problem of the learner's own is called `problem`."""
+    built_in = problem.name in problems.names() and problems.get(problem.name) is problem
+    name = repr(problem.name) if built_in else "problem"
+    controls = "" if show == usual else f", show={show!r}"
+    return f"GradLab({name}{controls}, recipe={recipe!r})"

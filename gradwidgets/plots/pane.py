@@ -1,0 +1,140 @@
+"""One panel on a figure of its own: a stored background, on which the live run is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from gradwidgets.plots.panels import Panel
+from gradwidgets.plots.scale import Limits, steadied
+from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.theme import Theme
+
+DPI = 100
+MARGINS = (64, 78, 50, 38)
+"""Pixels to the left, right, bottom and top of the axes: numbers, curve names, labels, title."""
+LABEL_GAP = 14
+"""Least pixels between two curve names."""
+
+
+class Pane:
+    """One panel of the picture.
+
+    Axes, contours and all runs but the live one are a stored background. It is drawn anew only
+    when the limits, the other runs or the theme change; limits change in coarse steps.
+    """
+
+    def __init__(self, panel: Panel, size: tuple[int, int]) -> None:
+        self.panel = panel
+        width, height = size
+        left, right, bottom, top = MARGINS
+        across, up = width - left - right, height - bottom - top
+        self._figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+        self._agg = FigureCanvasAgg(self._figure)
+        self._axes: Axes = self._figure.add_axes(
+            (left / width, bottom / height, across / width, up / height)
+        )
+        self._gap = LABEL_GAP / up
+        self._limits: Limits | None = None
+        self._background: Any = None
+        self._known: Any = None
+        self._scenery: Any = None
+
+    def render(self, runs: Sequence[Shown], theme: Theme) -> np.ndarray[Any, Any]:
+        """(height, width, 4) pixels of these runs; valid until the next call."""
+        others = [run for run in runs if run.role != "live"]
+        self._limits = limits = steadied(self._limits, self.panel.limits(runs))
+        known = (limits, [(id(run.history), run.label) for run in others], theme)
+        if known != self._known:
+            self._draw_background(others, limits, theme)
+            self._known = known
+        self._agg.restore_region(self._background)  # type: ignore[no-untyped-call]
+        for run in runs:
+            if run.role == "live":
+                self._draw(self.panel.artists(run, self._axes, theme))
+        self._draw(self._labels(runs, theme))
+        return np.asarray(self._agg.buffer_rgba())  # type: ignore[no-untyped-call]
+
+    def _draw_background(self, others: Sequence[Shown], limits: Limits, theme: Theme) -> None:
+        self._figure.set_facecolor(theme.paper)
+        scenery = (self.panel.scenery(limits), theme)
+        if scenery != self._scenery:
+            self._draw_scenery(limits, theme)
+            self._scenery = scenery
+        self._axes.set_xlim(limits.x)
+        self._axes.set_ylim(limits.y)
+        self._agg.draw()  # type: ignore[no-untyped-call]
+        for run in others:
+            self._draw(self.panel.artists(run, self._axes, theme))
+        whole = self._figure.bbox
+        self._background = self._agg.copy_from_bbox(whole)  # type: ignore[no-untyped-call]
+
+    def _draw_scenery(self, limits: Limits, theme: Theme) -> None:
+        with matplotlib.rc_context(_style(theme)):
+            self._axes.clear()
+            self._axes.set_facecolor(theme.paper)
+            self._axes.tick_params(colors=theme.ink, labelsize=8.5)
+            for side, spine in self._axes.spines.items():
+                spine.set(color=theme.ink, visible=side in ("left", "bottom"))
+            self.panel.prepare(self._axes, limits, theme)
+
+    def _draw(self, artists: Sequence[Artist]) -> None:
+        for artist in artists:
+            self._axes.add_artist(artist)
+            self._axes.draw_artist(artist)
+            artist.remove()
+
+    def _labels(self, runs: Sequence[Shown], theme: Theme) -> list[Artist]:
+        """The names of the curves at the right edge, moved apart where they would overlap."""
+        axes = self._axes
+        wanted = []
+        for run in runs:
+            for height, text in self.panel.labels(run):
+                pixels = axes.transData.transform((0, height))
+                y = float(np.nan_to_num(axes.transAxes.inverted().transform(pixels)[1]))
+                wanted.append((min(max(y, 0.0), 1.0), text, run.color(theme)))
+        wanted.sort()
+        heights = apart([y for y, _, _ in wanted], self._gap)
+        style: Any = {
+            "fontsize": 8.5,
+            "va": "center",
+            "transform": axes.transAxes,
+            "clip_on": False,
+        }
+        return [
+            Text(1.02, y, text, color=color, **style)
+            for y, (_, text, color) in zip(heights, wanted, strict=True)
+        ]
+
+
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """The same ascending heights, at least `gap` apart, and none above 1 if that can be."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else height)
+    ceiling = 1.0
+    for index in reversed(range(len(placed))):
+        placed[index] = min(placed[index], ceiling)
+        ceiling = placed[index] - gap
+    return placed
+
+
+def _style(theme: Theme) -> Any:
+    """The theme as matplotlib settings."""
+    return {
+        "axes.labelcolor": theme.ink,
+        "axes.labelsize": 9,
+        "axes.titlecolor": theme.ink,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "axes.titley": 1.03,  # a fixed place: looking for one takes longer than all the rest
+    }
