@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import Any
 
 import torch
@@ -69,7 +69,9 @@ def _checked(batch: Any) -> Batch:
 
 def samples(target: Any) -> int:
     """How many samples a batch holds, counted on its target."""
-    return len(target) if not isinstance(target, Tensor) or target.ndim else 1
+    if isinstance(target, Tensor) and target.ndim == 0:
+        return 1
+    return len(target) if isinstance(target, Sized) else 1
 
 
 def _shown(value: object) -> str:

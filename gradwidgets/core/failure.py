@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,6 +10,10 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from gradwidgets.core.history import History
+
+
+UNKNOWN = object()
+"""Stands for a result that was never reached; None is what a missing `return` leaves."""
 
 
 class TrainingError(RuntimeError):
@@ -23,11 +28,15 @@ def explain(
 ) -> TrainingError:
     """Say which part of forward, loss and backward failed: the first whose result is missing."""
     x, y = batch
-    if output is None:
+    if output is UNKNOWN:
         return TrainingError(
             f"the model raised at update {update} on {described(x)}: {named(error)}"
         )
-    if loss is None:
+    if output is None:
+        return TrainingError(
+            f"the model returned None at update {update}; end its forward() with a return"
+        )
+    if loss is UNKNOWN:
         return TrainingError(
             f"the loss raised at update {update} on output {described(output)} and target "
             f"{described(y)}: {named(error)}"
@@ -71,6 +80,6 @@ def described(value: Any) -> str:
 
 
 def named(error: Exception) -> str:
-    """An exception's type and first line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    """An exception's type and the beginning of its first line."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {textwrap.shorten(lines[0], 300)}".removesuffix(": ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradwidgets.core.control import STRENGTHS, Control, linear
-from gradwidgets.core.rules import refuse
+from gradwidgets.core.rules import Number, refuse
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     name: kind
@@ -53,15 +54,22 @@ def checked_options(optimizer: str, options: object) -> dict[str, Any]:
         if name not in known:
             allowed = ", ".join(known)
             raise refuse(f"options[{name!r}]", options[name], f"{optimizer} only: {allowed}")
-    plain: dict[str, Any] = {
-        str(name): tuple(v) if isinstance(v, list) else v for name, v in options.items()
-    }
+    plain = {str(name): _plain(f"options[{name!r}]", value) for name, value in options.items()}
     if plain:
         try:
             OPTIMIZERS[optimizer]([torch.zeros(1, 1, requires_grad=True)], **plain)
         except Exception as problem:
             raise refuse("options", options, f"what {optimizer} takes ({problem})") from None
     return plain
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Lists as tuples, and NumPy's numbers as Python's; numbers are finite."""
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(name, each) for each in value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else Number()(name, value)
 
 
 def needs_closure(optimizer: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,23 +58,27 @@ class Problem:
             raise refuse("Problem.recipe", self.recipe, "a Recipe")
 
     def build(self) -> nn.Module:
-        """A new model in training mode, drawn from the global RNG as it stands.
+        """A new model, drawn from the global RNG as it stands; a copied one in training mode.
 
         Raises:
             ValueError: the factory returns something else than a new `nn.Module` each time, or a
                 model without a parameter that requires a gradient.
         """
+        model = self._new()
+        if not any(p.requires_grad for p in model.parameters()):
+            raise refuse("Problem.model", model, "a model with a parameter to train")
+        return model
+
+    def _new(self) -> nn.Module:
         if isinstance(self.model, nn.Module):
             return copy.deepcopy(self.model).train()
         model = self.model()
         if not isinstance(model, nn.Module):
             raise refuse("Problem.model()", model, "an nn.Module from the factory")
         if "factory" not in self._loaded:
-            self._loaded["factory"] = True
             _refuse_shared(model, self._another())
-        if not any(p.requires_grad for p in model.parameters()):
-            raise refuse("Problem.model()", model, "a model with a parameter to train")
-        return model.train()
+            self._loaded["factory"] = True
+        return model
 
     def _another(self) -> nn.Module:
         with torch.random.fork_rng():
@@ -100,7 +104,7 @@ class Problem:
         key = (name, torch.get_default_dtype())
         if key not in self._loaded:
             if callable(source) and not isinstance(source, Iterable):
-                with torch.random.fork_rng():
+                with torch.random.fork_rng(), torch.inference_mode(False):
                     torch.manual_seed(0)
                     source = source()
             self._loaded[key] = check(f"Problem.{name}", source)
@@ -125,7 +129,7 @@ def _checked_data(name: str, data: Any) -> Any:
         return x, y
     if not isinstance(data, Iterable):
         raise refuse(name, data, "(x, y) tensors or an iterable of (x, y) batches")
-    if iter(data) is data:
+    if isinstance(data, Iterator):
         raise refuse(name, data, "what can be iterated again, such as a list or a DataLoader")
     return data
 

@@ -40,14 +40,14 @@ class Copies:
 
     def __init__(self, like: Sequence[Tensor], count: int) -> None:
         self.blocks = [t.new_empty((count, *t.shape)) for t in like]
-        slots = [[_view(block[i : i + 1]) for i in range(count)] for block in self.blocks]
-        self._rows = list(zip(*slots, strict=True))
+        self._views: list[Any] = [_view(block) for block in self.blocks]
         self.filled = 0
 
     def write(self, values: Sequence[View | None]) -> None:
         """Copy `values` into the next row; a missing one leaves NaN."""
-        for slot, value in zip(self._rows[self.filled], values, strict=True):
-            slot[...] = torch.nan if value is None else value
+        row = self.filled
+        for view, value in zip(self._views, values, strict=True):
+            view[row] = torch.nan if value is None else value
         self.filled += 1
 
     def take_norms(self) -> Tensor:
@@ -90,7 +90,7 @@ def _dense(tensor: Tensor | None, like: Tensor) -> Tensor:
 
 
 def _norms(blocks: Iterable[Tensor]) -> Tensor:
-    flat = [block.flatten(1) for block in blocks]
+    flat = [block.unsqueeze(-1).flatten(1) for block in blocks]
     norms = [torch.linalg.vector_norm(block, dim=1, dtype=torch.float64).cpu() for block in flat]
     return torch.stack(norms, dim=1)
 

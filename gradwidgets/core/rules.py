@@ -10,7 +10,7 @@ from typing import Any
 
 def refuse(name: str, value: object, allowed: str) -> ValueError:
     """The one wording for a bad value: its name, the value, and what would be right."""
-    shown = repr(value)
+    shown = " ".join(map(str.strip, repr(value).splitlines()))
     if len(shown) > 80:
         shown = shown[:77] + "..."
     return ValueError(f"{name}={shown} is not allowed; give {allowed}")

@@ -13,7 +13,8 @@ def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
     """A plain PyTorch program that trains like `train`: its `losses` are the same, bit for bit.
 
     It imports only torch, and what the problem's own functions import. What cannot be written
-    down (a model instance, tensors, a lambda) is a name that its first lines ask you to bring.
+    down (a model instance, tensors, a lambda, a global that a function uses) is a name that its
+    first lines ask you to bring.
 
     Raises:
         ValueError: the mask's pattern matches no parameter.
@@ -26,7 +27,10 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
     problem = problems.get(problem)
     recipe = recipe or problem.recipe
     sources = Sources(problem)
-    program = [Line(f"# {problem.name}: {problem.description}".rstrip(": ")), *_imports(sources)]
+    title = " ".join(f"{problem.name}: {problem.description}".split()).rstrip(":")
+    missing = [*sources.missing, *(["edits"] if recipe.edits else [])]
+    program = [Line(f"# {title}"), *(Line(f"# Bring with you: {name}") for name in missing)]
+    program += _imports(sources)
     for source in sources.texts:
         program += [Line(""), Line(""), *map(Line, source.splitlines())]
     program += [Line(""), Line(""), *_setup(recipe, sources)]
@@ -34,9 +38,8 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
 
 
 def _imports(sources: Sources) -> list[Line]:
-    lines = [Line(f"# Bring with you: {name}") for name in sources.missing]
     text = "\n".join([*sources.texts, sources.loss])
-    lines += [Line("import torch")]
+    lines = [Line("import torch")]
     if "Tensor" in text.replace("torch.Tensor", ""):
         lines += [Line("from torch import Tensor, nn")]
     elif "nn." in text:
@@ -47,7 +50,7 @@ def _imports(sources: Sources) -> list[Line]:
 
 
 def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
-    lines: list[Line] = []
+    lines = [Line("torch.set_num_threads(1)  # best for a small model")] if sources.small else []
     if sources.has_data_function:
         target = "x, y" if sources.pair else "loader"
         lines += [Line("torch.manual_seed(0)"), Line(f"{target} = {sources.data}()")]
@@ -58,22 +61,27 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
         Line(f"model = {sources.model}()"),
         Line(f"optimizer = {build}", ("optimizer", "lr", *recipe.options)),
     ]
-    if recipe.mask and recipe.mask_kind == "random":
-        lines += lines_of(
-            f"""
-            draw = torch.Generator().manual_seed({recipe.seed})
-            hidden = [
-                torch.randperm(p.numel(), generator=draw)[: round({recipe.mask!r} * p.numel())]
-                for p in model.parameters()
-            ]
-            """,
-            "mask",
-            "mask_kind",
-        )
-    return lines + _batches(recipe, sources.pair)
+    return [*lines, *hidden(recipe), *batches(recipe, sources.pair)]
 
 
-def _batches(recipe: Recipe, pair: bool) -> list[Line]:
+def hidden(recipe: Recipe) -> list[Line]:
+    """What a random mask hides, drawn before the loop."""
+    if not recipe.mask or recipe.mask_kind != "random":
+        return []
+    return lines_of(
+        f"""
+        draw = torch.Generator().manual_seed({recipe.seed})
+        hidden = [
+            torch.randperm(p.numel(), generator=draw)[: round({recipe.mask!r} * p.numel())]
+            for p in model.parameters()
+        ]
+        """,
+        "mask",
+        "mask_kind",
+    )
+
+
+def batches(recipe: Recipe, pair: bool) -> list[Line]:
     """Where the batches of one update come from, if not from all of x and y."""
     if not pair:
         return lines_of(

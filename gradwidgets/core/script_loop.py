@@ -15,12 +15,22 @@ from gradwidgets.core.world import World
 
 def loop(problem: Problem, recipe: Recipe, sources: Sources) -> list[Line]:
     """The loop that trains, after everything is set up."""
+    body = indented(update(problem, recipe, sources))
+    return [Line(""), Line("losses = []"), head(recipe, sources), *body]
+
+
+def head(recipe: Recipe, sources: Sources) -> Line:
+    """The line that opens the loop and fetches what one update trains on."""
+    text = f"for _ in range({recipe.updates}):"
     if not sources.pair:
-        head = f"for _, group in zip(range({recipe.updates}), groups()):"
+        text = f"for _, group in zip(range({recipe.updates}), groups()):"
     elif recipe.batch_size is not None:
-        head = f"for _, (xb, yb) in zip(range({recipe.updates}), batches()):"
-    else:
-        head = f"for _ in range({recipe.updates}):"
+        text = f"for _, (xb, yb) in zip(range({recipe.updates}), batches()):"
+    return Line(text, ("updates", "batch_size"))
+
+
+def update(problem: Problem, recipe: Recipe, sources: Sources) -> list[Line]:
+    """The body of the loop, not indented: the lines of one update."""
     gradients = [*_clear(recipe), *_backward(recipe, sources)]
     edits = list(_edits(problem, recipe, sources))
     if needs_closure(recipe.optimizer):
@@ -31,7 +41,7 @@ def loop(problem: Problem, recipe: Recipe, sources: Sources) -> list[Line]:
     body += [Line("losses.append(mean)")]
     if recipe.stop_below is not None:
         body += lines_of(f"if mean < {recipe.stop_below!r}:\n    break", "stop_below")
-    return [Line(""), Line("losses = []"), Line(head, ("updates", "batch_size")), *indented(body)]
+    return body
 
 
 def _with_closure(gradients: list[Line], edits: list[Line]) -> list[Line]:
@@ -88,7 +98,7 @@ def _edits(problem: Problem, recipe: Recipe, sources: Sources) -> Iterable[Line]
     if recipe.scale != 1:
         yield from lines_of(f"{every}    p.grad.mul_({recipe.scale!r})", "scale")
     if recipe.mask:
-        yield from lines_of(_mask(problem, recipe, every), "mask", "mask_kind")
+        yield from lines_of(_mask(problem, recipe, every, sources.built_in), "mask", "mask_kind")
     if recipe.l1:
         yield from lines_of(f"{every}    p.grad.add_(p.detach().sign(), alpha={recipe.l1!r})", "l1")
     if recipe.l2:
@@ -100,10 +110,13 @@ def _edits(problem: Problem, recipe: Recipe, sources: Sources) -> Iterable[Line]
         yield from lines_of("for edit in edits:\n    edit(list(model.parameters()))", "edits")
 
 
-def _mask(problem: Problem, recipe: Recipe, every: str) -> str:
+def _mask(problem: Problem, recipe: Recipe, every: str, built_in: bool) -> str:
     part = f"[: round({recipe.mask!r} * p.numel())] = 0"
     if recipe.mask_kind == "first":
         return f"{every}    p.grad.view(-1){part}"
+    if recipe.mask_kind == "unit" and not built_in:  # a parameter may have no dimension
+        rows = "    rows = torch.atleast_1d(p.grad)\n"
+        return f"{every}{rows}    rows[: round({recipe.mask!r} * len(rows))] = 0"
     if recipe.mask_kind == "unit":
         return f"{every}    p.grad[: round({recipe.mask!r} * len(p))] = 0"
     if recipe.mask_kind == "random":
@@ -114,5 +127,5 @@ def _mask(problem: Problem, recipe: Recipe, every: str) -> str:
     assert recipe.mask_kind not in MASK_KINDS
     with World(problem.data, 0).inside():
         found = list(matching(recipe.mask_kind, problem.build()))
-    named = every.replace("p in model.parameters()", f"name in {found}")
-    return f"{named}    p = model.get_parameter(name)\n    p.grad.view(-1){part}"
+    named = f"for name in {found}:\n    p = model.get_parameter(name)\n"
+    return named + every.partition("\n")[2] + f"    p.grad.view(-1){part}"

@@ -82,16 +82,17 @@ class Run:
                 self.recipe.optimizer, self.model, self.recipe.lr, self.recipe.options
             )
             self.edits = edits_of(self.recipe, self.model)
-        self._groups = groups(data, self.recipe)
-        self._parameters = list(self.model.parameters())
-        self._recorder = Recorder(
-            self._parameters,
-            self.recipe.updates,
-            edited=bool(self.edits),
-            # SGD with nesterov may add the momentum to .grad itself
-            fresh=self.recipe.clear == "none" and not self.recipe.options.get("nesterov"),
-        )
+            self._groups = groups(data, self.recipe)
+            self._parameters = list(self.model.parameters())
+            self._recorder = self._new_recorder()
         self._with_closure = needs_closure(self.recipe.optimizer)
+
+    def _new_recorder(self) -> Recorder:
+        recipe = self.recipe
+        # SGD with nesterov may add the momentum to .grad itself; an edit may put its own tensor
+        shared = bool(recipe.options.get("nesterov") or recipe.edits)
+        fresh = recipe.clear == "none" and not shared
+        return Recorder(self._parameters, recipe.updates, edited=bool(self.edits), fresh=fresh)
 
     @property
     def done(self) -> bool:
@@ -160,9 +161,10 @@ class Run:
         self.losses.append(loss)
         if self.recipe.stop_below is not None and loss < self.recipe.stop_below:
             self.stopped = (len(self.losses) - 1, "threshold")
-        every = max(1, self.recipe.updates // EVALUATIONS)
-        if self._test and (self.done or len(self.losses) % every == 0):
-            self._measure()
+        if self._test:
+            every = max(1, self.recipe.updates // EVALUATIONS)
+            if self.done or len(self.losses) % every == 0:
+                self._measure()
 
     def _step(self, batches: list[Batch]) -> float:
         loss = self._backward(batches)

@@ -1,0 +1,47 @@
+"""Recipes drawn at random, small enough to run hundreds of them."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from gradwidgets.core import Recipe, problems
+from gradwidgets.core.optimizers import OPTIMIZERS
+
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.8, "nesterov": True}, {"weight_decay": 0.01}],
+    "Adam": [{}, {"betas": (0.8, 0.99)}, {"amsgrad": True}],
+    "LBFGS": [{"max_iter": 3}, {"max_iter": 2, "line_search_fn": "strong_wolfe"}],
+}
+TRAINABLE = sorted(OPTIMIZERS.keys() - {"SparseAdam", "Muon"})  # those two refuse dense biases
+PATTERNS = {"digits_cnn": "*.weight", "tokens": "recurrent.*", "line": "weight", "bowl": "w*"}
+
+
+def random_recipe(number: int) -> tuple[str, Recipe]:
+    """A built-in problem's name and a recipe for it; every problem has its turn."""
+    draw = random.Random(number)
+    name = problems.names()[number % 7]
+    optimizer = draw.choice([*TRAINABLE, "SGD", "SGD", "Adam", "LBFGS"])
+    pattern = PATTERNS.get(name, "0.*")
+
+    def often(usual: Any, *other: Any) -> Any:
+        return draw.choice([usual, usual, *other])
+
+    return name, Recipe(
+        optimizer=optimizer,
+        lr=10 ** draw.uniform(-3, 0),
+        options=draw.choice(OPTIONS.get(optimizer, [{}])),
+        scale=often(1.0, draw.uniform(-1, 3), 100.0, 0.0),
+        mask=often(0.0, draw.uniform(0, 1), 1.0),
+        mask_kind=draw.choice(["first", "random", "unit", pattern]),
+        l1=often(0.0, draw.uniform(0, 0.1)),
+        l2=often(0.0, draw.uniform(0, 0.1)),
+        max_norm=often(None, draw.uniform(0.01, 1)),
+        accumulation_steps=often(1, draw.randint(2, 7)),
+        average=draw.random() < 0.6,
+        clear=often("none", "zero", "never"),
+        batch_size=draw.choice([16, 33, 64, None if name != "digits_cnn" else 50]),
+        updates=draw.randint(2, 6),
+        stop_below=often(None, draw.uniform(0.1, 2)),
+        seed=draw.randint(0, 2**40),
+    )
