@@ -1,0 +1,117 @@
+"""Plain words for what a changed loop runs into: errors of PyTorch, and lines without effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error that a statement raised: its type, its message as it came, and what it means."""
+
+    kind: str
+    message: str
+    explanation: str
+
+
+EXPLANATIONS: tuple[tuple[str, str], ...] = (
+    (
+        "backward through the graph a second time",
+        "backward() frees the graph it has walked. This loss has been walked already: compute "
+        "it anew with a forward pass before you call backward() again.",
+    ),
+    (
+        "modified by an inplace operation",
+        "The parameters were changed after this loss was computed: a step lies between its "
+        "forward pass and its backward(). The values that backward() needs are gone.",
+    ),
+    (
+        "does not require grad and does not have a grad_fn",
+        "This loss does not hang on any parameter by a graph, so there is nothing to "
+        "differentiate. Look for no_grad(), detach() or item() on the way to it.",
+    ),
+    (
+        "grad can be implicitly created only for scalar",
+        "backward() starts from one number. End the loss with .mean() or .sum().",
+    ),
+    (
+        r"name '(loss|output)'",
+        "There is no loss yet: the forward pass that computes it is switched off or comes later.",
+    ),
+    (
+        r"'?(mean|total|seen|evaluated|loss|xk|yk|closure)'?.*(not defined|not associated"
+        r"|referenced before)",
+        "This line uses a name that no line above has assigned: that line is switched off or "
+        "comes later.",
+    ),
+    (
+        "'NoneType' object (has no attribute|does not support|is not subscriptable)",
+        "A .grad is None here: no backward() has written to it since it was cleared.",
+    ),
+    (
+        "float.*argument must be.*not 'NoneType'",
+        "The closure returned nothing, but the optimizer needs its loss: `return` is missing.",
+    ),
+    ("division by zero", "Nothing has been counted yet, so there is no mean to take."),
+    ("list index out of range", "The list is still empty: no line above has put anything in it."),
+    ("'break' outside loop", "`break` leaves a loop; within a function there is none."),
+    ("'return' outside function", "`return` leaves a function; out here there is none."),
+    (
+        "shapes cannot be multiplied|size of tensor .* must match",
+        "Two tensors have sizes that do not fit together; compare their shapes.",
+    ),
+)
+"""(pattern of the message, what it means), the first that fits counts."""
+UNKNOWN = "The program stops here. Everything the lines above did stays as it is."
+
+
+def failed(error: Exception) -> Failure:
+    """What was raised, with the explanation from the table."""
+    message = str(error)
+    fitting = (words for pattern, words in EXPLANATIONS if re.search(pattern, message))
+    return Failure(type(error).__name__, message, next(fitting, UNKNOWN))
+
+
+def remark(
+    text: str, earlier: Sequence[str], gradients: Sequence[Tensor | None], moved: bool
+) -> str | None:
+    """One sentence on a line that PyTorch accepts in silence, but that hardly anybody means.
+
+    Args:
+        text: the statement that was executed.
+        earlier: those executed before it in this update, in their order.
+        gradients: every parameter's `.grad` before the statement.
+        moved: whether a parameter changed.
+    """
+    some = [gradient for gradient in gradients if gradient is not None]
+    if "optimizer.step" in text:
+        return _on_step(earlier, bool(some), moved)
+    if "zero_grad" in text and _last(earlier) == "backward" and some:
+        return "These gradients are gone before any step has used them."
+    leftover = any(bool((gradient != 0).any()) for gradient in some)
+    if text.endswith("backward()") and _last(earlier) in (None, "step") and leftover:
+        return ".grad still held earlier gradients; backward() has added to them."
+    return None
+
+
+def _on_step(earlier: Sequence[str], gradients: bool, moved: bool) -> str | None:
+    if moved and _last(earlier) == "step":
+        return "The gradients have been used before: the same step is made again."
+    if moved:
+        return None
+    if not gradients:
+        return "Nothing moved: every .grad is None, and step() leaves such parameters alone."
+    return "Nothing moved: the gradients, or the learning rate, are too small or zero."
+
+
+def _last(earlier: Sequence[str]) -> str | None:
+    """The last of the calls that use or change gradients."""
+    for text in reversed(earlier):
+        for call in ("backward", "step", "zero_grad"):
+            if f".{call}(" in text:
+                return call
+    return None
