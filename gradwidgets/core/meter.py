@@ -14,7 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from gradwidgets.core import problems
 from gradwidgets.core.ledger_rows import relative
-from gradwidgets.core.problem import Problem, is_pair
+from gradwidgets.core.problem import Loss, Pair, Problem, is_pair
 from gradwidgets.core.rules import Count, OneOf, refuse
 from gradwidgets.core.world import World
 
@@ -98,19 +98,24 @@ def meter(
     Count(0)("seed", seed)
     if dtype is not None:
         OneOf(tuple(DTYPES))("dtype", dtype)
-    world = World(problem.batches(), seed)
+    world, kind = World(problem.batches(), seed), DTYPES.get(dtype or "")
     with world.inside():
-        model = problem.build()
-        world.suit(model)
+        start = _Start(problem.build().to(kind), batch_norm, dropout)
+        world.suit(start.model)
     with world.inside():
-        x, y = _first(problem, sizes, DTYPES.get(dtype or ""))
-        start = _Start(model.to(DTYPES[dtype]) if dtype else model, batch_norm, dropout)
-        full = start.gradient(problem.loss, [(x, y)], [1.0])
-        buffers = start.buffers()
-        parts = list(zip(torch.split(x, list(sizes)), torch.split(y, list(sizes)), strict=True))
-        tokens = [count(part) for _, part in parts]
-        weights = _weights(sizes, tokens)
-        sums = {rule: start.gradient(problem.loss, parts, w) for rule, w in weights.items()}
+        return _compared(start, problem.loss, _first(problem, sizes, kind), list(sizes), count)
+
+
+def _compared(
+    start: _Start, loss: Loss, whole: Pair, sizes: list[int], count: Callable[[Any], int]
+) -> Meter:
+    x, y = (torch.split(part, sizes) for part in whole)
+    parts = list(zip(x, y, strict=True))
+    tokens = [count(part) for part in y]
+    full = start.gradient(loss, [whole], [1.0])
+    buffers = start.buffers()
+    weights = _weights(sizes, tokens).items()
+    sums = {rule: start.gradient(loss, parts, each) for rule, each in weights}
     return Meter(
         sizes=tuple(sizes),
         tokens=tuple(tokens),

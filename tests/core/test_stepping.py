@@ -188,12 +188,12 @@ def test_random_sequences_end_where_plain_execution_ends(seed: int) -> None:
     draw = random.Random(seed)
     steps = Stepping(coupled(), RECIPES[seed % len(RECIPES)].replace(updates=12, seed=seed))
     past: list[Program] = []
-    for number in range(24):
+    for number in range(20):
         before = steps.statements
         random_operation(steps, draw)
         past = past[: steps.snapshot.update]
         past += [before] * (steps.snapshot.update - len(past))
-        if number % 8 == 7:
+        if number % 10 == 9:
             assert_direct(steps, past)
 
 
