@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,7 @@ class SurfacePanel:
         """The contours of the loss."""
         x, y = np.linspace(*limits.x, GRID), np.linspace(*limits.y, GRID)
         heights = surface(self.problem, x, y)
-        levels = np.quantile(heights, np.linspace(0.02, 0.98, 14))
+        levels = np.nanquantile(heights, np.linspace(0.02, 0.98, 14))
         axes.contour(x, y, heights, np.unique(levels), colors=theme.baseline, linewidths=0.6)
         axes.set_title(self.title)
         names = _element_names(self.problem)
@@ -153,25 +154,32 @@ def regions(model: nn.Module, limits: Limits, like: Tensor) -> Array:
 
 
 def surface(problem: Problem, first: Array, second: Array) -> Array:
-    """(len(second), len(first)) losses over two parameters: all the data, one vectorised call."""
+    """(len(second), len(first)) losses over two parameters and all the data; NaN where it fails."""
     with torch.random.fork_rng():
         model = problem.build()
     x, y = problem.batches()
-    shapes = dict(model.named_parameters())
-    some = next(iter(shapes.values()))
-    grid = torch.cartesian_prod(torch.tensor(second), torch.tensor(first)).flip(1).to(some)
-    parts = torch.split(grid, [p.numel() for p in shapes.values()], dim=1)
-    stacked = {
-        name: part.reshape(-1, *p.shape)
-        for (name, p), part in zip(shapes.items(), parts, strict=True)
-    }
+    shapes = {name: p.shape for name, p in model.named_parameters()}
+    points = torch.cartesian_prod(torch.tensor(second), torch.tensor(first)).flip(1)
+    points = points.to(next(model.parameters()))
 
-    def loss(parameters: dict[str, Tensor]) -> Tensor:
-        return problem.loss(torch.func.functional_call(model, parameters, (x,)), y)
+    def loss(point: Tensor) -> Tensor:
+        parts = torch.split(point, [shape.numel() for shape in shapes.values()])
+        named = {n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}
+        return problem.loss(torch.func.functional_call(model, named, (x,)), y)
 
     with torch.no_grad():
-        losses = torch.func.vmap(loss)(stacked)
+        try:
+            losses = torch.func.vmap(loss)(points)
+        except Exception:  # a model may branch on its values, or raise
+            losses = torch.tensor([_attempt(loss, point) for point in points])
     return losses.reshape(len(second), len(first)).double().cpu().numpy()
+
+
+def _attempt(loss: Callable[[Tensor], Tensor], point: Tensor) -> float:
+    try:
+        return loss(point).item()
+    except Exception:
+        return math.nan
 
 
 def path_of(history: History) -> Array:

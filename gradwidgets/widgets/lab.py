@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
-from gradwidgets import plots
 from gradwidgets.core import problems
 from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem
@@ -20,14 +18,14 @@ from gradwidgets.core.rules import refuse
 from gradwidgets.core.script import script, script_lines
 from gradwidgets.core.script_text import Line
 from gradwidgets.core.training import Run
-from gradwidgets.plots import Shown
+from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.controls import Controls
 from gradwidgets.widgets.listing import Listing
+from gradwidgets.widgets.picture import Picture
 from gradwidgets.widgets.rerun import Rerun
 from gradwidgets.widgets.results import Results
-from gradwidgets.widgets.screen import Screen
 from gradwidgets.widgets.toolbar import toolbar
-from gradwidgets.widgets.words import comparison, description, lab_line
+from gradwidgets.widgets.words import lab_line
 
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 LONG_RUN = 0.5
@@ -64,27 +62,24 @@ class GradLab:
         self.problem = problems.get(problem)
         self._start = self._recipe = recipe or self.problem.recipe
         self._compare = compare
-        self._panels = tuple(panels or plots.suited(self.problem))
-        self._canvas = plots.Canvas(plots.make(self._panels, self.problem), size)
-        self._results = Results(self.problem)
-        self._pinned: list[Shown] = []
         self._drawn_at = self._asked_at = 0.0
         self._in_hand = self._shown_text = ""
         self._controls = Controls(show, self._recipe, self._changed)
         self.controls = self._controls.widgets
-        self._screen = Screen(self.cancel)
+        self._picture = Picture(self.problem, panels, size, self.cancel)
+        self._screen = self._picture.screen
         self._screen.observe(lambda _: self._rerun.soon(self._draw), "dark")
         self._listing = Listing()
+        results = self._results = Results(self.problem)
         self._rerun: Rerun = Rerun(
-            lambda: self._results.next_run(self._wanted),
-            progressed=self._progressed,
-            finished=self._results.finish,
-            failed=self._results.fail,
-            settled=self._settled,
+            lambda: results.next_run(self._wanted),
+            self._progressed,
+            results.finish,
+            results.fail,
+            self._settled,
         )
-        self.widget = ipywidgets.VBox(
-            [self._controls.layout(), self._screen, toolbar(self, self._rerun.soon), self._listing]
-        )
+        above, below = self._controls.layout(), toolbar(self, self._rerun.soon)
+        self.widget = ipywidgets.VBox([above, self._screen, below, self._listing])
         self._rerun.finish()
 
     @property
@@ -100,11 +95,7 @@ class GradLab:
 
     @property
     def history(self) -> History:
-        """What the settings in hand lead to (trained now, if need be).
-
-        Raises:
-            TrainingError: the model, the loss or the optimizer failed.
-        """
+        """What the settings in hand lead to: `run()`."""
         return self.run()
 
     @property
@@ -149,13 +140,12 @@ class GradLab:
 
     def pin(self, label: str = "") -> None:
         """Keep the present curve on the picture, under a name."""
-        number = len(self._pinned)
-        self._pinned.append(Shown(self.run(), label or f"pin {number + 1}", "pinned", number))
+        self._picture.pin(self.run(), label)
         self._draw()
 
     def unpin(self) -> None:
         """Take all pinned curves away."""
-        self._pinned = []
+        self._picture.unpin()
         self._draw()
 
     def script(self) -> str:
@@ -198,8 +188,7 @@ class GradLab:
     def close(self) -> None:
         """Stop training and remove every widget."""
         self._rerun.stop()
-        for widget in (*self.controls.values(), self._screen, self._listing, self.widget):
-            widget.close()
+        close(self.widget)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The live lab; where no widgets can live, its picture and its sentence."""
@@ -255,17 +244,5 @@ class GradLab:
     def _draw(self, live: History | None = None) -> None:
         live = live or self._results.history(self._recipe)
         baseline = self._results.history(self._wanted[-1]) if self._compare else None
-        runs = [Shown(baseline, "start", "baseline")] if baseline and baseline is not live else []
-        runs += [*self._pinned, *([Shown(live, "now")] if live else [])]
-        error = self._results.error(self._recipe)
-        with self._screen.hold_sync():
-            if runs:
-                theme = plots.DARK if self._screen.dark else plots.LIGHT
-                self._screen.png = self._canvas.render(runs, theme)
-                self._screen.alt = description(runs, self._panels)
-            if error:
-                self._screen.sentence = str(error) or repr(error)
-            elif live:
-                self._screen.sentence = comparison(live, baseline)
-            self._screen.trace = "".join(traceback.format_exception(error)) if error else ""
+        self._picture.draw(live, baseline, self._results.error(self._recipe))
         self._drawn_at = time.monotonic()

@@ -100,17 +100,17 @@ class Rerun:
         """Train for a while; returns whether there is more to do."""
         try:
             self._run = run = self._run or self._next_run()
-            if run is None:
-                self._settled()
-                return False
-            run.advance(seconds=seconds)
+            if run:
+                run.advance(seconds=seconds)
         except Exception as error:  # the learner's own model may raise anything
             self._run = None
             self._failed(error)
             return True
-        if run.done:
+        if run is None:
+            self._settled()
+        elif run.done:
             self._run = None
             self._finished(run)
         else:
             self._progressed(run)
-        return True
+        return run is not None

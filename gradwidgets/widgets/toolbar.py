@@ -22,9 +22,7 @@ def toolbar(lab: GradLab, soon: Callable[[Action], None]) -> ipywidgets.Widget:
         _button("Code", "The lab as a plain PyTorch program", lambda: lab.toggle("code")),
         _button("Share", "One line of Python that gives this lab", lambda: lab.toggle("share")),
         _button("Save picture", "Download the picture as PNG", lambda: lab.download(".png")),
-        _button(
-            "Save numbers", "Download one line per update as CSV", lambda: lab.download(".csv")
-        ),
+        _button("Save numbers", "Download a table as CSV", lambda: lab.download(".csv")),
     ]
     for button, action in buttons:
         button.on_click(lambda _, action=action: soon(action))

@@ -54,6 +54,14 @@ class FrontEnd:
         (self.open_notebook if notebook7 else self.open_lab)(name)
         self.run_all()
 
+    def run(self, source):
+        """Run code in the kernel of the open notebook, beside its cells."""
+        self.page.evaluate(
+            """source => jupyterapp.shell.currentWidget.sessionContext.session.kernel
+                        .requestExecute({code: source}).done""",
+            source,
+        )
+
     def slider(self, label):
         """The native range input of that name."""
         return self.page.get_by_role("slider", name=label, exact=True)

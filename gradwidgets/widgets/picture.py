@@ -1,0 +1,65 @@
+"""The picture of a lab, its description and its sentence, shown on a screen."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+
+from gradwidgets import plots
+from gradwidgets.core.history import History
+from gradwidgets.core.problem import Problem
+from gradwidgets.plots import Shown
+from gradwidgets.widgets.screen import Screen
+from gradwidgets.widgets.words import comparison, description
+
+
+class Picture:
+    """Draws runs on a `Screen`, whose theme it follows.
+
+    Args:
+        problem: what is trained.
+        panels: names of panels; None chooses for the problem.
+        size: (width, height) in pixels.
+        on_cancel: called when the learner cancels a run.
+
+    Raises:
+        ValueError: a panel is unknown, or cannot show this problem.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        panels: Sequence[str] | None,
+        size: tuple[int, int],
+        on_cancel: Callable[[], None],
+    ) -> None:
+        self._panels = tuple(panels or plots.suited(problem))
+        self._canvas = plots.Canvas(plots.make(self._panels, problem), size)
+        self._pinned: list[Shown] = []
+        self.screen = Screen(on_cancel)
+
+    def pin(self, history: History, label: str) -> None:
+        """Keep a history on the picture, under a name."""
+        number = len(self._pinned)
+        self._pinned.append(Shown(history, label or f"pin {number + 1}", "pinned", number))
+
+    def unpin(self) -> None:
+        """Take all pinned histories away."""
+        self._pinned = []
+
+    def draw(
+        self, live: History | None, baseline: History | None, error: Exception | None = None
+    ) -> None:
+        """Show the run in hand beside the start and the pinned runs, or what went wrong."""
+        runs = [Shown(baseline, "start", "baseline")] if baseline and baseline is not live else []
+        runs += [*self._pinned, *([Shown(live, "now")] if live else [])]
+        with self.screen.hold_sync():
+            if runs:
+                theme = plots.DARK if self.screen.dark else plots.LIGHT
+                self.screen.png = self._canvas.render(runs, theme)
+                self.screen.alt = description(runs, self._panels)
+            if error:
+                self.screen.sentence = str(error) or repr(error)
+            elif live:
+                self.screen.sentence = comparison(live, baseline)
+            self.screen.trace = "".join(traceback.format_exception(error)) if error else ""

@@ -1,0 +1,163 @@
+"""The lab as a person meets it: a real browser, a real kernel, the keyboard."""
+
+import re
+
+import pytest
+
+from gradwidgets import Recipe, train
+
+SHOW = "from gradwidgets import GradLab, Recipe\nlab = GradLab()\nlab"
+START = Recipe(lr=0.5)
+
+
+def ended(recipe, problem="moons"):
+    return f"to {train(problem, recipe).loss[-1]:.4g}"
+
+
+@pytest.fixture
+def lab(front_end):
+    front_end.show(SHOW)
+    front_end.page.wait_for_selector(".gradwidgets-screen img[src]")
+    return front_end
+
+
+@pytest.mark.parametrize("notebook7", [False, True], ids=["lab", "notebook7"])
+def test_arrow_keys_move_the_slider_and_the_loop_reruns(front_end, notebook7):
+    front_end.show(SHOW, notebook7=notebook7)
+    front_end.wait_sentence(ended(START))
+    image = front_end.page.locator(".gradwidgets-screen img")
+    before = image.get_attribute("src")
+    front_end.slider("scale").focus()
+    for _ in range(4):
+        front_end.page.keyboard.press("ArrowRight")
+    front_end.wait_sentence(ended(START.replace(scale=2.5)))
+    assert front_end.slider("scale").get_attribute("aria-valuetext") == "2.5"
+    assert image.get_attribute("src") != before
+    assert "Now: " in image.get_attribute("alt")
+    front_end.page.keyboard.press("Home")
+    front_end.wait_sentence(ended(START.replace(scale=0.0)))
+
+
+def test_thirty_changes_in_a_second_end_in_the_right_picture_and_nothing_stale_follows(lab):
+    lab.page.evaluate(
+        """() => {
+            window.frames_seen = [];
+            const img = document.querySelector('.gradwidgets-screen img');
+            new MutationObserver(() => frames_seen.push(img.alt))
+                .observe(img, {attributes: true, attributeFilter: ['alt']});
+        }"""
+    )
+    lab.slider("scale").focus()
+    for turn in range(30):
+        lab.page.keyboard.press("ArrowRight" if turn % 3 else "ArrowLeft")
+        lab.page.wait_for_timeout(33)
+    last = ended(START.replace(scale=10.0))
+    lab.wait_sentence(last)
+    seen = lab.page.evaluate("frames_seen.length")
+    lab.page.wait_for_timeout(1500)
+    assert last in lab.sentence()
+    assert lab.page.evaluate("frames_seen.slice(-1)[0]").count(last) == 1
+    assert lab.page.evaluate("frames_seen.length") == seen
+
+
+def test_divergence_is_drawn_and_said(front_end):
+    front_end.show('from gradwidgets import GradLab\nGradLab("bowl")')
+    front_end.slider("scale").focus()
+    front_end.page.keyboard.press("End")
+    front_end.wait_sentence("Diverged at update 10")
+    for _ in range(20):
+        front_end.page.keyboard.press("ArrowLeft")
+    front_end.wait_sentence("Converged")
+
+
+def test_code_is_shown_marked_and_copied(lab):
+    lab.slider("scale").focus()
+    lab.page.keyboard.press("ArrowRight")
+    lab.wait_sentence(ended(START.replace(scale=1.3)))
+    lab.page.get_by_role("button", name="Code").click()
+    marks = lab.page.locator(".gradwidgets-listing mark")
+    marks.first.wait_for()
+    assert "p.grad.mul_(1.3)" in "".join(marks.all_inner_texts())
+    lab.page.get_by_role("button", name="Copy").click()
+    lab.page.get_by_role("button", name="Copied").wait_for()
+    scope = {}
+    exec(lab.page.evaluate("navigator.clipboard.readText()"), scope)
+    assert scope["losses"] == train("moons", START.replace(scale=1.3)).loss.tolist()
+
+
+def test_pin_reset_share_and_downloads(lab):
+    lab.slider("mask").focus()
+    lab.page.keyboard.press("End")
+    lab.wait_sentence("Stalled")
+    lab.page.get_by_role("button", name="Pin", exact=True).click()
+    lab.page.get_by_role("button", name="Reset").click()
+    lab.wait_sentence("Converged")
+    assert "Pin 1: Stalled" in lab.page.locator(".gradwidgets-screen img").get_attribute("alt")
+    lab.page.get_by_role("button", name="Share").click()
+    lab.page.get_by_text("GradLab('moons', recipe=Recipe(lr=0.5))").wait_for()
+    with lab.page.expect_download() as download:
+        lab.page.get_by_role("button", name="Save numbers").click()
+    assert download.value.suggested_filename == "moons.csv"
+    assert download.value.path().read_text() == train("moons", START).to_csv()
+
+
+def test_an_error_is_shown_as_text_and_the_controls_stay_alive(front_end):
+    front_end.show(
+        """
+import torch
+from gradwidgets import GradLab, Problem, Recipe
+
+class Fragile(torch.nn.Linear):
+    def forward(self, x):
+        if self.weight.abs().max() > 3:
+            raise RuntimeError("<img src=x onerror=alert(1)> too heavy")
+        return super().forward(x)
+
+x = torch.ones(4, 1)
+problem = Problem("fragile", lambda: Fragile(1, 1), (x, 5 * x), torch.nn.functional.mse_loss)
+GradLab(problem, show=("lr",), recipe=Recipe(lr=0.0001, updates=50))
+"""
+    )
+    front_end.slider("learning rate").focus()
+    front_end.page.keyboard.press("End")
+    front_end.wait_sentence("the model raised at update")
+    assert "<img src=x onerror=alert(1)> too heavy" in front_end.sentence()
+    front_end.page.get_by_text("Traceback").click()
+    assert "RuntimeError" in front_end.page.locator(".gradwidgets-screen pre").inner_text()
+    front_end.page.keyboard.press("Tab")
+    front_end.slider("learning rate").focus()
+    front_end.page.keyboard.press("Home")
+    front_end.wait_sentence("Stalled")
+
+
+def test_a_long_run_has_a_progress_bar_and_can_be_cancelled(front_end):
+    front_end.show("from gradwidgets import *\nlab = GradLab(recipe=Recipe(updates=10))\nlab")
+    front_end.page.wait_for_selector(".gradwidgets-screen img[src]")
+    front_end.run("lab.recipe = Recipe(updates=1_000_000)")
+    front_end.page.get_by_role("progressbar", name="training").wait_for()
+    front_end.page.get_by_role("button", name="Cancel").click()
+    front_end.wait_sentence("Cancelled after")
+    assert re.search(r"Cancelled after \d+ updates of 1000000", front_end.sentence())
+
+
+def test_the_picture_follows_the_dark_theme(lab):
+    lab.page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    corner = """async () => {
+        const img = document.querySelector('.gradwidgets-screen img');
+        const canvas = new OffscreenCanvas(img.naturalWidth, img.naturalHeight);
+        canvas.getContext('2d').drawImage(img, 0, 0);
+        return [...canvas.getContext('2d').getImageData(2, 2, 1, 1).data];
+    }"""
+    lab.page.wait_for_function(f"({corner})().then(pixel => pixel[0] < 40)")
+
+
+def test_two_views_of_a_lab_move_together(front_end):
+    front_end.show(SHOW, "lab")
+    front_end.page.locator(".gradwidgets-screen img[src]").nth(1).wait_for()
+    sliders = front_end.slider("scale")
+    sliders.nth(0).focus()
+    front_end.page.keyboard.press("ArrowRight")
+    front_end.wait_sentence(ended(START.replace(scale=1.3)))
+    assert sliders.nth(1).input_value() == sliders.nth(0).input_value()
+    sentences = front_end.page.locator(".gradwidgets-screen [role=status]").all_inner_texts()
+    assert sentences[0] == sentences[1]

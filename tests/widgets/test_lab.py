@@ -1,0 +1,197 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from ipywidgets.widgets.widget import _instances
+from PIL import Image
+from torch import nn
+
+from gradwidgets import GradLab, Problem, Recipe, TrainingError, train
+from gradwidgets.core import problems
+
+FAST = Recipe(lr=0.5, updates=20)
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+@pytest.fixture
+def lab():
+    made = GradLab("moons", recipe=FAST)
+    yield made
+    made.close()
+
+
+def test_a_lab_shows_what_train_gives(lab):
+    lab.controls["scale"].value = 2.0
+    expected = train("moons", FAST.replace(scale=2.0))
+    assert lab.history.loss.tolist() == expected.loss.tolist()
+    assert lab.recipe == FAST.replace(scale=2.0)
+    assert expected.summary() in lab.summary
+    assert f"{lab.baseline.loss[-1]:.4g}" in lab.summary
+
+
+def test_the_picture_changes_with_the_control_and_comes_back_with_reset(lab):
+    before = pixels(lab.picture)
+    lab.controls["lr"].value = 0.1
+    changed = pixels(lab.picture)
+    assert changed.shape == (320, 1100, 3)
+    assert (changed != before).any()
+    lab.reset()
+    assert lab.recipe == FAST
+    assert (pixels(lab.picture) == before).all()
+
+
+def test_comparison_is_fair():
+    lab = GradLab("moons", show=("seed", "batch_size", "scale"), recipe=FAST)
+    lab.controls["seed"].value = 5
+    lab.controls["batch_size"].value = 32
+    lab.controls["scale"].value = 3.0
+    assert lab.baseline.recipe == FAST.replace(seed=5, batch_size=32)
+    assert lab.baseline.loss[0] == lab.history.loss[0]
+
+
+def test_setting_the_recipe_moves_the_controls(lab):
+    lab.recipe = Recipe(optimizer="Adam", lr=0.033, mask=0.5, updates=20)
+    assert lab.controls["optimizer"].value == "Adam"
+    assert lab.controls["lr"].value == 0.033
+    assert lab.controls["mask"].value == 0.5
+    assert lab.history.loss.tolist() == train("moons", lab.recipe).loss.tolist()
+
+
+def test_a_recipe_already_trained_is_not_trained_again(lab):
+    first = lab.history
+    lab.controls["scale"].value = 2.0
+    lab.controls["scale"].value = 1.0
+    assert lab.history is first
+
+
+def test_divergence_is_said_and_the_next_value_works():
+    lab = GradLab("bowl", recipe=Recipe(updates=30))
+    lab.controls["scale"].value = 100.0
+    assert lab.summary.startswith("Diverged at update 10:")
+    assert lab.history.stopped[1] == "diverged"
+    lab.controls["scale"].value = 1.0
+    assert "iverged" not in lab.summary
+
+
+class Breaks(nn.Module):
+    """Raises at its sixth forward pass when its only parameter has been pushed above 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([-1.0]))
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls > 5 and self.weight.item() > 0:
+            raise RuntimeError("the wheel <b>came</b> off")
+        return x * self.weight
+
+
+def breaking_problem():
+    x = torch.ones(4, 1)
+    return Problem("breaks", Breaks, (x, 2 * x), nn.functional.mse_loss, recipe=Recipe(lr=0.01))
+
+
+def test_an_error_in_the_model_is_shown_and_the_lab_lives_on():
+    lab = GradLab(breaking_problem(), show=("lr",), recipe=Recipe(lr=0.001, updates=20))
+    good = lab.history
+    lab.controls["lr"].value = 0.5
+    with pytest.raises(TrainingError, match=r"the model raised at update 5 .* wheel") as caught:
+        lab.run()
+    assert caught.value.history.updates == 5
+    assert "the model raised at update 5" in lab.summary
+    assert "RuntimeError" in lab._screen.trace
+    lab.controls["lr"].value = 0.001
+    assert lab.history is good
+    assert lab._screen.trace == ""
+
+
+def test_settings_that_do_not_go_together_are_said_and_nothing_is_lost():
+    start = Recipe(updates=20, options={"momentum": 0.9, "nesterov": True})
+    lab = GradLab("moons", show=("momentum",), recipe=start)
+    lab.controls["momentum"].value = 0.0
+    assert "Nesterov" in lab._screen.sentence
+    assert lab.recipe == start
+    lab.controls["momentum"].value = 0.5
+    assert lab.recipe.options["momentum"] == 0.5
+
+
+def test_pins_stay_on_the_picture(lab):
+    lab.controls["scale"].value = 4.0
+    lab.pin("four times")
+    lab.reset()
+    pinned = pixels(lab.picture)
+    assert "Four times: " in lab._screen.alt
+    lab.unpin()
+    assert (pixels(lab.picture) != pinned).any()
+    assert "Four times" not in lab._screen.alt
+
+
+def test_share_gives_the_same_lab(lab):
+    lab.controls["mask"].value = 0.5
+    again = eval(lab.share(), {"GradLab": GradLab, "Recipe": Recipe})
+    assert again.recipe == lab.recipe
+    assert tuple(again.controls) == tuple(lab.controls)
+    assert again.history.loss.tolist() == lab.history.loss.tolist()
+
+
+def test_code_marks_the_lines_of_the_control_in_hand(lab):
+    lab.controls["scale"].value = 2.0
+    lab.toggle("code")
+    marked = [text for text, mark in lab._listing.lines if mark]
+    assert marked == ["    for p in model.parameters():", "        p.grad.mul_(2.0)"]
+    lab.toggle("code")
+    assert lab._listing.lines == []
+
+
+def test_the_script_of_a_lab_gives_its_losses(lab):
+    lab.controls["accumulation_steps"].value = 3
+    scope = {}
+    exec(lab.script(), scope)
+    assert scope["losses"] == lab.history.loss.tolist()
+
+
+def test_save_writes_picture_and_numbers(lab, tmp_path):
+    lab.save(tmp_path / "a.png")
+    assert (pixels((tmp_path / "a.png").read_bytes()) == pixels(lab.picture)).all()
+    lab.save(tmp_path / "a.csv")
+    rows = (tmp_path / "a.csv").read_text().splitlines()
+    assert rows[0].startswith("update,loss,grad_norm")
+    assert float(rows[1].split(",")[1]) == lab.history.loss[0]
+    with pytest.raises(ValueError, match=r"'.gif' is not allowed; give '.png' or '.csv'"):
+        lab.save(tmp_path / "a.gif")
+
+
+def test_where_no_widgets_live_the_picture_and_the_sentence_are_shown(lab):
+    bundle = lab._repr_mimebundle_()
+    assert bundle["text/plain"] == lab.summary
+    assert base64.b64decode(bundle["image/png"]) == lab.picture
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+@pytest.mark.parametrize("name", problems.names())
+def test_every_problem_has_a_lab(name):
+    lab = GradLab(name, recipe=problems.get(name).recipe.replace(updates=3))
+    assert pixels(lab.picture).std() > 0
+    assert lab.history.updates == 3
+
+
+def test_panels_that_cannot_show_the_problem_are_refused():
+    with pytest.raises(ValueError, match="panel 'surface' needs a problem with two parameters"):
+        GradLab("moons", panels=("surface",))
+    with pytest.raises(ValueError, match=r"panel 'los' is unknown; give some of \['loss'"):
+        GradLab("moons", panels=("los",))
+
+
+def test_closing_a_lab_removes_its_widgets():
+    before = set(_instances)
+    lab = GradLab("moons", recipe=FAST)
+    assert set(_instances) > before
+    lab.close()
+    assert set(_instances) == before
