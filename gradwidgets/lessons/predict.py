@@ -95,8 +95,12 @@ class Predict(anywidget.AnyWidget):
             self.chosen = self.choices.index(choice)
 
     def reveal(self) -> str:
-        """What the experiment says, for those who only read; the learner's choice stays open."""
-        return as_text(self._measured(), self.choice, self._why)
+        """What the experiment says, as text; a question that is open stays open.
+
+        Before the commitment this explains every choice; after it the page does.
+        """
+        why = {} if self.answered else self._why
+        return as_text(self._measured(), self.choice, why)
 
     def _measured(self) -> Outcome:
         self._outcome = self._outcome or measured(self._answer, self.choices)
@@ -122,7 +126,9 @@ class Predict(anywidget.AnyWidget):
         """The question, the choices, and where it stands."""
         marks = ["(x)" if each == self.choice else "( )" for each in self.choices]
         lines = [self.question, *map("  {} {}".format, marks, self.choices)]
-        return "\n".join([*lines, self.reveal() if self.answered else "Not answered yet."])
+        if not self.answered:
+            return "\n".join([*lines, "Not answered yet."])
+        return "\n".join([*lines, as_text(self._measured(), self.choice, self._why)])
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
