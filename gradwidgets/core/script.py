@@ -84,36 +84,34 @@ def hidden(recipe: Recipe) -> list[Line]:
 def batches(recipe: Recipe, pair: bool) -> list[Line]:
     """Where the batches of one update come from, if not from all of x and y."""
     if not pair:
-        return lines_of(
-            f"""
+        return lines_of(GROUPS.format(recipe.accumulation_steps), "accumulation_steps")
+    if recipe.batch_size is not None:
+        return lines_of(BATCHES.format(recipe.seed, recipe.batch_size), "batch_size")
+    return []
 
 
-            def groups():
-                while True:
-                    group = []
-                    for batch in loader:
-                        group.append(batch)
-                        if len(group) == {recipe.accumulation_steps}:
-                            yield group
-                            group = []
-                    if group:
-                        yield group
-
-            """,
-            "accumulation_steps",
-        )
-    if recipe.batch_size is None:
-        return []
-    return lines_of(
-        f"""
-        order = torch.Generator().manual_seed({recipe.seed})
+GROUPS = """
 
 
-        def batches():
-            while True:
-                for index in torch.randperm(len(x), generator=order).split({recipe.batch_size}):
-                    yield x[index], y[index]
+def groups():
+    while True:
+        group = []
+        for batch in loader:
+            group.append(batch)
+            if len(group) == {}:
+                yield group
+                group = []
+        if group:
+            yield group
 
-        """,
-        "batch_size",
-    )
+"""
+BATCHES = """
+order = torch.Generator().manual_seed({})
+
+
+def batches():
+    while True:
+        for index in torch.randperm(len(x), generator=order).split({}):
+            yield x[index], y[index]
+
+"""

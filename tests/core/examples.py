@@ -26,6 +26,20 @@ def double_model() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).double()
 
 
+class InTurn(nn.Module):
+    """Uses one layer at even calls and the other at odd ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 2), nn.Linear(3, 2)]).double()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        output: Tensor = self.layers[self.calls % 2](x)
+        return output
+
+
 def double_problem(**changes: Any) -> Problem:
     """The two above with the mean squared error; `changes` replace any of it."""
     parts: dict[str, Any] = {"model": double_model, "data": doubles(), "loss": F.mse_loss}

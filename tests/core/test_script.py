@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradwidgets.core import Problem, Recipe, problems, script, train
 from gradwidgets.core.script import script_lines
-from tests.core.examples import doubles
+from tests.core.examples import InTurn, double_problem, doubles
 from tests.core.random_recipes import random_recipe
 
 
@@ -173,6 +173,14 @@ def test_a_users_functions_are_written_out(
     program = script(problem, recipe)
     assert asked_for(program) == []
     assert losses_of(program) == train(problem, recipe).loss.tolist()
+
+
+@pytest.mark.parametrize("clear", ["none", "zero", "never"])
+def test_a_layer_that_is_not_always_used_shows_what_clearing_does(clear: str) -> None:
+    problem, recipe = double_problem(model=InTurn), Recipe(optimizer="Adam", updates=6, clear=clear)
+    x, y = doubles()
+    losses = losses_of(script(problem, recipe), x=x, y=y)
+    assert losses == train(problem, recipe).loss.tolist()
 
 
 def asked_for(program: str) -> list[str]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Edit, Recipe, problems, train
 from tests.core.by_hand import loop, shuffled, whole
-from tests.core.examples import assert_same_run, double_model, double_problem, doubles
+from tests.core.examples import InTurn, assert_same_run, double_model, double_problem, doubles
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "SGD": ("SGD", {}),
@@ -165,6 +165,24 @@ def test_l2_is_not_the_decoupled_weight_decay_of_adamw() -> None:
     penalty = train("moons", Recipe(l2=0.5, options={"weight_decay": 0.0}, **common))
     decay = train("moons", Recipe(options={"weight_decay": 0.5}, **common))
     assert penalty.loss[-1] != pytest.approx(decay.loss[-1], rel=1e-4)
+
+
+@pytest.mark.parametrize("clear", ["none", "zero"])
+def test_a_layer_that_is_not_used_is_skipped_or_moved_on_by_its_momentum(clear: str) -> None:
+    """A gradient of None is skipped; one filled with 0 lets Adam's momentum move on."""
+    by_hand = loop(
+        InTurn,
+        whole(*doubles()),
+        F.mse_loss,
+        lambda parameters: torch.optim.Adam(parameters, lr=0.05),
+        updates=6,
+        clear=clear,
+    )
+    recipe = Recipe(optimizer="Adam", lr=0.05, updates=6, clear=clear)
+    history = train(double_problem(model=InTurn), recipe)
+    assert_same_run(history, by_hand)
+    rested = history.change_norms[2::2, 0]
+    assert (rested == 0).all() if clear == "none" else (rested > 0).all()
 
 
 def from_update_four(change: Callable[[Tensor], None]) -> Edit:

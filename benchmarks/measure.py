@@ -1,0 +1,79 @@
+"""Two ways of doing one thing, timed in turn, so that a busy machine slows both alike."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: ours beside the bare thing.
+
+    Args:
+        name: what is compared.
+        ours: done once with gradwidgets.
+        bare: done once without.
+        pairs: how often both are done.
+        target: the ratio not to be exceeded; None states a comparison only.
+    """
+
+    name: str
+    ours: Callable[[], object]
+    bare: Callable[[], object]
+    pairs: int = 60
+    target: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Medians of a row: seconds of each side, and quartiles of the ratio of the pairs."""
+
+    ours: float
+    bare: float
+    quartiles: tuple[float, float, float]
+
+
+def measure(row: Row) -> Result:
+    """Time both sides in turn, the first to go alternating, after one round to warm up."""
+    row.ours(), row.bare()
+    times: list[tuple[float, float]] = []
+    for number in range(row.pairs):
+        if number % 2:
+            bare, ours = seconds(row.bare), seconds(row.ours)
+        else:
+            ours, bare = seconds(row.ours), seconds(row.bare)
+        times.append((ours, bare))
+    low, middle, high = statistics.quantiles([ours / bare for ours, bare in times], n=4)
+    ours, bare = (statistics.median(column) for column in zip(*times, strict=True))
+    return Result(ours, bare, (low, middle, high))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long one call takes, garbage collection aside."""
+    gc.collect()
+    gc.disable()
+    try:
+        begun = time.perf_counter()
+        work()
+        return time.perf_counter() - begun
+    finally:
+        gc.enable()
+
+
+def line(row: Row, result: Result) -> str:
+    """The row as a line of a Markdown table."""
+    low, middle, high = result.quartiles
+    target = "" if row.target is None else f"{row.target:.2f}"
+    return (
+        f"| {row.name} | {1e3 * result.ours:.1f} | {1e3 * result.bare:.1f} "
+        f"| {middle:.2f} | {low:.2f} to {high:.2f} | {target} |"
+    )
+
+
+HEAD = """\
+| ours, against the bare thing | ours (ms) | bare (ms) | ratio | middle half | at most |
+|---|--:|--:|--:|--:|--:|"""
