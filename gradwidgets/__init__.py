@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gradwidgets.checkup import checkup  # the function, as the name of the package's member
 from gradwidgets.core import (
     Clip,
     History,
@@ -25,7 +26,7 @@ from gradwidgets.core import (
 
 if TYPE_CHECKING:
     from gradwidgets.lessons import Predict
-    from gradwidgets.widgets import GradLab
+    from gradwidgets.widgets import GradLab, Stepper
 
 __version__ = "0.1.0"
 __all__ = [
@@ -41,11 +42,17 @@ __all__ = [
     "Penalty",
     "Clip",
     "edit_gradients",
+    "checkup",
     "GradLab",
+    "Stepper",
     "Predict",
 ]
 
-_LATER = {"GradLab": "gradwidgets.widgets", "Predict": "gradwidgets.lessons"}
+_LATER = {
+    "GradLab": "gradwidgets.widgets",
+    "Stepper": "gradwidgets.widgets",
+    "Predict": "gradwidgets.lessons",
+}
 
 
 def __getattr__(name: str) -> Any:
