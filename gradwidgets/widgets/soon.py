@@ -1,0 +1,38 @@
+"""Do what the learner asks for on the kernel's own event loop, one thing at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+
+class Soon:
+    """Calls actions on the event loop that runs when this object is made.
+
+    Front ends deliver what the learner does on other threads too. Without a loop (plain Python)
+    an action is done at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+
+    @property
+    def deferred(self) -> bool:
+        """Whether there is an event loop to wait for."""
+        return self._loop is not None
+
+    def __call__(self, action: Callable[[], object]) -> None:
+        """Do `action` soon, and not at the same time as another."""
+        if self._loop is None:
+            self._guarded(action)
+        else:
+            self._loop.call_soon_threadsafe(self._guarded, action)
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        with self._lock:
+            action()

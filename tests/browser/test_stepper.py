@@ -1,0 +1,60 @@
+"""The stepper under the keyboard, in JupyterLab and in Notebook 7."""
+
+import pytest
+
+CELL = "from gradwidgets import Recipe, Stepper\nStepper('moons', Recipe(accumulation_steps=3))"
+
+
+@pytest.fixture(params=[False, True], ids=["lab", "notebook7"])
+def page(front_end, request):
+    front_end.show(CELL, notebook7=request.param)
+    front_end.page.wait_for_selector(".gradwidgets-stepper")
+    return front_end.page
+
+
+def wait(page, text):
+    page.locator(".gradwidgets-stepper [role=status]", has_text=text).wait_for()
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
+def test_the_keyboard_alone_steps_switches_and_moves(page):
+    keyboard = page.keyboard
+    page.get_by_role("checkbox").first.focus()
+    keyboard.press("ArrowRight")
+    wait(page, "optimizer.zero_grad() changed none")
+    keyboard.press("ArrowRight")
+    wait(page, "total, seen = 0.0, 0 changed")
+    keyboard.press("ArrowLeft")
+    wait(page, "optimizer.zero_grad() changed none")
+    for _ in range(3):
+        keyboard.press("ArrowDown")
+    assert focused(page) == "switch off: loss = F.cross_entropy(model(xk), yk)"
+    keyboard.press("Space")
+    page.get_by_role("checkbox", name="switch on: loss = ").wait_for()
+    assert focused(page) == "switch on: loss = F.cross_entropy(model(xk), yk)"
+    keyboard.press("End")
+    wait(page, "raised NameError")
+    page.get_by_text("There is no loss yet").wait_for()
+    keyboard.press("Home")
+    wait(page, "At the start of update 0")
+    keyboard.press("Alt+ArrowDown")
+    page.locator("li:nth-child(5) code", has_text="loss = F").wait_for()
+    assert focused(page) == "switch on: loss = F.cross_entropy(model(xk), yk)"
+    assert page.locator(".jp-Notebook .jp-Cell").count() == 1  # no key reached the notebook
+
+
+def test_buttons_and_none_and_change_marks(page):
+    page.get_by_role("button", name="Next line").click()
+    wait(page, "optimizer.zero_grad()")
+    cells = page.locator(".gradwidgets-stepper tbody tr:first-child td")
+    assert cells.all_inner_texts()[1] == "None"
+    page.get_by_role("spinbutton", name="number of updates to run").fill("2")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("update 1").wait_for()
+    page.get_by_role("button", name="Previous line").click()
+    wait(page, "optimizer.step() changed the value of every parameter")
+    assert "changed" in cells.all_inner_texts()[0]
+    assert page.locator("li[data-mark=next]").get_attribute("aria-current") == "step"
