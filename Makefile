@@ -36,8 +36,9 @@ notebooks: $(VENV)/.dev
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=60 \
 		--nbval-sanitize-with tests/sanitize.cfg notebooks/
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+	$(BIN)/pytest -p tests.browser.conftest -s benchmarks/latency.py
 
 # Run the notebooks and save their outputs: the references that `make notebooks` compares with.
 execute: $(VENV)/.dev

@@ -14,8 +14,8 @@ DECADES_DOWN = 9
 """A logarithmic axis reaches at most this far below its top."""
 DECADES_UP = 3
 """... and at most this far above where the curves start: beyond, a run has diverged."""
-DECADES_WASTED = 1.5
-FACTOR_WASTED = 2.1
+DECADES_WASTED = 2
+FACTOR_WASTED = 2.6
 """Limits stay as they are until they waste more than this."""
 RATIO_FOR_LOG = 20
 """Curves that span more than this factor are drawn on a logarithmic axis."""
@@ -45,10 +45,12 @@ def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, f
         top = min(positive.max(), ceiling)
         bottom = max(positive.min(), top / 10**DECADES_DOWN)
         return _half_decade(bottom * 0.9, down=True), _half_decade(top * 1.1, down=False), True
-    top, bottom = min(values.max(), ceiling), max(values.min(), -ceiling)
-    step = nice(max(top - min(bottom, 0.0), 1e-12) / 4)
-    low = 0.0 if bottom >= 0 else math.floor(bottom / step) * step
-    return low, math.ceil(top / step * 1.02) * step, False
+    top = min(max(values.max(), 0.0), ceiling)
+    bottom = max(min(values.min(), 0.0), -ceiling)
+    if top == bottom:
+        return 0.0, 1.0, False
+    step = nice((top - bottom) / 4)
+    return math.floor(bottom / step) * step, math.ceil(top / step * 1.02) * step, False
 
 
 def steadied(old: Limits | None, new: Limits) -> Limits:

@@ -42,6 +42,7 @@ class Rerun:
         self._settled = settled
         self._run: Run | None = None
         self._asked = self._answering = 0
+        self._answered = -1
         self._lock = threading.RLock()
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -96,6 +97,11 @@ class Rerun:
             self._answering = self._asked
             self._run = None
 
+    def _settle(self) -> None:
+        if self._answered != self._answering:
+            self._answered = self._answering
+            self._settled()
+
     def _work(self, seconds: float = math.inf) -> bool:
         """Train for a while; returns whether there is more to do."""
         try:
@@ -107,7 +113,7 @@ class Rerun:
             self._failed(error)
             return True
         if run is None:
-            self._settled()
+            self._settle()
         elif run.done:
             self._run = None
             self._finished(run)

@@ -8,7 +8,7 @@ import nbformat
 import nbformat.v4 as nb
 
 NUMBER = count()
-HARMLESS = ("favicon", "ResizeObserver loop")
+HARMLESS = ("favicon", "ResizeObserver loop", "/static/")  # the front end's own files
 
 
 class FrontEnd:
@@ -95,5 +95,6 @@ class FrontEnd:
             self.foreign.append(request.url)
 
     def _logged(self, message):
-        if message.type == "error" and not any(word in message.text for word in HARMLESS):
-            self.errors.append(json.dumps([message.text, message.location], default=str))
+        said = json.dumps([message.text, message.location], default=str)
+        if message.type == "error" and not any(word in said for word in HARMLESS):
+            self.errors.append(said)

@@ -1,0 +1,76 @@
+// A table with bars behind its numbers, a sentence and notes.
+function create(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+// Words between backticks are set as code.
+function prose(text) {
+  return text.split("`").map((part, i) => (i % 2 ? create("code", { textContent: part }) : part));
+}
+
+function heading({ name, help, ticks }) {
+  const node = create("th", { scope: "col", title: help ?? "" }, name);
+  if (!ticks?.length) return node;
+  const scale = create("div", { className: "gradwidgets-ticks" });
+  for (const [place, textContent] of ticks) {
+    const tick = create("span", { textContent });
+    tick.style.left = `${100 * place}%`;
+    scale.append(tick);
+  }
+  node.append(scale);
+  return node;
+}
+
+function tableCell({ text, bar, mark }) {
+  const node = create("td", {}, create("span", { textContent: text }));
+  node.dataset.mark = mark;
+  if (bar === null) return node;
+  const length = create("div", { className: "gradwidgets-bar" });
+  length.style.width = `${100 * bar}%`;
+  node.append(create("div", { className: "gradwidgets-track" }, length));
+  return node;
+}
+
+function tableRow({ name, detail, cells }) {
+  const head = create("th", { scope: "row" }, ...prose(name));
+  if (detail) head.append(create("br"), create("small", {}, ...prose(detail)));
+  return create("tr", {}, head, ...cells.map(tableCell));
+}
+
+function table({ caption, columns, rows }) {
+  const corner = create("td", {});
+  const heads = create("tr", {}, corner, ...columns.map(heading));
+  const body = create("tbody", {}, ...rows.map(tableRow));
+  const title = create("caption", { textContent: caption });
+  return create("table", {}, title, create("thead", {}, heads), body);
+}
+
+function render({ model, el }) {
+  const region = create("div", { tabIndex: 0 });
+  region.setAttribute("role", "region");
+  region.setAttribute("data-lm-suppress-shortcuts", "true");
+  region.addEventListener("keydown", (event) => event.stopPropagation());
+  const status = create("p");
+  status.setAttribute("role", "status");
+  status.setAttribute("aria-live", "polite");
+  const notes = create("ul");
+
+  function update() {
+    const page = model.get("page");
+    if (!page.columns) return;
+    region.setAttribute("aria-label", page.caption);
+    region.replaceChildren(table(page));
+    status.replaceChildren(...prose(page.sentence));
+    notes.replaceChildren(...page.notes.map((note) => create("li", {}, ...prose(note))));
+    notes.hidden = !page.notes.length;
+  }
+  model.on("change:page", update);
+  el.classList.add("gradwidgets-bars");
+  el.append(region, status, notes);
+  update();
+  return () => model.off(null, update);
+}
+
+export default { render };

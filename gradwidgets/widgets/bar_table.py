@@ -1,0 +1,45 @@
+"""A table whose cells hold a number and, where a length says more, a bar behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anywidget
+import traitlets
+
+from gradwidgets.widgets.slider import HERE
+
+
+def cell(text: str, bar: float | None = None, mark: str = "") -> dict[str, Any]:
+    """A cell.
+
+    Args:
+        text: what it says; a bar says nothing beyond it.
+        bar: length from 0 to 1, or None for no bar.
+        mark: "good", "bad" or "notice": how the cell is coloured.
+    """
+    return {"text": text, "bar": None if bar is None else min(max(bar, 0.0), 1.0), "mark": mark}
+
+
+class BarTable(anywidget.AnyWidget):
+    """A table with bars, a sentence that screen readers announce, and notes under it.
+
+    `page` holds "caption", "columns" (a name, a help and ticks as [place, text] each), "rows" (a
+    name, a detail and cells each), "sentence" and "notes". Words between backticks are code.
+    """
+
+    _esm = HERE / "bar_table.js"
+    _css = HERE / "bar_table.css"
+    page = traitlets.Dict().tag(sync=True)
+
+
+def as_text(page: dict[str, Any]) -> str:
+    """A page as plain text."""
+    table = [["", *(column["name"] for column in page["columns"])]]
+    table += [[row["name"], *(each["text"] for each in row["cells"])] for row in page["rows"]]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+    return "\n".join([page["caption"], *lines, page["sentence"], *page["notes"]])

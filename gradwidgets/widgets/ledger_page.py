@@ -1,0 +1,139 @@
+"""What the ledger's view shows: a page of plain data for each update of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from gradwidgets.core import problems
+from gradwidgets.core.ledger import ledgers
+from gradwidgets.core.ledger_rows import STAGES, Ledger, Row
+from gradwidgets.core.problem import Problem
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.widgets.bar_table import cell
+
+SAME = 1e-3
+"""A relative difference of changes that counts as none."""
+HELP = {
+    "carried": "what .grad held after clearing",
+    "raw": "what each micro-batch's backward() added",
+    "accumulated": ".grad before any edit",
+    "scaled": ".grad after the scale",
+    "masked": ".grad after the mask",
+    "penalised": ".grad after the penalty",
+    "clipped": ".grad after clipping",
+    "edited": ".grad after your own edits",
+    "step": "the change as a gradient: -change / lr, what plain SGD would have had to read",
+    "change": "parameter after minus parameter before",
+    "moved at zero": "share of elements that moved though the optimizer read a zero gradient",
+    "angle": "degrees between gradient and change: 180 is straight downhill",
+}
+
+
+def pages(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[dict[str, Any]]:
+    """A page for each update, in their order.
+
+    Raises:
+        TrainingError: the model or the loss failed.
+    """
+    problem = problems.get(problem)
+    recipe = recipe or problem.recipe
+    scaled = recipe.scale != 1.0
+    unscaled = ledgers(problem, recipe.replace(scale=1.0)) if scaled else iter(())
+    for written in ledgers(problem, recipe):
+        yield _page(recipe, written, next(unscaled, None))
+
+
+def _page(recipe: Recipe, written: Ledger, unscaled: Ledger | None) -> dict[str, Any]:
+    stages = [name for name in STAGES if name != "edited" or name in written.active]
+    columns = ["carried", "raw", *stages, "step", "change", "moved at zero", "angle"]
+    return {
+        "caption": f"2-norms of every gradient in update {written.update}",
+        "columns": [{"name": name, "help": HELP[name]} for name in columns],
+        "rows": [_row(written, row, stages) for row in (written, *written.rows)],
+        "sentence": _sentence(recipe, written),
+        "notes": list(_notes(recipe, written, unscaled)),
+    }
+
+
+def _row(written: Ledger, row: Ledger | Row, stages: list[str]) -> dict[str, Any]:
+    """One parameter, or the ledger itself for all of them together."""
+    norms = row.norms
+    raw = row.raw_norms if isinstance(row, Row) else ()
+    finite = [norms[n] for n in ("carried", *stages, "step")] + list(raw)
+    top = max((norm for norm in finite if math.isfinite(norm)), default=0.0)
+    whole = isinstance(row, Ledger)
+    cells = [cell("0" if whole and not norms["carried"] else _norm(norms["carried"]))]
+    if norms["carried"] > 0:
+        cells = [_bar(norms["carried"], top, "notice")]
+    cells.append(cell(_raw(raw)) if raw else cell(""))
+    for stage in stages:
+        active = stage == "accumulated" or stage in written.active
+        cells.append(_bar(norms[stage], top) if active else cell("off"))
+    cells += [_bar(norms["step"], top), cell(_norm(norms["change"]))]
+    moved = row.moved_without_gradient
+    cells.append(cell(f"{moved:.0%}", mark="notice" if moved else ""))
+    cells.append(cell("-" if math.isnan(row.angle) else f"{row.angle:.1f}°"))
+    if isinstance(row, Ledger):
+        return {"name": "all together", "detail": "", "cells": cells}
+    shape = " x ".join(map(str, row.change.shape)) or "one number"
+    return {"name": row.name, "detail": shape, "cells": cells}
+
+
+def _bar(norm: float, top: float, mark: str = "") -> dict[str, Any]:
+    share = norm / top if top and math.isfinite(norm) else 0.0
+    return cell(_norm(norm), share, mark)
+
+
+def _norm(norm: float) -> str:
+    return "None" if math.isnan(norm) else f"{norm:.3g}"
+
+
+def _raw(norms: tuple[float, ...]) -> str:
+    """The norm of each micro-batch, or of many their range."""
+    if len(norms) <= 3:
+        return " + ".join(map(_norm, norms))
+    return f"{len(norms)} of {_norm(min(norms))} to {_norm(max(norms))}"
+
+
+def _sentence(recipe: Recipe, written: Ledger) -> str:
+    norms = written.norms
+    return (
+        f"Update {written.update}, loss {written.loss:.4g}: a gradient of norm "
+        f"{norms['accumulated']:.3g} became {norms['edited']:.3g} by the edits, and "
+        f"{recipe.optimizer} made of it a change of {norms['change']:.3g}."
+    )
+
+
+def _notes(recipe: Recipe, written: Ledger, unscaled: Ledger | None) -> Iterator[str]:
+    norms, moved = written.norms, written.moved_without_gradient
+    if norms["carried"] > 0:
+        yield (
+            f"`.grad` was not empty at the start: it held a norm of {norms['carried']:.3g}, and "
+            "this update's gradients were added to that."
+        )
+    if unscaled is not None:
+        yield _on_scale(recipe, written.difference(unscaled))
+    if moved:
+        yield (
+            f"{moved:.0%} of the elements moved though the optimizer read a gradient of zero: "
+            "its momentum or its weight decay moves them."
+        )
+    before = written.norms["penalised"]
+    if "clipped" in written.active and norms["clipped"] < before * (1 - 1e-6):
+        yield f"Clipping cut the joint norm from {before:.3g} to {norms['clipped']:.3g}."
+    if written.angle > 179.9:
+        yield "The change points straight against the gradient that was read: steepest descent."
+
+
+def _on_scale(recipe: Recipe, apart: float) -> str:
+    if apart < SAME:
+        return (
+            f"Without the scale of {recipe.scale:g} the change would be the same, to {apart:.1g}: "
+            f"{recipe.optimizer} cancels a constant scale."
+        )
+    return (
+        f"Without the scale of {recipe.scale:g} the change would be another: they differ by "
+        f"{apart:.1%} of it."
+    )

@@ -1,0 +1,108 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from gradwidgets import Problem, Recipe, plots, train
+from gradwidgets.core import problems
+from gradwidgets.plots.plane import regions, surface
+from gradwidgets.plots.png import encode
+from gradwidgets.plots.scale import Limits
+from gradwidgets.plots.shown import Shown
+
+ALL = ("loss", "gradient", "ratio", "weights", "spread", "accuracy", "surface", "boundary")
+
+
+def pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def shown(problem="moons", role="live", **changes):
+    recipe = problems.get(problem).recipe.replace(**{"updates": 20, **changes})
+    return Shown(train(problem, recipe), role, role)
+
+
+def test_png_is_read_back_by_another_library():
+    picture = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+    assert (pixels(encode(picture)) == picture).all()
+
+
+def test_a_redrawn_live_run_is_the_same_picture_as_a_fresh_canvas():
+    panels = plots.make(("loss", "gradient", "boundary"), problems.get("moons"))
+    baseline = shown(role="baseline")
+    kept = plots.Canvas(panels)
+    for scale in (1.5, 3.0, 2.0, 3.0):
+        live = shown(scale=scale)
+        png = kept.render([baseline, live])
+    assert png == kept.render([baseline, live])
+    fresh = plots.Canvas(panels)
+    fresh.render([baseline, shown(scale=1.5)])
+    assert (pixels(fresh.render([baseline, live])) == pixels(png)).all()
+
+
+@pytest.mark.parametrize("name", problems.names())
+@pytest.mark.parametrize("theme", [plots.LIGHT, plots.DARK], ids=["light", "dark"])
+def test_every_problem_can_be_drawn_in_both_themes(name, theme):
+    problem = problems.get(name)
+    picture = pixels(plots.Canvas(plots.make(plots.suited(problem), problem)).render([], theme))
+    paper = tuple(int(theme.paper[i : i + 2], 16) for i in (1, 3, 5))
+    assert tuple(picture[2, 2]) == paper
+    drawn = pixels(
+        plots.Canvas(plots.make(plots.suited(problem), problem)).render(
+            [shown(name, updates=3)], theme
+        )
+    )
+    assert (drawn != picture).any()
+
+
+@pytest.mark.parametrize("name", ALL[:5])
+def test_each_panel_changes_with_the_run(name):
+    canvas = plots.Canvas(plots.make((name,), problems.get("moons")), (360, 300))
+    assert canvas.render([shown(lr=0.1)]) != canvas.render([shown(lr=1.0)])
+
+
+def test_a_run_that_diverged_at_once_can_be_drawn():
+    problem = problems.get("bowl")
+    history = train(problem, Recipe(lr=1e30, updates=5))
+    assert history.stopped[1] == "diverged"
+    for name in ("loss", "gradient", "ratio", "weights", "spread", "surface"):
+        plots.Canvas(plots.make((name,), problem)).render([Shown(history, "now")])
+
+
+def test_the_surface_is_the_loss():
+    problem = problems.get("line")
+    first, second = np.array([-1.0, 0.5]), np.array([0.0, 1.0, 2.0])
+    heights = surface(problem, first, second)
+    x, y = problem.batches()
+    expected = [[(((w * x + b) - y) ** 2).mean().item() for w in first] for b in second]
+    assert heights == pytest.approx(np.array(expected), rel=1e-5)
+
+
+def test_the_surface_of_a_model_that_branches_and_raises():
+    class Picky(nn.Linear):
+        def forward(self, x):
+            if self.weight.item() > 1:
+                raise RuntimeError("too heavy")
+            return super().forward(x)
+
+    x = torch.ones(4, 1)
+    problem = Problem("picky", lambda: Picky(1, 1), (x, x), nn.functional.mse_loss)
+    heights = surface(problem, np.array([0.0, 2.0]), np.array([0.0, 1.0]))
+    assert heights[:, 0].tolist() == [1.0, 0.0]
+    assert np.isnan(heights[:, 1]).all()
+
+
+def test_regions_are_the_models_answers_and_leave_its_modes():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5), nn.BatchNorm1d(2))
+    model[2].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    limits = Limits((-1.0, 1.0), (-2.0, 2.0))
+    answers = regions(model, limits, torch.zeros(1, 2))
+    assert [module.training for module in model] == [True, True, False]
+    assert all((value == before[name]).all() for name, value in model.state_dict().items())
+    model.eval()
+    corner = model(torch.tensor([[1.0, -2.0]])).softmax(1)[0, 1].item()
+    assert answers[0, -1] == pytest.approx(corner, rel=1e-6)

@@ -1,0 +1,64 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from gradwidgets.plots.pane import apart
+from gradwidgets.plots.scale import Limits, nice, steadied, vertical
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1.0, 1), (1.01, 2), (3.0, 5), (7.0, 10), (0.03, 0.05), (10.0, 10)]
+)
+def test_nice_numbers(value, expected):
+    assert nice(value) == pytest.approx(expected)
+
+
+@given(arrays(np.float64, st.integers(1, 30), elements=st.floats(1e-6, 1e6)))
+def test_limits_hold_a_positive_curve_within_their_reach(curve):
+    low, high, log = vertical([curve])
+    assert low < high
+    top = min(curve.max(), 1000 * curve[0])
+    assert high >= top
+    if not log:
+        assert low == 0.0
+    else:
+        assert low <= max(curve.min(), top * 1e-9)
+
+
+@given(arrays(np.float64, st.integers(0, 20), elements=st.floats(width=64)))
+def test_limits_are_finite_and_ordered_whatever_the_curve(curve):
+    low, high, _ = vertical([curve])
+    assert np.isfinite([low, high]).all()
+    assert low < high
+
+
+def test_a_curve_that_explodes_does_not_crush_the_others():
+    low, high, log = vertical([np.array([1.0, 0.1, 0.01]), np.array([1.0, 1e10, 1e30])])
+    assert log
+    assert high <= 1e4
+    assert low >= 1e-6
+
+
+def test_limits_stay_while_they_hold_and_do_not_waste_too_much():
+    old = Limits((0, 200), (0.0, 1.0))
+    assert steadied(old, Limits((0, 200), (0.0, 0.8))) is old
+    smaller, larger, longer = (
+        Limits((0, 200), (0.0, 0.1)),
+        Limits((0, 200), (0.0, 2.0)),
+        Limits((0, 300), (0.0, 0.8)),
+    )
+    assert steadied(old, smaller) is smaller
+    assert steadied(old, larger) is larger
+    assert steadied(old, longer) is longer
+    assert steadied(None, old) is old
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_names_of_curves_do_not_overlap(heights):
+    placed = apart(sorted(heights), 0.08)
+    assert all(b - a >= 0.08 - 1e-9 for a, b in pairwise(placed))
+    assert all(y <= 1 + 1e-9 for y in placed)
