@@ -65,9 +65,9 @@ function render({ model, el }) {
 
   function reveal(chosen, shown) {
     rows.forEach(({ mark, why, radio }, index) => {
-      const measured = index === shown.answer ? "measured" : "";
-      mark.textContent = measured || (index === chosen ? "your choice" : "");
-      mark.dataset.measured = Boolean(measured);
+      const marks = [index === chosen && "your choice", index === shown.answer && "measured"];
+      mark.textContent = marks.filter(Boolean).join(" and ");
+      mark.dataset.measured = index === shown.answer;
       why.replaceChildren(...prose(shown.why[index]));
       radio.setAttribute("aria-describedby", why.id);
     });

@@ -64,6 +64,20 @@ WRONG = {
         "    return 2 / torch.linalg.eigvalsh("
         "torch.autograd.functional.hessian(loss, w))[-1].item()",
     ],
+    "ex-allbut": [
+        "def all_but(model, name):\n    return list(model.parameters())[:-1]",
+        "def all_but(model, name):\n    return list(model.parameters())",
+        "def all_but(model, name):\n    return [n for n, _ in model.named_parameters()]",
+    ],
+    "ex-ward": ["diagnosis = {}", "diagnosis = dict.fromkeys('ABCDEF', 'frozen')"],
+    "ex-mend": [
+        "def make():\n    model = Net()\n"
+        "    return model, torch.optim.Adam(model.parameters(), lr=0.0)",
+        "def make():\n    model = nn.Linear(8, 1)\n"
+        "    return model, torch.optim.Adam(model.parameters())\n"
+        "def update(model, optimizer, x, y):\n    optimizer.zero_grad()\n"
+        "    nn.functional.mse_loss(model(x), y).backward()\n    optimizer.step()",
+    ],
 }
 """Wrong solutions by exercise."""
 
@@ -114,7 +128,8 @@ def test_every_exercise_has_two_hints_and_a_solution(path):
 
 def test_links_lead_somewhere(path):
     text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
+    prose = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#:]+)\)", prose):
         assert (path.parent / target).exists(), target
 
 
@@ -131,7 +146,7 @@ def test_solutions_pass_and_wrong_ones_do_not(path):
         run(cell.source, space)
         if cell.id not in right:
             continue
-        for wrong in WRONG[cell.id]:
+        for wrong in WRONG.get(cell.id, []):
             said = run(solve(cell, wrong), space)
             assert said.startswith("Not yet:"), f"{cell.id} takes {wrong!r}: {said}"
             if cell.id == "ex-lab":
