@@ -8,11 +8,42 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gradwidgets.checkup.report import Event, Finding, Report
 
-LESSON = "09_checkup.ipynb"  # its sections are named by the codes
-MOST_EVENTS = 60
+LESSON = "09_why_do_my_parameters_not_update.ipynb"
+SECTIONS = {
+    "Wiring": {
+        "not-in-optimizer",
+        "not-in-model",
+        "frozen",
+        "unregistered",
+        "detached",
+        "duplicate",
+        "eval-mode",
+    },
+    "Order": {
+        "no-graph",
+        "no-backward",
+        "no-step",
+        "step-before-backward",
+        "step-twice",
+        "not-cleared",
+        "cleared-before-step",
+        "amp-skipping",
+        "leftover",
+        "accumulating",
+    },
+    "Loss": {"broadcast-loss", "ascending"},
+    "Gradients": {"zero-gradient", "non-finite", "exploding", "vanishing", "clipped-away"},
+    "Updates": {"zero-lr", "update-too-small", "update-too-large"},
+}
+"""The headings of the lesson's table, and the codes below each."""
 
-_COLUMNS = ("severity", "code", "parameters", "what was seen", "what to do", "lesson")
+MOST_EVENTS = 60
+MOST_NAMES = 6
+
+_COLUMNS = ("finding", "parameters", "what was seen", "what to do")
 _CELL = "text-align:left;vertical-align:top;white-space:normal"
+_BADGE = "color:#fff;border-radius:3px;padding:0 5px;font-size:85%"
+_COLORS = {"error": "#b3261e", "warning": "#8a5a00", "info": "#3b6ea5"}  # on light and on dark
 
 
 def html(report: Report) -> str:
@@ -28,17 +59,28 @@ def html(report: Report) -> str:
 
 
 def _row(finding: Finding) -> str:
-    names = "<br>".join(f"<code>{escape(name)}</code>" for name in finding.parameters)
-    link = f'<a href="{LESSON}#{escape(finding.code)}">{escape(finding.code)}</a>'
-    cells = [
-        escape(finding.severity),
-        f"<b>{escape(finding.code)}</b>",
-        names,
+    cells = (
+        _headed(finding),
+        _names(finding.parameters),
         escape(finding.message),
         escape(finding.fix),
-        link,
-    ]
+    )
     return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def _headed(finding: Finding) -> str:
+    color = _COLORS[finding.severity]
+    badge = f'<span style="{_BADGE};background:{color}">{escape(finding.severity)}</span>'
+    code = f'<b style="white-space:nowrap">{escape(finding.code)}</b>'
+    section = next((name for name, codes in SECTIONS.items() if finding.code in codes), None)
+    link = f'<br><a href="{LESSON}#{section}">lesson 09, {section}</a>' if section else ""
+    return f"{badge}<br>{code}{link}"
+
+
+def _names(names: tuple[str, ...]) -> str:
+    more = len(names) - MOST_NAMES
+    shown = [f"<code>{escape(name)}</code>" for name in names[:MOST_NAMES]]
+    return "<br>".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
 def _timeline(events: list[Event]) -> str:

@@ -6,8 +6,11 @@ import contextlib
 import copy
 import gc
 import importlib
+import json
+import re
 import weakref
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +22,7 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as optimizer_hooks
 
 from gradwidgets.checkup import Finding, Report, checkup
+from gradwidgets.checkup.page import LESSON, SECTIONS
 
 for name in ("healthy_training", "healthy_methods", "fresh_loops", "odd_loops", "tutorial_loops"):
     importlib.import_module(name)
@@ -188,7 +192,27 @@ def test_html_is_escaped_and_complete() -> None:
     assert "<script>alert(1)</script>" in page.text
     (finding,) = report.findings
     assert all(part in page.text for part in (finding.code, finding.message, finding.fix))
-    assert f"#{finding.code}" in report._repr_html_()
+    assert f'href="{LESSON}#Wiring"' in report._repr_html_()
+
+
+def test_every_code_leads_to_its_section_of_the_lesson() -> None:
+    book = json.loads((Path(__file__).parents[2] / "notebooks" / LESSON).read_text())
+    cells = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "markdown"]
+    for section, codes in SECTIONS.items():
+        (table,) = [text for text in cells if f"\n### {section}\n" in text]
+        below = table.split(f"\n### {section}\n")[1].split("\n###")[0]
+        rows = [line.split("|")[3] for line in below.splitlines() if line.startswith("|")][2:]
+        assert codes == {re.findall(r"`(.+?)`", row)[0] for row in rows}
+    rules = Path(__file__).parents[2].glob("gradwidgets/checkup/rules/*.py")
+    source = "".join(path.read_text() for path in rules)
+    used = set(re.findall(r'Finding\(\s*"([a-z-]+)"', source))
+    assert used == set.union(*SECTIONS.values())
+
+
+def test_the_package_offers_the_function_under_its_name() -> None:
+    import gradwidgets
+
+    assert gradwidgets.checkup is checkup
 
 
 def test_timeline_tells_the_loop_as_it_happened() -> None:
