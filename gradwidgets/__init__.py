@@ -26,7 +26,7 @@ from gradwidgets.core import (
 
 if TYPE_CHECKING:
     from gradwidgets.lessons import Predict
-    from gradwidgets.widgets import GradLab, Stepper
+    from gradwidgets.widgets import GradLab, Ledger, Meter, Stepper
 
 __version__ = "0.1.0"
 __all__ = [
@@ -45,12 +45,16 @@ __all__ = [
     "checkup",
     "GradLab",
     "Stepper",
+    "Ledger",
+    "Meter",
     "Predict",
 ]
 
 _LATER = {
     "GradLab": "gradwidgets.widgets",
     "Stepper": "gradwidgets.widgets",
+    "Ledger": "gradwidgets.widgets",
+    "Meter": "gradwidgets.widgets",
     "Predict": "gradwidgets.lessons",
 }
 

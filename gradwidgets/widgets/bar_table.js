@@ -23,26 +23,29 @@ function heading({ name, help, ticks }) {
   return node;
 }
 
-function tableCell({ text, bar, mark }) {
+function tableCell({ text, bar, mark }, wide) {
   const node = create("td", {}, create("span", { textContent: text }));
   node.dataset.mark = mark;
   if (bar === null) return node;
   const length = create("div", { className: "gradwidgets-bar" });
   length.style.width = `${100 * bar}%`;
-  node.append(create("div", { className: "gradwidgets-track" }, length));
+  const track = create("div", { className: "gradwidgets-track" }, length);
+  track.dataset.wide = wide;
+  node.append(track);
   return node;
 }
 
-function tableRow({ name, detail, cells }) {
+function tableRow({ name, detail, cells }, columns) {
   const head = create("th", { scope: "row" }, ...prose(name));
   if (detail) head.append(create("br"), create("small", {}, ...prose(detail)));
-  return create("tr", {}, head, ...cells.map(tableCell));
+  const wide = (i) => Boolean(columns[i].ticks);
+  return create("tr", {}, head, ...cells.map((cell, i) => tableCell(cell, wide(i))));
 }
 
 function table({ caption, columns, rows }) {
   const corner = create("td", {});
   const heads = create("tr", {}, corner, ...columns.map(heading));
-  const body = create("tbody", {}, ...rows.map(tableRow));
+  const body = create("tbody", {}, ...rows.map((row) => tableRow(row, columns)));
   const title = create("caption", { textContent: caption });
   return create("table", {}, title, create("thead", {}, heads), body);
 }

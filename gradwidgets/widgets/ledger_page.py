@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gradwidgets.core import problems
@@ -24,7 +24,8 @@ HELP = {
     "penalised": ".grad after the penalty",
     "clipped": ".grad after clipping",
     "edited": ".grad after your own edits",
-    "step": "the change as a gradient: -change / lr, what plain SGD would have had to read",
+    "step": "the change as a gradient: -change / lr, what plain SGD would have had to read; "
+    "and how many times the gradient read it is",
     "change": "parameter after minus parameter before",
     "moved at zero": "share of elements that moved though the optimizer read a zero gradient",
     "angle": "degrees between gradient and change: 180 is straight downhill",
@@ -51,7 +52,10 @@ def _page(recipe: Recipe, written: Ledger, unscaled: Ledger | None) -> dict[str,
     return {
         "caption": f"2-norms of every gradient in update {written.update}",
         "columns": [{"name": name, "help": HELP[name]} for name in columns],
-        "rows": [_row(written, row, stages) for row in (written, *written.rows)],
+        "rows": [
+            _row(written, written, stages),
+            *(_row(written, row, stages) for row in written.rows),
+        ],
         "sentence": _sentence(recipe, written),
         "notes": list(_notes(recipe, written, unscaled)),
     }
@@ -61,7 +65,7 @@ def _row(written: Ledger, row: Ledger | Row, stages: list[str]) -> dict[str, Any
     """One parameter, or the ledger itself for all of them together."""
     norms = row.norms
     raw = row.raw_norms if isinstance(row, Row) else ()
-    finite = [norms[n] for n in ("carried", *stages, "step")] + list(raw)
+    finite = [norms[name] for name in ("carried", *stages)]
     top = max((norm for norm in finite if math.isfinite(norm)), default=0.0)
     whole = isinstance(row, Ledger)
     cells = [cell("0" if whole and not norms["carried"] else _norm(norms["carried"]))]
@@ -71,7 +75,7 @@ def _row(written: Ledger, row: Ledger | Row, stages: list[str]) -> dict[str, Any
     for stage in stages:
         active = stage == "accumulated" or stage in written.active
         cells.append(_bar(norms[stage], top) if active else cell("off"))
-    cells += [_bar(norms["step"], top), cell(_norm(norms["change"]))]
+    cells += [cell(_step(norms)), cell(_norm(norms["change"]))]
     moved = row.moved_without_gradient
     cells.append(cell(f"{moved:.0%}", mark="notice" if moved else ""))
     cells.append(cell("-" if math.isnan(row.angle) else f"{row.angle:.1f}°"))
@@ -88,6 +92,13 @@ def _bar(norm: float, top: float, mark: str = "") -> dict[str, Any]:
 
 def _norm(norm: float) -> str:
     return "None" if math.isnan(norm) else f"{norm:.3g}"
+
+
+def _step(norms: Mapping[str, float]) -> str:
+    """The norm of the step, and how many times that of the gradient read it is."""
+    read, step = norms["edited"], norms["step"]
+    times = f" = {step / read:.3g} x" if read > 0 else ""
+    return _norm(step) + times
 
 
 def _raw(norms: tuple[float, ...]) -> str:

@@ -13,7 +13,7 @@ from gradwidgets.core.control import Control, linear
 from gradwidgets.core.meter import DTYPES, RULES, chunk_sizes, meter
 from gradwidgets.core.meter import Meter as Reading
 from gradwidgets.core.problem import Problem
-from gradwidgets.core.rules import OneOf
+from gradwidgets.core.rules import OneOf, refuse
 from gradwidgets.widgets.bar_table import BarTable, as_text, cell
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.slider import Slider
@@ -44,7 +44,7 @@ class Meter:
         dtype: "float32" or "float64".
 
     Raises:
-        ValueError: `data` or `dtype` is not allowed.
+        ValueError: a value is not allowed.
     """
 
     def __init__(
@@ -59,6 +59,8 @@ class Meter:
     ) -> None:
         OneOf(tuple(DATA))("data", data)
         OneOf(tuple(DTYPES))("dtype", dtype)
+        if accumulation_steps not in STEPS.stops:
+            raise refuse("accumulation_steps", accumulation_steps, f"one of {STEPS.stops}")
         self.controls: dict[str, Any] = {
             "accumulation_steps": Slider(STEPS, accumulation_steps),
             "ragged": _checkbox("ragged: the last one differs", ragged),
