@@ -42,7 +42,7 @@ class World:
             if self._one_thread:
                 torch.set_num_threads(1)
             if self._states is None:
-                torch.manual_seed(self._seed)
+                _seed(self._seed)
             else:
                 self.restore(self._states)
             with torch.inference_mode(False), torch.enable_grad():
@@ -65,6 +65,14 @@ class World:
 def is_small(model: nn.Module) -> bool:
     """Whether a model is trained on one thread."""
     return sum(p.numel() for p in model.parameters()) <= SMALL
+
+
+def _seed(seed: int) -> None:
+    """`torch.manual_seed`, which without an accelerator takes note of who called, and for long."""
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 def _sources(data: object) -> list[Source]:
