@@ -97,15 +97,17 @@ def _norm(norm: float) -> str:
 def _step(norms: Mapping[str, float]) -> str:
     """The norm of the step, and how many times that of the gradient read it is."""
     read, step = norms["edited"], norms["step"]
-    times = f" = {step / read:.3g} x" if read > 0 else ""
-    return _norm(step) + times
+    if not read > 0:
+        return _norm(step)
+    times = step / read
+    return f"{_norm(step)} = {times:.3g} x" if times < 1000 else f"{_norm(step)} = {times:.0f} x"
 
 
 def _raw(norms: tuple[float, ...]) -> str:
     """The norm of each micro-batch, or of many their range."""
     if len(norms) <= 3:
-        return " + ".join(map(_norm, norms))
-    return f"{len(norms)} of {_norm(min(norms))} to {_norm(max(norms))}"
+        return " + ".join("None" if math.isnan(norm) else f"{norm:.2g}" for norm in norms)
+    return f"{len(norms)} of {min(norms):.2g} to {max(norms):.2g}"
 
 
 def _sentence(recipe: Recipe, written: Ledger) -> str:

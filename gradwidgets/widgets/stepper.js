@@ -76,7 +76,7 @@ function updateLine(line, data) {
   if (data.mark && data.last) line.mark.textContent = `${SIGNS[data.mark]}, last`;
   if (data.mark === "failed") line.mark.textContent = SIGNS.failed;
   line.code.textContent = data.text;
-  line.code.style.marginLeft = `${4 * data.depth}ch`;
+  line.code.style.marginLeft = `${4 * (data.depth - 1)}ch`;
   line.node.dataset.mark = data.mark || (data.last ? "last" : "");
   line.node.dataset.on = data.on;
   if (data.mark === "next") line.node.setAttribute("aria-current", "step");
