@@ -73,8 +73,10 @@ def _headed(finding: Finding) -> str:
     badge = f'<span style="{_BADGE};background:{color}">{escape(finding.severity)}</span>'
     code = f'<b style="white-space:nowrap">{escape(finding.code)}</b>'
     section = next((name for name, codes in SECTIONS.items() if finding.code in codes), None)
-    link = f'<br><a href="{LESSON}#{section}">lesson 09, {section}</a>' if section else ""
-    return f"{badge}<br>{code}{link}"
+    if section is None:
+        return f"{badge}<br>{code}"
+    link = f'<a style="white-space:nowrap" href="{LESSON}#{section}">lesson 09, {section}</a>'
+    return f"{badge}<br>{code}<br>{link}"
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -94,5 +94,5 @@ def diagnose(seen: Seen) -> list[Finding]:
 
 
 def _explains(root: Finding, finding: Finding) -> bool:
-    is_root = root.severity != "info" and root is not finding
+    is_root = root.severity != "info" or root.code == "amp-skipping"
     return is_root and finding.code in CONSEQUENCES.get(root.code, set())

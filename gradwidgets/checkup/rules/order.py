@@ -183,12 +183,12 @@ def _starts_with_empty_step(seen: Seen) -> bool:
 
 
 def amp_skipping(seen: Seen) -> Iterator[Finding]:
-    """A GradScaler skipped every step."""
+    """A GradScaler skipped every step; a single one is how a scaler finds its first scale."""
     for optimizer in seen.optimizers:
         if optimizer.skipped and not optimizer.steps:
             yield Finding(
                 "amp-skipping",
-                "error",
+                "error" if optimizer.skipped > 1 else "info",
                 (),
                 f"the GradScaler found infinite gradients and skipped all {optimizer.skipped} "
                 f"steps of {optimizer.name}; its scale is {optimizer.last_scale:g}",
