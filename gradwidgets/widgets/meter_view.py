@@ -73,10 +73,7 @@ class Meter:
         self._soon = Soon()
         self._asked = 0
         self._table = BarTable()
-        columns = "repeat(auto-fit, minmax(185px, 1fr))"
-        layout = {"grid_template_columns": columns, "grid_gap": "4px 12px", "width": "100%"}
-        above = ipywidgets.GridBox(list(self.controls.values()), layout=layout)
-        self.widget = ipywidgets.VBox([above, self._table])
+        self.widget = ipywidgets.VBox([_grid(list(self.controls.values())), self._table])
         for control in self.controls.values():
             control.observe(lambda _: self._request(), "value")
         self._show()
@@ -200,6 +197,12 @@ def _notes(reading: Reading) -> list[str]:
 
 def _listed(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
+
+
+def _grid(controls: list[Any]) -> ipywidgets.GridBox:
+    columns = "repeat(auto-fit, minmax(185px, 1fr))"
+    layout = {"grid_template_columns": columns, "grid_gap": "4px 12px", "width": "100%"}
+    return ipywidgets.GridBox(controls, layout=layout)
 
 
 def _checkbox(description: str, value: bool) -> ipywidgets.Checkbox:
