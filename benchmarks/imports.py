@@ -13,8 +13,8 @@ from benchmarks.measure import Row
 def rows() -> Iterator[Row]:
     """The whole package against its three large dependencies; the core against torch."""
     yield Row(
-        "import gradwidgets",
-        partial(fresh, "import gradwidgets"),
+        "import gradwidgets, the lab included",
+        partial(fresh, "from gradwidgets import GradLab"),
         partial(fresh, "import torch, ipywidgets, matplotlib"),
         pairs=12,
         target=1.15,

@@ -20,7 +20,7 @@ from benchmarks.measure import Row
 from gradwidgets import GradLab, History, Recipe, train
 
 matplotlib.use("agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 SCALES = (1.0, 1.3, 1.6, 2.0, 2.5, 3.2, 4.0, 5.0)
 START = Recipe(lr=0.5)

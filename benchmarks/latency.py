@@ -18,7 +18,8 @@ ARM = """
   const img = document.querySelector('.gradwidgets-screen img');
   const now = target => new Promise(done => target(() => done(performance.now())));
   window.pressed = now(f => document.addEventListener('keydown', f, {once: true, capture: true}));
-  window.painted = now(f => img.addEventListener('load', () => requestAnimationFrame(f), {once: true}));
+  window.painted = now(f => img.addEventListener(
+    'load', () => requestAnimationFrame(f), {once: true}));
 }
 """
 ELAPSED = "async () => (await window.painted) - (await window.pressed)"

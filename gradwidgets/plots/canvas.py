@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gradwidgets.plots.caption import caption
 from gradwidgets.plots.pane import Pane
 from gradwidgets.plots.panels import Panel
 from gradwidgets.plots.png import encode
@@ -29,7 +30,11 @@ class Canvas:
             for panel, left, right in zip(panels, edges[:-1], edges[1:], strict=True)
         ]
 
-    def render(self, runs: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
-        """The picture of these runs, as PNG."""
-        pixels = [pane.render(runs, theme)[..., :3] for pane in self._panes]
-        return encode(np.concatenate(pixels, axis=1))
+    def render(
+        self, runs: Sequence[Shown], theme: Theme = LIGHT, sentence: str | None = None
+    ) -> bytes:
+        """The picture of these runs, as PNG; with a `sentence`, that stands under it."""
+        pixels = np.concatenate([pane.render(runs, theme) for pane in self._panes], axis=1)
+        if sentence:
+            pixels = np.concatenate([pixels, caption(sentence, self.size[0], theme)])
+        return encode(pixels[..., :3])

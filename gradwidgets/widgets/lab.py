@@ -70,14 +70,8 @@ class GradLab:
         self._screen = self._picture.screen
         self._screen.observe(lambda _: self._rerun.soon(self._draw), "dark")
         self._listing = Listing()
-        results = self._results = Results(self.problem)
-        self._rerun: Rerun = Rerun(
-            lambda: results.next_run(self._wanted),
-            self._progressed,
-            results.finish,
-            results.fail,
-            self._settled,
-        )
+        self._results = Results(self.problem)
+        self._rerun: Rerun = Rerun(self._next_run, self._results, self._progressed, self._settled)
         above, below = self._controls.layout(), toolbar(self, self._rerun.soon)
         self.widget = ipywidgets.VBox([above, self._screen, below, self._listing])
         self._rerun.finish()
@@ -194,7 +188,7 @@ class GradLab:
         """The live lab; where no widgets can live, its picture and its sentence."""
         bundle: dict[str, Any] = dict(self.widget._repr_mimebundle_(**kwargs) or {})
         bundle["text/plain"] = self.summary
-        bundle["image/png"] = base64.b64encode(self.picture).decode()
+        bundle["image/png"] = base64.b64encode(self._picture.still()).decode()
         return bundle
 
     @property
@@ -218,6 +212,9 @@ class GradLab:
         self._results.forget()
         self._asked_at = self._drawn_at = time.monotonic()
         self._rerun.request()
+
+    def _next_run(self) -> Run | None:
+        return self._results.next_run(self._wanted)
 
     def _progressed(self, run: Run) -> None:
         now = time.monotonic()

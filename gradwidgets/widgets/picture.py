@@ -36,6 +36,7 @@ class Picture:
         self._panels = tuple(panels or plots.suited(problem))
         self._canvas = plots.Canvas(plots.make(self._panels, problem), size)
         self._pinned: list[Shown] = []
+        self._runs: list[Shown] = []
         self.screen = Screen(on_cancel)
 
     def pin(self, history: History, label: str) -> None:
@@ -51,15 +52,24 @@ class Picture:
         self, live: History | None, baseline: History | None, error: Exception | None = None
     ) -> None:
         """Show the run in hand beside the start and the pinned runs, or what went wrong."""
-        runs = [Shown(baseline, "start", "baseline")] if baseline and baseline is not live else []
-        runs += [*self._pinned, *([Shown(live, "now")] if live else [])]
+        self._runs = []
+        if baseline and baseline is not live:
+            self._runs.append(Shown(baseline, "start", "baseline"))
+        self._runs += [*self._pinned, *([Shown(live, "now")] if live else [])]
         with self.screen.hold_sync():
-            if runs:
-                theme = plots.DARK if self.screen.dark else plots.LIGHT
-                self.screen.png = self._canvas.render(runs, theme)
-                self.screen.alt = description(runs, self._panels)
+            if self._runs:
+                self.screen.png = self._canvas.render(self._runs, self._theme)
+                self.screen.alt = description(self._runs, self._panels)
             if error:
                 self.screen.sentence = str(error) or repr(error)
             elif live:
                 self.screen.sentence = comparison(live, baseline)
             self.screen.trace = "".join(traceback.format_exception(error)) if error else ""
+
+    def still(self) -> bytes:
+        """The picture with its sentence, as PNG, to be looked at where no widget lives."""
+        return self._canvas.render(self._runs, plots.LIGHT, self.screen.sentence)
+
+    @property
+    def _theme(self) -> plots.Theme:
+        return plots.DARK if self.screen.dark else plots.LIGHT

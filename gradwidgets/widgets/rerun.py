@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 
 from gradwidgets.core.training import Run
+from gradwidgets.widgets.results import Results
 
 SLICE = 0.02
 """Seconds of training between two looks at what the learner has done meanwhile."""
@@ -21,24 +22,21 @@ class Rerun:
 
     Args:
         next_run: makes the next run that is needed, or returns None when all is there.
+        results: is told of each run that is done, and of each exception that a run raised.
         progressed: called between slices with the run in hand.
-        finished: called with each run that is done.
-        failed: called with each exception that a run raised.
         settled: called when all is there.
     """
 
     def __init__(
         self,
         next_run: Callable[[], Run | None],
+        results: Results,
         progressed: Callable[[Run], None],
-        finished: Callable[[Run], None],
-        failed: Callable[[Exception], None],
         settled: Callable[[], None],
     ) -> None:
         self._next_run = next_run
+        self._results = results
         self._progressed = progressed
-        self._finished = finished
-        self._failed = failed
         self._settled = settled
         self._run: Run | None = None
         self._asked = self._answering = 0
@@ -110,13 +108,13 @@ class Rerun:
                 run.advance(seconds=seconds)
         except Exception as error:  # the learner's own model may raise anything
             self._run = None
-            self._failed(error)
+            self._results.fail(error)
             return True
         if run is None:
             self._settle()
         elif run.done:
             self._run = None
-            self._finished(run)
+            self._results.finish(run)
         else:
             self._progressed(run)
         return run is not None

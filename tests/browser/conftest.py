@@ -66,7 +66,14 @@ def server(tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = {**os.environ, "JUPYTER_CONFIG_DIR": str(home / "config"), "IPYTHONDIR": str(home)}
-    command = [sys.executable, "-m", "jupyter", "lab", f"--port={port}", "--ServerApp.port_retries=0"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+    ]
     with (home / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=home / "work", env=env, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
