@@ -43,7 +43,8 @@ bench: $(VENV)/.bench $(VENV)/.dev
 # Run the notebooks and save their outputs: the references that `make notebooks` compares with.
 execute: $(VENV)/.dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+		--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False \
+		--CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
