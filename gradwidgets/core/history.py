@@ -62,6 +62,11 @@ class History:
         return len(self.loss)
 
     @property
+    def ended(self) -> bool:
+        """Whether the run was over, for whatever reason, when this was taken from it."""
+        return self.stopped is not None or self.updates >= self.recipe.updates
+
+    @property
     def grad_norm(self) -> Array:
         """(updates,) joint norm of the gradients as accumulated."""
         return _joint(self.grad_norms)

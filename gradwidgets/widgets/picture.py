@@ -62,7 +62,7 @@ class Picture:
                 self.screen.alt = description(self._runs, self._panels)
             if error:
                 self.screen.sentence = str(error) or repr(error)
-            elif live:
+            elif live and live.ended:
                 self.screen.sentence = comparison(live, baseline)
             self.screen.trace = "".join(traceback.format_exception(error)) if error else ""
 

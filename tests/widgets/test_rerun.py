@@ -77,8 +77,10 @@ def test_a_long_run_shows_progress_and_can_be_cancelled():
         shares = []
         lab._screen.observe(lambda change: shares.append(change["new"]), "progress")
         lab.recipe = Recipe(updates=1_000_000)
-        while not shares:
+        said, drawn = lab._screen.sentence, lab._screen.png
+        while not shares or lab._screen.png == drawn:
             await asyncio.sleep(0.02)
+        assert lab._screen.sentence == said  # a verdict waits for the end of its run
         lab._screen._received(None, {"kind": "cancel"}, [])
         begun = time.monotonic()
         while lab._screen.progress >= 0:
