@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from benchmarks import imports, lab, training
+from benchmarks import checkup, imports, lab, training
 from benchmarks.measure import HEAD, Row, line, measure
 
-TABLE: tuple[Callable[[], Iterable[Row]], ...] = (training.rows, lab.rows, imports.rows)
+TABLE: tuple[Callable[[], Iterable[Row]], ...] = (
+    training.rows,
+    lab.rows,
+    checkup.rows,
+    imports.rows,
+)
 """Where the rows come from: add a module with a function `rows` here."""
 
 

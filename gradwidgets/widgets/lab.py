@@ -30,7 +30,7 @@ from gradwidgets.widgets.words import lab_line
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 LONG_RUN = 0.5
 """A run that takes more seconds than this shows its progress."""
-FIRST_FRAME, FRAME = 0.04, 0.1
+FIRST_FRAME, FRAME = 0.02, 0.1
 """Seconds until the first picture of a run that is under way, and from one to the next."""
 
 

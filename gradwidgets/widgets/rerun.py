@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-import threading
 from collections.abc import Callable
 
 from gradwidgets.core.training import Run
 from gradwidgets.widgets.results import Results
+from gradwidgets.widgets.soon import Soon
 
 SLICE = 0.02
 """Seconds of training between two looks at what the learner has done meanwhile."""
@@ -41,11 +40,7 @@ class Rerun:
         self._run: Run | None = None
         self._asked = self._answering = 0
         self._answered = -1
-        self._lock = threading.RLock()
-        try:
-            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop = None
+        self.soon = Soon()
 
     def request(self) -> None:
         """Look for work soon; what is in hand will be dropped."""
@@ -53,16 +48,9 @@ class Rerun:
         turn = self._asked
         self.soon(lambda: self._slice(turn))
 
-    def soon(self, action: Callable[[], object]) -> None:
-        """Do something on the event loop, soon and not at the same time as training."""
-        if self._loop is None:
-            action()
-        else:
-            self._loop.call_soon_threadsafe(self._guarded, action)
-
     def finish(self) -> None:
         """Do all that is asked for, now."""
-        with self._lock:
+        with self.soon.lock:
             self._take_turn()
             while self._work():
                 pass
@@ -77,18 +65,14 @@ class Rerun:
         """Forget all that is asked for."""
         self._asked += 1
 
-    def _guarded(self, action: Callable[[], object]) -> None:
-        with self._lock:
-            action()
-
     def _slice(self, turn: int) -> None:
         if turn != self._asked:
             return  # the learner has moved on
         self._take_turn()
-        if self._loop is None:
+        if not self.soon.deferred:
             self.finish()
         elif self._work(SLICE):
-            self._loop.call_later(0, self._guarded, lambda: self._slice(turn))
+            self.soon(lambda: self._slice(turn))
 
     def _take_turn(self) -> None:
         if self._answering != self._asked:

@@ -11,11 +11,11 @@ class Soon:
     """Calls actions on the event loop that runs when this object is made.
 
     Front ends deliver what the learner does on other threads too. Without a loop (plain Python)
-    an action is done at once.
+    an action is done at once. Whoever works outside an action holds `lock` meanwhile.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
@@ -34,5 +34,5 @@ class Soon:
             self._loop.call_soon_threadsafe(self._guarded, action)
 
     def _guarded(self, action: Callable[[], object]) -> None:
-        with self._lock:
+        with self.lock:
             action()
