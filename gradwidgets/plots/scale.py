@@ -14,6 +14,8 @@ DECADES_DOWN = 9
 """A logarithmic axis reaches at most this far below its top."""
 DECADES_UP = 3
 """... and at most this far above where the curves start: beyond, a run has diverged."""
+LARGEST = 1e300
+"""Beyond, there is no room for a margin."""
 DECADES_WASTED = 2
 FACTOR_WASTED = 2.6
 """Limits stay as they are until they waste more than this."""
@@ -32,7 +34,7 @@ class Limits:
 
 def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, float, bool]:
     """Coarse (low, high, logarithmic) for some curves; `log=None` takes it where it helps."""
-    arrays = [curve[np.isfinite(curve)] for curve in curves]
+    arrays = [np.clip(curve[np.isfinite(curve)], -LARGEST, LARGEST) for curve in curves]
     values = np.concatenate([np.empty(0), *arrays])
     starts = [abs(array[0]) for array in arrays if len(array)]
     positive = values[values > 0]

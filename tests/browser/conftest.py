@@ -1,4 +1,4 @@
-"""A real Jupyter server and a real Chromium, once per session."""
+"""A real Jupyter server and a real Chromium, once for these tests."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # gone with its event loop before other tests run
 def chromium():
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
     if found is None:
@@ -53,7 +53,7 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # gone with its event loop before other tests run
 def server(tmp_path_factory):
     """The address of a Jupyter server, and the folder that it serves."""
     home = tmp_path_factory.mktemp("jupyter")
