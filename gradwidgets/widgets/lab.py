@@ -30,8 +30,8 @@ from gradwidgets.widgets.words import lab_line
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 LONG_RUN = 0.5
 """A run that takes more seconds than this shows its progress."""
-FIRST_FRAME, FRAME = 0.02, 0.1
-"""Seconds until the first picture of a run that is under way, and from one to the next."""
+FRAME = 0.12
+"""Seconds between two pictures of a run that is under way; more would only delay its end."""
 
 
 class GradLab:
@@ -210,8 +210,7 @@ class GradLab:
 
     def _request(self) -> None:
         self._results.forget()
-        self._asked_at = time.monotonic()
-        self._drawn_at = self._asked_at - FRAME + FIRST_FRAME
+        self._asked_at = self._drawn_at = time.monotonic()
         self._rerun.request()
 
     def _next_run(self) -> Run | None:
