@@ -9,6 +9,7 @@ import matplotlib as mpl
 import pytest
 
 from tests.lessons.notebooks import PATHS, code_cells, is_exercise, read, solutions, solve
+from tests.lessons.wrong_solutions import wrong_solutions
 
 LARGEST = 400_000
 FORBIDDEN = {
@@ -16,70 +17,6 @@ FORBIDDEN = {
     "a path": r"(?:/(?:home|root|tmp|usr|work|Users)/|[A-Z]:\\\\)",
     "a time": r"\d+(?:\.\d+)? ?(?:s|ms|µs|seconds)\b|\b\d{1,2}:\d{2}:\d{2}\b",
 }
-CLEAR = "    optimizer.zero_grad()\n"
-MUL = "    for p in model.parameters(): p.grad.mul_(c)\n"
-LR = "    optimizer.param_groups[0]['lr'] *= c\n"
-STEP = """def {name}(model, optimizer, x, y{c}):
-{first}    loss = nn.functional.mse_loss(model(x), y)
-    loss.backward()
-{line}    optimizer.step()
-    return {end}
-"""
-WRONG = {
-    "ex-moons": [
-        'mask_that_stops = "all"\nslider_that_does_nothing = "accumulation_steps"',
-        'mask_that_stops = 0.5\nslider_that_does_nothing = "accumulation_steps"',
-        'mask_that_stops = 1.0\nslider_that_does_nothing = "l2"',
-        "mask_that_stops = 1.0\nslider_that_does_nothing = None",
-    ],
-    "ex-step": [
-        "def train_step(model, optimizer, x, y):\n    return 0.0",
-        STEP.format(name="train_step", c="", first="", line="", end="loss.item()"),
-        STEP.format(name="train_step", c="", first=CLEAR, line="", end="loss"),
-        STEP.format(name="train_step", c="", first=CLEAR, line=CLEAR, end="loss.item()"),
-    ],
-    "ex-scaled": [
-        STEP.format(name="scaled_step", c=", c", first=CLEAR, line="", end="loss.item()"),
-        STEP.format(name="scaled_step", c=", c", first="", line=MUL, end="loss.item()"),
-        STEP.format(name="scaled_step", c=", c", first=CLEAR, line=MUL, end="loss"),
-        STEP.format(name="scaled_step", c=", c", first=CLEAR, line=LR, end="loss.item()"),
-        STEP.format(name="scaled_step", c=", c", first=CLEAR, line=CLEAR, end="loss.item()"),
-    ],
-    "ex-lab": ['digits.controls["scale"].value = 5.0', 'digits.controls["lr"].value = 1.0'],
-    "ex-shorten": [
-        "def shorten(optimizer, c):\n    optimizer.param_groups[0]['lr'] *= c",
-        "def shorten(optimizer, c):\n    for g in optimizer.param_groups:\n        g['lr'] /= c",
-        "def shorten(optimizer, c):\n    for g in optimizer.param_groups:\n"
-        "        for p in g['params']:\n            p.grad.mul_(c)",
-    ],
-    "ex-next": [
-        "def next_step(beta, c):\n    return beta * c",
-        "def next_step(beta, c):\n    return beta + c",
-        "def next_step(beta, c):\n    return str(beta + (1 - beta) * c)",
-    ],
-    "ex-largest": [
-        "def largest_scale(loss, w, lr):\n    return 1 / lr",
-        "def largest_scale(loss, w, lr):\n    return 2 / lr",
-        "def largest_scale(loss, w, lr):\n"
-        "    return 2 / torch.linalg.eigvalsh("
-        "torch.autograd.functional.hessian(loss, w))[-1].item()",
-    ],
-    "ex-allbut": [
-        "def all_but(model, name):\n    return list(model.parameters())[:-1]",
-        "def all_but(model, name):\n    return list(model.parameters())",
-        "def all_but(model, name):\n    return [n for n, _ in model.named_parameters()]",
-    ],
-    "ex-ward": ["diagnosis = {}", "diagnosis = dict.fromkeys('ABCDEF', 'frozen')"],
-    "ex-mend": [
-        "def make():\n    model = Net()\n"
-        "    return model, torch.optim.Adam(model.parameters(), lr=0.0)",
-        "def make():\n    model = nn.Linear(8, 1)\n"
-        "    return model, torch.optim.Adam(model.parameters())\n"
-        "def update(model, optimizer, x, y):\n    optimizer.zero_grad()\n"
-        "    nn.functional.mse_loss(model(x), y).backward()\n    optimizer.step()",
-    ],
-}
-"""Wrong solutions by exercise."""
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
@@ -142,11 +79,13 @@ def run(source, space):
 
 def test_solutions_pass_and_wrong_ones_do_not(path):
     space, right = {"__name__": "__main__"}, solutions(path)
+    wrong_ones = wrong_solutions(path)
+    assert set(wrong_ones) == set(right)
     for cell in code_cells(path):
         run(cell.source, space)
         if cell.id not in right:
             continue
-        for wrong in WRONG.get(cell.id, []):
+        for wrong in wrong_ones[cell.id]:
             said = run(solve(cell, wrong), space)
             assert said.startswith("Not yet:"), f"{cell.id} takes {wrong!r}: {said}"
             if cell.id == "ex-lab":
