@@ -16,10 +16,7 @@ from gradwidgets.widgets.bar_table import BarTable, as_text
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.ledger_page import pages
 from gradwidgets.widgets.slider import Slider
-from gradwidgets.widgets.soon import Soon
-
-SLICE = 0.02
-"""Seconds of training between two looks at what the learner has done meanwhile."""
+from gradwidgets.widgets.slices import Slices
 
 
 class Ledger:
@@ -40,15 +37,15 @@ class Ledger:
         self._coming = pages(problem, recipe)
         self._pages = [next(self._coming)]
         self._open = True
-        self._soon = Soon()
+        self._ahead = Slices(self._write_ahead)
         stops = tuple(range(recipe.updates))
         control = Control("update", "Run", "Which update of the run to look into.", stops)
         self.slider = Slider(control, 0)
         self._table = BarTable(page=self._pages[0])
         self.widget = ipywidgets.VBox([self.slider, self._table])
-        self.slider.observe(lambda _: self._soon(self._show), "value")
-        if self._soon.deferred:
-            self._soon(self._write_ahead)
+        self.slider.observe(lambda _: self._ahead.soon(self._show), "value")
+        if self._ahead.soon.deferred:
+            self._ahead.request()
 
     @property
     def update(self) -> int:
@@ -84,13 +81,12 @@ class Ledger:
             self._write()
         self._table.page = self._pages[self.update]
 
-    def _write_ahead(self) -> None:
-        """Write pages in short slices before they are asked for, so that the slider finds them."""
-        end = time.monotonic() + SLICE
+    def _write_ahead(self, seconds: float) -> bool:
+        """Write pages before they are asked for; returns whether the run goes on."""
+        end = time.monotonic() + seconds
         while self._open and time.monotonic() < end:
             self._write()
-        if self._open:
-            self._soon(self._write_ahead)
+        return self._open
 
     def __repr__(self) -> str:
         """The page in hand as text."""

@@ -1,23 +1,16 @@
-"""Newest wins: training in short slices on the event loop, so that nothing ever queues."""
+"""A lab's training: one run at a time, in slices, the newest request first."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from gradwidgets.core.training import Run
 from gradwidgets.widgets.results import Results
-from gradwidgets.widgets.soon import Soon
-
-SLICE = 0.02
-"""Seconds of training between two looks at what the learner has done meanwhile."""
+from gradwidgets.widgets.slices import Slices
 
 
-class Rerun:
+class Rerun(Slices):
     """Trains one run at a time; a newer request takes the place of an older one.
-
-    All work is done on the event loop that runs when this object is made: front ends deliver
-    what the learner does on other threads too. Without a loop (plain Python) it is done at once.
 
     Args:
         next_run: makes the next run that is needed, or returns None when all is there.
@@ -33,27 +26,14 @@ class Rerun:
         progressed: Callable[[Run], None],
         settled: Callable[[], None],
     ) -> None:
+        super().__init__(self._train)
         self._next_run = next_run
         self._results = results
         self._progressed = progressed
         self._settled = settled
         self._run: Run | None = None
-        self._asked = self._answering = 0
+        self._answering = 0
         self._answered = -1
-        self.soon = Soon()
-
-    def request(self) -> None:
-        """Look for work soon; what is in hand will be dropped."""
-        self._asked += 1
-        turn = self._asked
-        self.soon(lambda: self._slice(turn))
-
-    def finish(self) -> None:
-        """Do all that is asked for, now."""
-        with self.soon.lock:
-            self._take_turn()
-            while self._work():
-                pass
 
     def cancel(self) -> None:
         """End the run in hand where it stands."""
@@ -61,31 +41,11 @@ class Rerun:
         if run:
             run.cancel()
 
-    def stop(self) -> None:
-        """Forget all that is asked for."""
-        self._asked += 1
-
-    def _slice(self, turn: int) -> None:
-        if turn != self._asked:
-            return  # the learner has moved on
-        self._take_turn()
-        if not self.soon.deferred:
-            self.finish()
-        elif self._work(SLICE):
-            self.soon(lambda: self._slice(turn))
-
-    def _take_turn(self) -> None:
-        if self._answering != self._asked:
-            self._answering = self._asked
-            self._run = None
-
-    def _settle(self) -> None:
-        if self._answered != self._answering:
-            self._answered = self._answering
-            self._settled()
-
-    def _work(self, seconds: float = math.inf) -> bool:
+    def _train(self, seconds: float) -> bool:
         """Train for a while; returns whether there is more to do."""
+        if self._answering != self.turn:
+            self._answering = self.turn
+            self._run = None
         try:
             self._run = run = self._run or self._next_run()
             if run:
@@ -102,3 +62,8 @@ class Rerun:
         else:
             self._progressed(run)
         return run is not None
+
+    def _settle(self) -> None:
+        if self._answered != self._answering:
+            self._answered = self._answering
+            self._settled()

@@ -1,0 +1,55 @@
+"""Newest wins: work in short slices on the event loop, so that nothing ever queues."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from gradwidgets.widgets.soon import Soon
+
+SLICE = 0.02
+"""Seconds of work between two looks at what the learner has done meanwhile."""
+
+
+class Slices:
+    """Does work slice by slice; a newer request takes the place of an older one.
+
+    All of it is done on the event loop that runs when this object is made: front ends deliver
+    what the learner does on other threads too. Without a loop (plain Python) it is done at once.
+
+    Args:
+        work: works for about so many seconds; returns whether there is more to do.
+
+    Attributes:
+        turn: the number of requests so far.
+        soon: does other things on the same event loop, between two slices.
+    """
+
+    def __init__(self, work: Callable[[float], bool]) -> None:
+        self._work = work
+        self.turn = 0
+        self.soon = Soon()
+
+    def request(self) -> None:
+        """Work soon; what an older request has left undone is dropped."""
+        self.turn += 1
+        turn = self.turn
+        self.soon(lambda: self._slice(turn))
+
+    def finish(self) -> None:
+        """Do all that is asked for, now."""
+        with self.soon.lock:
+            while self._work(math.inf):
+                pass
+
+    def stop(self) -> None:
+        """Forget all that is asked for."""
+        self.turn += 1
+
+    def _slice(self, turn: int) -> None:
+        if turn != self.turn:
+            return  # the learner has moved on
+        if not self.soon.deferred:
+            self.finish()
+        elif self._work(SLICE):
+            self.soon(lambda: self._slice(turn))
