@@ -15,8 +15,8 @@ from gradwidgets.core.rules import refuse
 from gradwidgets.widgets.bar_table import BarTable, as_text
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.ledger_page import pages
-from gradwidgets.widgets.slider import Slider
 from gradwidgets.widgets.slices import Slices
+from gradwidgets.widgets.slider import Slider
 
 
 class Ledger:
