@@ -59,6 +59,11 @@ def live(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[Run]:
         yield run
 
 
+def measured_at(count: int, updates: int) -> bool:
+    """Whether accuracy is measured after `count` of so many updates."""
+    return count >= updates or count % max(1, updates // EVALUATIONS) == 0
+
+
 class Run:
     """One training run that can be advanced a slice at a time.
 
@@ -161,10 +166,8 @@ class Run:
         self.losses.append(loss)
         if self.recipe.stop_below is not None and loss < self.recipe.stop_below:
             self.stopped = (len(self.losses) - 1, "threshold")
-        if self._test:
-            every = max(1, self.recipe.updates // EVALUATIONS)
-            if self.done or len(self.losses) % every == 0:
-                self._measure()
+        if self._test and (self.done or measured_at(len(self.losses), self.recipe.updates)):
+            self._measure()
 
     def _step(self, batches: list[Batch]) -> float:
         loss = self._backward(batches)
