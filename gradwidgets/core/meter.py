@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
+from torch import Tensor
 
 from gradwidgets.core import problems
+from gradwidgets.core.batches import samples
 from gradwidgets.core.ledger_rows import relative
-from gradwidgets.core.problem import Loss, Pair, Problem, is_pair
-from gradwidgets.core.rules import Count, OneOf, refuse
+from gradwidgets.core.meter_start import Cut, Mode, Start, cut_by_recipe, cut_by_size, joined
+from gradwidgets.core.problem import Loss, Pair, Problem
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.rules import Count
 from gradwidgets.core.world import World
 
 IGNORE_INDEX = -100
@@ -27,7 +28,6 @@ RULES = {
     "tokens": "loss * tokens / all tokens",
 }
 """By what a micro-batch's loss is weighted before its `backward()`."""
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class Meter:
         return tuple(rule for rule, apart in self.differences.items() if apart <= self.rounding)
 
 
+Counting = Callable[[Any], int]
+
+
 def count_tokens(target: Any) -> int:
     """Elements of a target that count: all, but for `IGNORE_INDEX` among integers."""
     if not isinstance(target, Tensor):
@@ -70,10 +73,11 @@ def meter(
     sizes: Sequence[int],
     *,
     dtype: str | None = None,
+    train: bool = True,
     batch_norm: bool = True,
     dropout: bool = True,
     seed: int = 0,
-    count: Callable[[Any], int] = count_tokens,
+    count: Counting = count_tokens,
 ) -> Meter:
     """Compare the accumulated gradient with that of the full batch, by every rule of `RULES`.
 
@@ -83,10 +87,10 @@ def meter(
     Args:
         problem: a `Problem`, or the name of a built-in one.
         sizes: samples in each micro-batch; they need not be equal.
-        dtype: "float32" or "float64" for model and data; None leaves them as they are.
-        batch_norm: whether BatchNorm uses the statistics of its micro-batch, as in training;
-            otherwise its running ones, as after `eval()`.
-        dropout: whether dropout is active.
+        dtype: see `Mode`, as for `train`, `batch_norm` and `dropout`.
+        train: False measures the model after `eval()`.
+        batch_norm: False puts BatchNorm alone into `eval()`.
+        dropout: False puts dropout alone into `eval()`.
         seed: fixes the model and what dropout drops.
         count: how many targets count, for the rule "tokens".
 
@@ -94,27 +98,79 @@ def meter(
         ValueError: `sizes` is empty or asks for more samples than there are, or `dtype` or
             `seed` is not allowed.
     """
-    problem = problems.get(problem)
     Count(0)("seed", seed)
-    if dtype is not None:
-        OneOf(tuple(DTYPES))("dtype", dtype)
-    world, kind = World(problem.batches(), seed), DTYPES.get(dtype or "")
-    with world.inside():
-        start = _Start(problem.build().to(kind), batch_norm, dropout)
-        world.suit(start.model)
-    with world.inside():
-        return _compared(start, problem.loss, _first(problem, sizes, kind), list(sizes), count)
+    mode = Mode(dtype, train, batch_norm, dropout)
+    return _measured(problems.get(problem), seed, mode, cut_by_size(sizes), len(sizes), count)
 
 
-def _compared(
-    start: _Start, loss: Loss, whole: Pair, sizes: list[int], count: Callable[[Any], int]
+def recipe_meter(
+    problem: Problem | str,
+    recipe: Recipe | None = None,
+    mode: Mode | None = None,
+    count: Counting = count_tokens,
 ) -> Meter:
-    x, y = (torch.split(part, sizes) for part in whole)
-    parts = list(zip(x, y, strict=True))
-    tokens = [count(part) for part in y]
-    full = start.gradient(loss, [whole], [1.0])
+    """The same for the first update of a recipe: its model, its batch, its micro-batches.
+
+    "mean" divides by the recipe's `accumulation_steps`, as `train` does, though the batch may be
+    cut into fewer.
+
+    Args:
+        problem: a `Problem`, or the name of a built-in one.
+        recipe: the settings; None takes the problem's own.
+        mode: how the model is prepared; None leaves it as it is built.
+        count: how many targets count, for the rule "tokens".
+    """
+    problem = problems.get(problem)
+    recipe = recipe or problem.recipe
+    cut, steps = cut_by_recipe(recipe), recipe.accumulation_steps
+    return _measured(problem, recipe.seed, mode or Mode(), cut, steps, count)
+
+
+def rule_of(recipe: Recipe) -> str:
+    """The rule by which a recipe accumulates."""
+    return "mean" if recipe.average else "sum"
+
+
+def recipe_sizes(problem: Problem | str, recipe: Recipe) -> tuple[int, ...]:
+    """Samples in each micro-batch of a recipe's first update."""
+    data = problems.get(problem).batches()
+    with World(data, recipe.seed).inside():
+        return tuple(samples(y) for _, y in cut_by_recipe(recipe)(data))
+
+
+def chunk_sizes(count: int, accumulation_steps: int) -> tuple[int, ...]:
+    """The sizes of the micro-batches that `torch.Tensor.chunk` cuts, as the loop does."""
+    return tuple(len(part) for part in torch.empty(count).chunk(accumulation_steps))
+
+
+def ragged_sizes(count: int, accumulation_steps: int) -> tuple[int, ...]:
+    """Equal sizes but for the last, which takes what is left: 32 in 4 are 10, 10, 10, 2."""
+    steps = min(count, accumulation_steps)
+    if steps == 1:
+        return (count,)
+    size = (count - 1) // (steps - 1)
+    return (*[size] * (steps - 1), count - size * (steps - 1))
+
+
+def _measured(
+    problem: Problem, seed: int, mode: Mode, cut: Cut, steps: int, count: Counting
+) -> Meter:
+    data = problem.batches()
+    world = World(data, seed)
+    with world.inside():
+        model = mode.prepare(problem.build())
+        world.suit(model)
+    with world.inside():
+        parts = [(mode.cast(x), mode.cast(y)) for x, y in cut(data)]
+        return _compared(Start(model, world), problem.loss, parts, steps, count)
+
+
+def _compared(start: Start, loss: Loss, parts: list[Pair], steps: int, count: Counting) -> Meter:
+    sizes = [len(y) for _, y in parts]
+    tokens = [count(y) for _, y in parts]
+    full = start.gradient(loss, [joined(parts)], [1.0])
     buffers = start.buffers()
-    weights = _weights(sizes, tokens).items()
+    weights = _weights(sizes, tokens, steps).items()
     sums = {rule: start.gradient(loss, parts, each) for rule, each in weights}
     return Meter(
         sizes=tuple(sizes),
@@ -126,17 +182,12 @@ def _compared(
     )
 
 
-def chunk_sizes(samples: int, accumulation_steps: int) -> tuple[int, ...]:
-    """The sizes of the micro-batches that `torch.Tensor.chunk` cuts, as the loop does."""
-    return tuple(len(part) for part in torch.empty(samples).chunk(accumulation_steps))
-
-
-def _weights(sizes: Sequence[int], tokens: Sequence[int]) -> dict[str, list[float]]:
-    count, samples, counted = len(sizes), sum(sizes), max(1, sum(tokens))
+def _weights(sizes: Sequence[int], tokens: Sequence[int], steps: int) -> dict[str, list[float]]:
+    every, counted = sum(sizes), max(1, sum(tokens))
     return {
-        "sum": [1.0] * count,
-        "mean": [1 / count] * count,
-        "samples": [size / samples for size in sizes],
+        "sum": [1.0] * len(sizes),
+        "mean": [1 / steps] * len(sizes),
+        "samples": [size / every for size in sizes],
         "tokens": [number / counted for number in tokens],
     }
 
@@ -148,74 +199,3 @@ def _relative(apart: Tensor, reference: Tensor) -> float:
 def _largest_difference(one: list[Tensor], other: list[Tensor]) -> float:
     apart = (float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
     return max(apart, default=0.0)
-
-
-class _Start:
-    """A model that begins each time with the same buffers and random numbers."""
-
-    def __init__(self, model: nn.Module, batch_norm: bool, dropout: bool) -> None:
-        self.model = model
-        for module in model.modules():
-            if isinstance(module, _BatchNorm):
-                module.train(batch_norm)
-            elif isinstance(module, _DropoutNd):
-                module.train(dropout)
-        self._buffers = [buffer.clone() for buffer in model.buffers()]
-        self._draws = torch.get_rng_state()
-
-    def buffers(self) -> list[Tensor]:
-        """Copies of the buffers as they are now, but for counters."""
-        return [b.clone() for b in self.model.buffers() if b.is_floating_point()]
-
-    def gradient(
-        self,
-        loss: Callable[[Any, Any], Tensor],
-        parts: Sequence[tuple[Tensor, Tensor]],
-        weights: Sequence[float],
-    ) -> Tensor:
-        """The accumulated gradient of all parameters, (elements,); weight 0 adds nothing."""
-        torch.set_rng_state(self._draws)
-        for buffer, value in zip(self.model.buffers(), self._buffers, strict=True):
-            buffer.data.copy_(value)
-        self.model.zero_grad()
-        for (x, y), weight in zip(parts, weights, strict=True):
-            value = loss(self.model(x), y)
-            if weight:
-                (value * weight).backward()  # type: ignore[no-untyped-call]
-        gradients = [
-            torch.zeros_like(p) if p.grad is None else p.grad for p in _trained(self.model)
-        ]
-        return torch.cat([gradient.to_dense().flatten() for gradient in gradients])
-
-
-def _trained(model: nn.Module) -> list[nn.Parameter]:
-    return [p for p in model.parameters() if p.requires_grad]
-
-
-def _first(
-    problem: Problem, sizes: Sequence[int], dtype: torch.dtype | None
-) -> tuple[Tensor, Tensor]:
-    """The first samples of the problem, as many as the sizes ask for."""
-    data, wanted = problem.batches(), sum(sizes)
-    if not sizes:
-        raise refuse("sizes", sizes, "the size of at least one micro-batch")
-    for size in sizes:
-        Count()("sizes", size)
-    pairs = [data] if is_pair(data) else list(_enough(data, wanted))
-    x, y = (torch.cat(list(column)) for column in zip(*pairs, strict=True))
-    if len(x) < wanted:
-        raise refuse("sizes", sizes, f"sizes that add up to at most {len(x)} samples")
-    x, y = x[:wanted], y[:wanted]
-    return _cast(x, dtype), _cast(y, dtype)
-
-
-def _enough(data: Any, wanted: int) -> Any:
-    for x, y in data:
-        yield x, y
-        wanted -= len(x)
-        if wanted <= 0:
-            return
-
-
-def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    return tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor

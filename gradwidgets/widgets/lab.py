@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,9 @@ class GradLab:
 
     Raises:
         ValueError: an argument is not usable; names it and what would be right.
+
+    Attributes:
+        followers: called after each change of `recipe`, and must return at once.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class GradLab:
         self.problem = problems.get(problem)
         self._start = self._recipe = recipe or self.problem.recipe
         self._compare = compare
+        self.followers: list[Callable[[], object]] = []
         self._drawn_at = self._asked_at = 0.0
         self._in_hand = self._shown_text = ""
         self._controls = Controls(show, self._recipe, self._changed)
@@ -72,8 +76,8 @@ class GradLab:
         self._listing = Listing()
         self._results = Results(self.problem)
         self._rerun: Rerun = Rerun(self._next_run, self._results, self._progressed, self._settled)
-        above, below = self._controls.layout(), toolbar(self, self._rerun.soon)
-        self.widget = ipywidgets.VBox([above, self._screen, below, self._listing])
+        rows = [self._controls.layout(), self._screen, toolbar(self, self._rerun.soon)]
+        self.widget = ipywidgets.VBox([*rows, self._listing])
         self._rerun.finish()
 
     @property
@@ -117,8 +121,7 @@ class GradLab:
             TrainingError: the model, the loss or the optimizer failed.
         """
         self._rerun.finish()
-        error = self._results.error(self._recipe)
-        if error:
+        if error := self._results.error(self._recipe):
             raise error
         history = self._results.history(self._recipe)
         assert history is not None
@@ -167,11 +170,9 @@ class GradLab:
         self._screen.download(self.problem.name + suffix, self._file(suffix))
 
     def _file(self, suffix: str) -> bytes:
-        if suffix == ".png":
-            return self.picture
-        if suffix == ".csv":
-            return self.run().to_csv().encode()
-        raise refuse("suffix", suffix, "'.png' or '.csv'")
+        if suffix not in (".png", ".csv"):
+            raise refuse("suffix", suffix, "'.png' or '.csv'")
+        return self.picture if suffix == ".png" else self.run().to_csv().encode()
 
     def toggle(self, text: str) -> None:
         """Show "code" or the line to "share" under the lab, or hide it again."""
@@ -212,6 +213,8 @@ class GradLab:
         self._results.forget()
         self._asked_at = self._drawn_at = time.monotonic()
         self._rerun.request()
+        for changed in self.followers:
+            changed()
 
     def _next_run(self) -> Run | None:
         return self._results.next_run(self._wanted)

@@ -2,46 +2,59 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
 
-from gradwidgets.core import meter_problems
-from gradwidgets.core.control import Control, linear
-from gradwidgets.core.meter import DTYPES, RULES, chunk_sizes, meter
-from gradwidgets.core.meter import Meter as Reading
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.rules import OneOf, refuse
-from gradwidgets.widgets.bar_table import BarTable, as_text, cell
-from gradwidgets.widgets.closing import close
-from gradwidgets.widgets.slider import Slider
-from gradwidgets.widgets.soon import Soon
-
-LOWEST, HIGHEST = -17, 1
-"""Powers of ten at the ends of the bars."""
-DATA = {"samples": meter_problems.SAMPLES, "tokens": meter_problems.SEQUENCES}
-"""What is accumulated, and how many of it there are."""
-GROUP = "Accumulation"
-STEPS = Control(
-    "micro-batches", GROUP, "In how many parts the full batch is cut.", tuple(range(1, 9))
+from gradwidgets.core import meter_problems, problems
+from gradwidgets.core.meter import (
+    Counting,
+    count_tokens,
+    meter,
+    ragged_sizes,
+    recipe_meter,
+    recipe_sizes,
+    rule_of,
 )
-DROPOUT = Control("dropout", GROUP, "Share of the units dropped.", linear(0.0, 0.9, 0.1))
-PADDING = Control("padding", GROUP, "How uneven the sequences' lengths are.", linear(0.0, 1.0, 0.1))
+from gradwidgets.core.meter import Meter as Reading
+from gradwidgets.core.meter_start import DTYPES, Mode
+from gradwidgets.core.problem import Problem
+from gradwidgets.core.rules import refuse
+from gradwidgets.widgets.bar_table import BarTable, as_text
+from gradwidgets.widgets.closing import close
+from gradwidgets.widgets.lab import GradLab
+from gradwidgets.widgets.meter_controls import (
+    MODES,
+    SET_UPS,
+    cutting,
+    grid,
+    knobs,
+    listed,
+    modes,
+    parsed,
+)
+from gradwidgets.widgets.meter_page import page
+from gradwidgets.widgets.slices import Slices
 
 
 class Meter:
     """The relative difference of accumulated gradients, live under its controls.
 
     Args:
-        data: "samples" of equal weight, or padded sequences of "tokens".
+        data: "samples" of equal weight or padded sequences of "tokens", two set-ups with knobs of
+            their own; a `Problem`, or the name of another built-in one; or a `GradLab`, whose
+            recipe is followed as its sliders move: the first update is measured.
         accumulation_steps: number of micro-batches at first, from 1 to 8.
         ragged: whether the last micro-batch has another size than the rest.
-        batch_norm: whether the model for samples has BatchNorm.
+        batch_norm: whether the model of "samples" has BatchNorm.
         dropout: share of its units that are dropped.
-        padding: unevenness of the tokens' lengths, from 0 to 1.
-        dtype: "float32" or "float64".
+        padding: unevenness of the lengths of "tokens", from 0 to 1.
+        dtype: "float32" or "float64"; None is float64 for the two set-ups, and leaves any other
+            problem as it is.
+        sizes: samples in each micro-batch at first, instead of `accumulation_steps`.
+        mode: "train", "eval", "BatchNorm in eval" or "dropout in eval".
+        count: how many targets of a micro-batch count, for the rule "tokens".
 
     Raises:
         ValueError: a value is not allowed.
@@ -49,53 +62,62 @@ class Meter:
 
     def __init__(
         self,
-        data: str = "samples",
+        data: str | Problem | GradLab = "samples",
         accumulation_steps: int = 4,
         ragged: bool = False,
         batch_norm: bool = False,
         dropout: float = 0.0,
         padding: float = 1.0,
-        dtype: str = "float64",
+        dtype: str | None = None,
+        *,
+        sizes: Sequence[int] | None = None,
+        mode: str = "train",
+        count: Counting = count_tokens,
     ) -> None:
-        OneOf(tuple(DATA))("data", data)
-        OneOf(tuple(DTYPES))("dtype", dtype)
-        if accumulation_steps not in STEPS.stops:
-            raise refuse("accumulation_steps", accumulation_steps, f"one of {STEPS.stops}")
-        self.controls: dict[str, Any] = {
-            "accumulation_steps": Slider(STEPS, accumulation_steps),
-            "ragged": _checkbox("ragged: the last one differs", ragged),
-            "data": _dropdown("data", tuple(DATA), data),
-            "padding": Slider(PADDING, padding),
-            "batch_norm": _checkbox("BatchNorm", batch_norm),
-            "dropout": Slider(DROPOUT, dropout),
-            "dtype": _dropdown("precision", tuple(DTYPES), dtype),
-        }
-        self._soon = Soon()
-        self._asked = 0
+        self._lab = data if isinstance(data, GradLab) else None
+        self._own = _own(data)
+        self._count = count
+        self.controls: dict[str, Any] = {}
+        if not self._lab:
+            self.controls |= cutting(accumulation_steps, ragged)
+        if not self._own:
+            self.controls |= knobs(str(data), padding, batch_norm, dropout)
+        self.controls |= modes(mode, dtype, own=self._own is not None)
         self._table = BarTable()
-        self.widget = ipywidgets.VBox([_grid(list(self.controls.values())), self._table])
-        for control in self.controls.values():
-            control.observe(lambda _: self._request(), "value")
-        self._show()
+        self.widget = ipywidgets.VBox([grid(list(self.controls.values())), self._table])
+        self._slices = Slices(self._show)
+        if not self._lab:
+            self._cut(sizes)
+        self._table.page = self._page()
+        self._listen()
 
     @property
     def reading(self) -> Reading:
-        """What `gradwidgets.core.meter.meter` says of the settings in hand."""
-        value = {name: control.value for name, control in self.controls.items()}
-        return meter(self.problem, self.sizes, dtype=value["dtype"])
+        """What `gradwidgets.core.meter` says of the settings in hand."""
+        value, mode = self._values, MODES[self._values["mode"]]
+        dtype = value["dtype"] if value["dtype"] in DTYPES else None
+        if self._lab:
+            prepared = Mode(dtype, **mode)
+            return recipe_meter(self.problem, self._lab.recipe, prepared, self._count)
+        return meter(self.problem, self.sizes, dtype=dtype, count=self._count, **mode)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Samples, or sequences, in each micro-batch."""
-        value = {name: control.value for name, control in self.controls.items()}
-        cut: Callable[[int, int], tuple[int, ...]]
-        cut = ragged_sizes if value["ragged"] else chunk_sizes
-        return cut(DATA[value["data"]], value["accumulation_steps"])
+        """Samples, or sequences, in each micro-batch.
+
+        Raises:
+            ValueError: what the learner has typed are no sizes.
+        """
+        if self._lab:
+            return recipe_sizes(self.problem, self._lab.recipe)
+        return parsed(self._values["sizes"])
 
     @property
     def problem(self) -> Problem:
-        """The problem that the settings in hand make."""
-        value = {name: control.value for name, control in self.controls.items()}
+        """The problem that is measured; of the two set-ups, that which their knobs make."""
+        if self._own:
+            return self._own
+        value = self._values
         if value["data"] == "tokens":
             return meter_problems.tokens(meter_problems.padded_lengths(value["padding"]))
         return meter_problems.samples(
@@ -105,20 +127,51 @@ class Meter:
         )
 
     def close(self) -> None:
-        """Remove every widget."""
+        """Stop following, and remove every widget."""
+        if self._lab and self._slices.request in self._lab.followers:
+            self._lab.followers.remove(self._slices.request)
+        self._slices.stop()
         close(self.widget)
 
-    def _request(self) -> None:
-        """Measure soon; of several requests only the newest is answered."""
-        self._asked += 1
-        turn = self._asked
-        self._soon(lambda: self._show() if turn == self._asked else None)
+    @property
+    def _values(self) -> dict[str, Any]:
+        return {name: control.value for name, control in self.controls.items()}
 
-    def _show(self) -> None:
-        tokens = self.controls["data"].value == "tokens"
-        self.controls["padding"].disabled = not tokens
-        self.controls["dropout"].disabled = self.controls["batch_norm"].disabled = tokens
-        self._table.page = page(self.reading)
+    def _listen(self) -> None:
+        if self._lab:
+            self._lab.followers.append(self._slices.request)
+        for name, control in self.controls.items():
+            if name in ("accumulation_steps", "ragged", "data"):
+                control.observe(lambda _: self._cut(), "value")
+            control.observe(lambda _: self._slices.request(), "value")
+
+    def _cut(self, sizes: Sequence[int] | None = None) -> None:
+        """Write the sizes: these, or what the problem's batch has in that many micro-batches."""
+        self.controls["sizes"].value = listed(sizes or self._usual_sizes())
+
+    def _usual_sizes(self) -> tuple[int, ...]:
+        steps, recipe = self._values["accumulation_steps"], self.problem.recipe
+        sizes = recipe_sizes(self.problem, recipe.replace(accumulation_steps=steps))
+        if self._values["ragged"]:
+            return ragged_sizes(sum(sizes), steps)
+        return sizes
+
+    def _show(self, _: float) -> bool:
+        """Measure, or say why that is not possible."""
+        try:
+            self._table.page = self._page()
+        except Exception as error:  # the learner's own model may raise anything
+            self._table.page = {**self._table.page, "sentence": str(error) or repr(error)}
+        return False
+
+    def _page(self) -> dict[str, Any]:
+        if not self._own:
+            tokens = self._values["data"] == "tokens"
+            self.controls["padding"].disabled = not tokens
+            self.controls["dropout"].disabled = self.controls["batch_norm"].disabled = tokens
+            return page(self.reading)
+        used = rule_of(self._lab.recipe) if self._lab else ""
+        return page(self.reading, f"{self._own.name}: ", used)
 
     def __repr__(self) -> str:
         """The table in hand as text."""
@@ -130,87 +183,13 @@ class Meter:
         return {**bundle, "text/plain": repr(self)}
 
 
-def ragged_sizes(samples: int, steps: int) -> tuple[int, ...]:
-    """Equal sizes but for the last, which takes what is left: 32 in 4 are 10, 10, 10, 2."""
-    if steps == 1:
-        return (samples,)
-    size = (samples - 1) // (steps - 1)
-    return (*[size] * (steps - 1), samples - size * (steps - 1))
-
-
-def page(reading: Reading) -> dict[str, Any]:
-    """What the table shows of a reading."""
-    powers = [-16, -12, -8, -4, 0]
-    ticks = [[_place(10.0**power), f"1e{power}" if power else "1"] for power in powers]
-    return {
-        "caption": f"Accumulated over micro-batches of {_listed(reading.sizes)}",
-        "columns": [
-            {"name": "relative difference from the full batch's gradient", "ticks": ticks},
-            {"name": "verdict"},
-            {"name": "norm, full batch = 1"},
-        ],
-        "rows": [_row(reading, rule) for rule in RULES],
-        "sentence": _sentence(reading),
-        "notes": _notes(reading),
-    }
-
-
-def _row(reading: Reading, rule: str) -> dict[str, Any]:
-    apart, right = reading.differences[rule], rule in reading.right
-    verdict = "✓ equal but for rounding" if right else "✗ another gradient"
-    mark = "good" if right else "bad"
-    cells = [cell(f"{apart:.2g}", _place(apart), mark), cell(verdict, mark=mark)]
-    cells.append(cell(f"{reading.ratios[rule]:.3g}"))
-    return {"name": rule, "detail": f"`{RULES[rule]}`", "cells": cells}
-
-
-def _place(apart: float) -> float:
-    """Where a difference stands on the bars' logarithmic scale, from 0 to 1."""
-    if apart <= 10.0**LOWEST:
-        return 0.0
-    return min(1.0, (math.log10(apart) - LOWEST) / (HIGHEST - LOWEST))
-
-
-def _sentence(reading: Reading) -> str:
-    if not reading.right:
-        return "No rule gives the full batch's gradient here."
-    wrong = [
-        f"`{rule}` is off by {apart:.0%}"
-        for rule, apart in reading.differences.items()
-        if rule not in reading.right
-    ]
-    right = ", ".join(f"`{rule}`" for rule in reading.right)
-    return "; ".join([f"Right, to rounding: {right}", *wrong]) + "."
-
-
-def _notes(reading: Reading) -> list[str]:
-    notes = []
-    if reading.tokens != reading.sizes:
-        notes.append(f"Tokens that count in each micro-batch: {_listed(reading.tokens)}.")
-    if reading.buffers:
-        notes.append(
-            f"BatchNorm's running statistics differ by up to {reading.buffers:.2g}: each "
-            "micro-batch is normalised by its own mean and variance, which no weight repairs."
-        )
-    return notes
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _grid(controls: list[Any]) -> ipywidgets.GridBox:
-    columns = "repeat(auto-fit, minmax(185px, 1fr))"
-    layout = {"grid_template_columns": columns, "grid_gap": "4px 12px", "width": "100%"}
-    return ipywidgets.GridBox(controls, layout=layout)
-
-
-def _checkbox(description: str, value: bool) -> ipywidgets.Checkbox:
-    return ipywidgets.Checkbox(value, description=description, indent=False)
-
-
-def _dropdown(description: str, options: tuple[str, ...], value: str) -> ipywidgets.Dropdown:
-    style, layout = {"description_width": "initial"}, {"width": "auto"}
-    return ipywidgets.Dropdown(
-        options=options, value=value, description=description, style=style, layout=layout
-    )
+def _own(data: str | Problem | GradLab) -> Problem | None:
+    """The problem that is handed in, by itself, by its name or with a lab; None for a set-up."""
+    if isinstance(data, GradLab):
+        return data.problem
+    if isinstance(data, str) and data in SET_UPS:
+        return None
+    if isinstance(data, Problem) or data in problems.names():
+        return problems.get(data)
+    allowed = f"one of {[*SET_UPS, *problems.names()]}, a Problem or a GradLab"
+    raise refuse("data", data, allowed)

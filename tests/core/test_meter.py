@@ -10,9 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradwidgets.core import Problem, problems
-from gradwidgets.core.meter import Meter, chunk_sizes, count_tokens, meter
+from gradwidgets.core import Problem, Recipe, problems
+from gradwidgets.core.meter import (
+    Meter,
+    chunk_sizes,
+    count_tokens,
+    meter,
+    ragged_sizes,
+    recipe_meter,
+    recipe_sizes,
+)
 from gradwidgets.core.meter_problems import padded_lengths, samples, tokens
+from gradwidgets.core.meter_start import Mode
+from tests.core.examples import SAMPLES, double_problem, doubles
 
 EQUAL, RAGGED = [8] * 4, [10, 10, 10, 2]
 ROUNDING = 1e-15
@@ -193,6 +203,133 @@ def test_a_loader_and_an_own_model_stay_as_they_are() -> None:
         assert torch.equal(value, old)
     assert all(p.grad is None for p in own.parameters())
     assert own.training
+
+
+class Odd(nn.Module):
+    """BatchNorm, dropout as a layer and as a function, a frozen and an unused parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(3, 6), nn.BatchNorm1d(6)
+        self.drop, self.last = nn.Dropout(0.4), nn.Linear(6, 2)
+        self.frozen = nn.Parameter(torch.ones(2), requires_grad=False)
+        self.unused = nn.Parameter(torch.ones(3))
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.drop(self.norm(self.first(x)).tanh())
+        hidden = F.dropout(hidden, 0.2, training=self.training)
+        return self.last(hidden) * self.frozen
+
+
+MODES: dict[str, dict[str, bool]] = {
+    "train": {},
+    "eval": {"train": False},
+    "norm in eval": {"batch_norm": False},
+    "dropout in eval": {"dropout": False},
+}
+
+
+def by_hand(recipe: Recipe, mode: dict[str, bool]) -> tuple[float, float]:
+    """The recipe's own first gradient against the full batch's: difference and ratio."""
+    x, y = doubles()
+    order = torch.Generator().manual_seed(recipe.seed)
+    if recipe.batch_size:
+        index = torch.randperm(SAMPLES, generator=order)[: recipe.batch_size]
+        x, y = x[index], y[index]
+    k = recipe.accumulation_steps
+    found = []
+    for pairs, share in (
+        ([(x, y)], 1),
+        (list(zip(x.chunk(k), y.chunk(k), strict=True)), k if recipe.average else 1),
+    ):
+        torch.manual_seed(recipe.seed)
+        model = Odd().train(mode.get("train", True))
+        for name in ("norm", "drop"):
+            if not mode.get({"norm": "batch_norm", "drop": "dropout"}[name], True):
+                getattr(model, name).eval()
+        for xk, yk in pairs:
+            (F.mse_loss(model(xk), yk) / share).backward()
+        grads = [torch.zeros(3) if p.grad is None else p.grad for p in model.parameters()]
+        found.append(torch.cat([g.flatten() for g in grads if g is not model.frozen.grad]))
+    full, sums = found
+    return float((sums - full).norm() / full.norm()), float(sums.norm() / full.norm())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(accumulation_steps=4),
+        Recipe(accumulation_steps=3, average=False, seed=2),
+        Recipe(accumulation_steps=5, batch_size=14, seed=3),
+        Recipe(accumulation_steps=6, batch_size=14),  # chunk gives five parts, divided by six
+        Recipe(batch_size=8),
+    ],
+)
+def test_a_recipe_is_measured_as_it_accumulates(recipe: Recipe, mode: str) -> None:
+    problem = double_problem(model=Odd)
+    found = recipe_meter(problem, recipe, Mode(**MODES[mode]))
+    rule = "mean" if recipe.average else "sum"
+    apart, ratio = by_hand(recipe, MODES[mode])
+    assert found.differences[rule] == pytest.approx(apart, rel=1e-9, abs=ROUNDING)
+    assert found.ratios[rule] == pytest.approx(ratio)
+    assert found.sizes == recipe_sizes(problem, recipe)
+    if recipe.accumulation_steps == 1:
+        assert found.right == ("sum", "mean", "samples", "tokens")
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_an_own_model_is_right_in_eval_only(mode: str) -> None:
+    found = meter(double_problem(model=Odd), [10, 5, 7], **MODES[mode])
+    assert found.right == (("samples", "tokens") if mode == "eval" else ())
+    assert (found.buffers == 0) == (mode == "eval")
+
+
+def test_a_models_own_eval_is_kept() -> None:
+    def frozen_norm() -> nn.Module:
+        model = samples("batch").build()
+        model[1].eval()
+        return model
+
+    problem = Problem("own", frozen_norm, samples().batches(), F.mse_loss)
+    assert exact(meter(problem, EQUAL), "mean", "samples", "tokens")
+
+
+def test_the_micro_batches_of_a_loader_are_its_batches() -> None:
+    loader = DataLoader(TensorDataset(*doubles()), batch_size=5, shuffle=True)
+    model = nn.Linear(3, 2).double()
+    problem = double_problem(model=model, data=loader)
+    found = recipe_meter(problem, Recipe(accumulation_steps=3))
+    assert exact(found, "mean", "samples", "tokens")
+    assert found.sizes == recipe_sizes(problem, Recipe(accumulation_steps=3)) == (5, 5, 5)
+    whole = recipe_meter(problem, Recipe(accumulation_steps=9))  # an epoch holds only five
+    assert whole.sizes == (5, 5, 5, 5, 2)
+    assert exact(whole, "samples", "tokens")
+    assert whole.ratios["sum"] == pytest.approx(9 * whole.ratios["mean"])
+
+
+@pytest.mark.parametrize("name", problems.names())
+def test_the_right_rule_of_every_built_in_problem_is_right(name: str) -> None:
+    recipe = problems.get(name).recipe.replace(accumulation_steps=4)
+    found = recipe_meter(name, recipe, Mode(train=False))
+    assert "tokens" in found.right, found
+    assert ("samples" in found.right) == (name != "tokens")
+
+
+def test_batches_that_are_no_tensors_are_refused() -> None:
+    problem = double_problem(data=[({"x": torch.ones(2, 3)}, torch.ones(2, 2))])
+    with pytest.raises(ValueError, match=r"Problem.data.*batches \(x, y\) of tensors"):
+        recipe_meter(problem, Recipe())
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 32, 200])
+@pytest.mark.parametrize("steps", range(1, 9))
+def test_ragged_sizes_use_every_sample(count: int, steps: int) -> None:
+    sizes = ragged_sizes(count, steps)
+    assert (len(sizes), sum(sizes)) == (min(count, steps), count)
+    assert min(sizes) > 0
+    assert len(set(sizes[:-1])) <= 1
 
 
 @pytest.mark.parametrize(
