@@ -80,8 +80,8 @@ def _on_lab(reading: Reading, used: str) -> str:
 
 def _notes(reading: Reading) -> list[str]:
     notes = []
-    if reading.tokens != reading.sizes:
-        notes.append(f"Targets that count in each micro-batch: {_listed(reading.tokens)}.")
+    if len({tokens / size for tokens, size in zip(reading.tokens, reading.sizes, strict=True)}) > 1:
+        notes.append(f"Tokens that count in each micro-batch: {_listed(reading.tokens)}.")
     if reading.buffers:
         notes.append(
             f"BatchNorm's running statistics differ by up to {reading.buffers:.2g}: each "

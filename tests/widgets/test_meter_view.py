@@ -49,6 +49,13 @@ def test_every_control_answers():
     assert view._table.page["caption"].endswith(", ".join("1" * 8))
 
 
+def test_tokens_are_told_where_they_weigh_other_than_samples():
+    assert Meter("tokens")._table.page["notes"] == [
+        "Tokens that count in each micro-batch: 22, 16, 10, 4."
+    ]
+    assert Meter("tokens", padding=0.0)._table.page["notes"] == []
+
+
 def test_what_does_not_apply_cannot_be_moved():
     view = Meter("tokens")
     off = {name for name, control in view.controls.items() if control.disabled}
