@@ -11,6 +11,8 @@ what your own edits and modules keep elsewhere than in parameters, buffers and p
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 
 from gradwidgets.core import problems
@@ -18,6 +20,7 @@ from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.script_loop import head
 from gradwidgets.core.script_text import Sources
+from gradwidgets.core.stepping_checkpoints import Checkpoints
 from gradwidgets.core.stepping_messages import remark
 from gradwidgets.core.stepping_program import (
     Program,
@@ -29,11 +32,10 @@ from gradwidgets.core.stepping_program import (
     switched,
 )
 from gradwidgets.core.stepping_snapshot import Entry, Reading, Snapshot, differences, parts, read
-from gradwidgets.core.stepping_state import Checkpoint, Workspace
-from gradwidgets.core.stepping_walk import Walk, place_of, reads_first
+from gradwidgets.core.stepping_state import Workspace
+from gradwidgets.core.stepping_walk import Walk, place_of
 
-MEMORY = 256 * 2**20
-"""Bytes that checkpoints may hold together; beyond, every other one is let go."""
+Check = Callable[[Walk], bool]
 
 
 class Stepping:
@@ -61,13 +63,20 @@ class Stepping:
         self.statements = self._original = program_of(self.problem, self.recipe)
         self._workspace = Workspace(self.problem, self.recipe)
         self._history: list[Program] = []
-        self._checkpoints: dict[int, Checkpoint] = {}
-        self._stride = 1
+        self._checkpoints = Checkpoints()
         self._before: Reading | None = None
         self._walk: Walk
+        self._shot: Snapshot | None = None
         with self._workspace.world.inside():
             self._begin(0)
-            self.snapshot = self._snapshot()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Where the loop stands, and all numbers that it holds."""
+        if self._shot is None:
+            with self._workspace.world.inside():
+                self._shot = self._snapshot()
+        return self._shot
 
     def source(self) -> str:
         """The statements that are on, as one text."""
@@ -78,7 +87,7 @@ class Stepping:
         with self._workspace.world.inside():
             if self._open():
                 self._step()
-            return self._taken()
+        return self._taken()
 
     def previous(self) -> Snapshot:
         """Go back to before the statement that was executed last."""
@@ -87,8 +96,9 @@ class Stepping:
             if count > 0 or not self._history:
                 self._replay_to(count)
             else:
-                self._replay(len(self._history) - 1, lambda walk: walk.done)
-            return self._taken()
+                update = len(self._history) - 1
+                self._replay(update, until=lambda walk: walk.done, last=lambda walk: walk.last)
+        return self._taken()
 
     def finish(self) -> Snapshot:
         """Execute what is left of this update; after its last statement, the next update."""
@@ -96,21 +106,30 @@ class Stepping:
 
     def run(self, updates: int) -> Snapshot:
         """Finish that many updates, the one in hand included unless it is finished."""
+        self.advance(updates)
+        return self.snapshot
+
+    def advance(self, updates: int, seconds: float = math.inf) -> int:
+        """Go on as `run` does, for about so many seconds.
+
+        Returns how many updates are left to finish, which 0 ends: `advance(0)` stops where it is.
+        """
+        end = time.monotonic() + seconds
+        self._shot = None
         with self._workspace.world.inside():
-            for left in range(updates, 0, -1):
-                if not self._open():
-                    break
-                while not self._walk.done:
-                    self._step(watch=left == 1)
-            if self._before is None and self._walk.executed:  # it stopped earlier than planned
-                self._replay_to(len(self._walk.executed))
-            return self._taken()
+            while updates > 0 and self._open():
+                self._step(watch=updates == 1 and self._walk.last)
+                updates -= self._walk.done
+                if updates > 0 and time.monotonic() >= end:
+                    return updates
+            self._see_last()
+        return 0
 
     def restart(self) -> Snapshot:
         """Go back to the start of the run; the statements stay as they are now."""
         with self._workspace.world.inside():
-            self._replay(0, lambda _: True)
-            return self._taken()
+            self._replay(0, until=lambda _: True)
+        return self._taken()
 
     def switch(self, index: int) -> Snapshot:
         """Switch a statement off, or on again; a header with all that stands under it."""
@@ -135,8 +154,8 @@ class Stepping:
         goal = place_of(program, min(index, len(program)), walk.micro_batch)
         self.statements = program
         with self._workspace.world.inside():
-            self._replay(len(self._history), lambda walk: walk.place >= goal)
-            return self._taken()
+            self._replay(len(self._history), until=lambda walk: walk.place >= goal)
+        return self._taken()
 
     def _open(self) -> bool:
         """Begin the next update if this one is finished; False if nothing can follow."""
@@ -155,33 +174,26 @@ class Stepping:
         self._workspace.draw(update)
         if update:
             self._history.append(self._walk.program)
-        self._keep(update)
+        self._checkpoints.keep(update, self._workspace.remember)
         self._before = None
         self._walk = Walk(self.statements, self._workspace.names)
 
-    def _keep(self, update: int) -> None:
-        if update in self._checkpoints or update % self._stride:
-            return
-        self._checkpoints[update] = self._workspace.remember()
-        while self._checkpoints[update].nbytes * len(self._checkpoints) > MEMORY:
-            if len(self._checkpoints) <= 2:
-                break
-            self._stride *= 2
-            self._checkpoints = {
-                at: point for at, point in self._checkpoints.items() if at % self._stride == 0
-            }
-            if update not in self._checkpoints:
-                break
-
     def _replay_to(self, count: int) -> None:
         """Execute the update in hand anew, that many statements of it."""
-        self._replay(len(self._history), lambda walk: len(walk.executed) >= count)
+        self._replay(
+            len(self._history),
+            until=lambda walk: len(walk.executed) >= count,
+            last=lambda walk: len(walk.executed) == count - 1,
+        )
 
-    def _replay(self, update: int, until: Callable[[Walk], bool]) -> None:
-        """Execute an update with the present statements, from its start until `until`."""
+    def _replay(self, update: int, until: Check, last: Check = lambda _: False) -> None:
+        """Execute an update with the present statements, from its start until `until`.
+
+        `last` may say before a statement that it is the last, which saves doing it all again.
+        """
         past = self._history[:update]
-        self._checkpoints = {at: p for at, p in self._checkpoints.items() if at <= update}
-        start = self._sound_start([*past, self.statements])
+        self._checkpoints.forget_after(update)
+        start = self._checkpoints.sound_start([*past, self.statements])
         self._workspace.recall(self._checkpoints[start])
         self._history = past[:start]
         for program in past[start:]:
@@ -192,17 +204,13 @@ class Stepping:
         self._before = None
         self._walk = Walk(self.statements, self._workspace.names)
         while not self._walk.done and not until(self._walk):
-            self._step()
+            self._step(watch=last(self._walk))
+        self._see_last()
 
-    def _sound_start(self, programs: list[Program]) -> int:
-        """The latest checkpoint that lacks nothing: no statement from there reads a lost graph."""
-        start = len(programs) - 1
-        while start and (
-            start not in self._checkpoints
-            or reads_first(programs[start], self._checkpoints[start].graphs)
-        ):
-            start -= 1
-        return start
+    def _see_last(self) -> None:
+        """Execute the update in hand anew if its last statement was not watched."""
+        if self._before is None and self._walk.executed:
+            self._replay_to(len(self._walk.executed))
 
     def _step(self, watch: bool = True) -> None:
         self._before = self._read() if watch else None
@@ -213,7 +221,7 @@ class Stepping:
         return read(workspace.model, workspace.optimizer, workspace.assigned())
 
     def _taken(self) -> Snapshot:
-        self.snapshot = self._snapshot()
+        self._shot = None
         return self.snapshot
 
     def _snapshot(self) -> Snapshot:

@@ -60,6 +60,15 @@ class Walk:
         return self.stopped or self.index >= len(self.program)
 
     @property
+    def last(self) -> bool:
+        """Whether the next statement surely is the update's last, unless it ends before."""
+        if self.done or self._loop is not None or self.program[self.index].kind == "loop":
+            return False
+        return not any(
+            statement.on for statement in self.program[end_of(self.program, self.index) :]
+        )
+
+    @property
     def place(self) -> Place:
         """Where the walk stands; places are ordered as they are visited."""
         return place_of(self.program, self.index, self.micro_batch)

@@ -1,5 +1,7 @@
 // The loop's lines with their switches on the left; what they do to the numbers on the right.
 const SIGNS = { next: "▶ next", failed: "✗ failed" };
+const RUN = "Run";
+const CANCEL = "Cancel";
 const KEYS = { ArrowRight: "next", ArrowLeft: "previous", End: "finish", Home: "restart" };
 
 function create(tag, properties = {}, ...children) {
@@ -23,13 +25,15 @@ function button(textContent, title, act) {
 function toolbar(send) {
   const updates = guard(create("input", { type: "number", min: 1, value: 10 }));
   updates.setAttribute("aria-label", "number of updates to run");
-  const run = () => send("run", { number: Math.max(1, updates.valueAsNumber || 1) });
+  const number = () => Math.max(1, updates.valueAsNumber || 1);
+  const running = () => buttons.run.textContent === CANCEL;
+  const run = () => (running() ? send("cancel") : send("run", { number: number() }));
   const buttons = {
     restart: button("Start", "Back to the start of the run", () => send("restart")),
     previous: button("◀ Previous line", "Undo the last line", () => send("previous")),
     next: button("Next line ▶", "Execute the next line", () => send("next")),
     finish: button("Finish update", "Execute the rest of this update", () => send("finish")),
-    run: button("Run", "Run that many updates", run),
+    run: button(RUN, "Run that many updates, or end the run under way", run),
   };
   const reset = button("Reset lines", "Put all lines back as they were", () => send("reset"));
   const group = create("span", {}, buttons.run, " ", updates, " updates");
@@ -222,6 +226,7 @@ function render({ model, el }) {
     failure.replaceChildren(...explained(page.failure));
     values.replaceChildren(...variables(page.variables));
     numbers.replaceChildren(table(page));
+    bar.buttons.run.textContent = page.running ? CANCEL : RUN;
     for (const [key, button] of Object.entries(bar.buttons)) {
       const idle = ["restart", "previous"].includes(key) ? page.first : page.over;
       button.setAttribute("aria-disabled", idle);

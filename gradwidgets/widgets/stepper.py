@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import anywidget
@@ -11,12 +12,16 @@ from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.rules import refuse
 from gradwidgets.core.stepping import Stepping
+from gradwidgets.widgets.slices import Slices
 from gradwidgets.widgets.slider import HERE
-from gradwidgets.widgets.soon import Soon
-from gradwidgets.widgets.stepper_page import as_text, page
+from gradwidgets.widgets.stepper_page import as_text, page, progress
 
 ACTIONS = ("next", "previous", "finish", "run", "restart", "reset")
 """What a learner does to the run."""
+RUNS = ("finish", "run")
+"""Those that may take long: a click on them is carried out in slices."""
+FRAME = 0.25
+"""Seconds between two pages of a run that is under way; more would only delay its end."""
 CHANGES = ("switch", "move", "repeat")
 """What a learner does to one line, which is named by its key."""
 
@@ -41,7 +46,9 @@ class Stepper(anywidget.AnyWidget):
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:
         self.stepping = Stepping(problem, recipe)
-        self._soon = Soon()
+        self._slices = Slices(self._go_on)
+        self._wanted = self._left = 0
+        self._drawn_at = 0.0
         super().__init__(page=page(self.stepping))
         self.on_msg(self._received)
 
@@ -58,22 +65,51 @@ class Stepper(anywidget.AnyWidget):
         """
         if action not in ACTIONS + CHANGES:
             raise refuse("action", action, f"one of {[*ACTIONS, *CHANGES]}")
+        self.cancel()
         getattr(self.stepping, action)(*arguments)
         self.page = page(self.stepping)
 
+    def cancel(self) -> None:
+        """End the run under way where it is."""
+        if self._left:
+            self._left = 0
+            self._slices.stop()
+            self.stepping.advance(0)
+            self.page = page(self.stepping)
+
+    def close(self) -> None:
+        """Stop running and remove the widget."""
+        self._slices.stop()
+        super().close()
+
     def _received(self, _: Any, message: Any, __: Any) -> None:
-        if isinstance(message, dict) and message.get("action") in ACTIONS + CHANGES:
-            self._soon(lambda: self._obey(**message))
+        known = (*ACTIONS, *CHANGES, "cancel")
+        if isinstance(message, dict) and message.get("action") in known:
+            self._slices.soon(lambda: self._obey(**message))
 
     def _obey(self, action: str, key: int = -1, number: int = 1) -> None:
         """Do what a button stands for; a line that is gone by now is left alone."""
         keys = [statement.key for statement in self.stepping.statements]
-        if action in CHANGES:
-            if key in keys:
-                numbers = [number] if action == "move" else []
-                self.act(action, keys.index(key), *numbers)
-        else:
-            self.act(action, *([max(1, number)] if action == "run" else []))
+        if action in RUNS:
+            self._left = self._wanted = max(1, number) if action == "run" else 1
+            self._slices.request()
+        elif action == "cancel":
+            self.cancel()
+        elif action in ACTIONS:
+            self.act(action)
+        elif key in keys:
+            self.act(action, keys.index(key), *([number] if action == "move" else []))
+
+    def _go_on(self, seconds: float) -> bool:
+        """Run for a while; returns whether there is more to do."""
+        self._left = self.stepping.advance(self._left, seconds)
+        now = time.monotonic()
+        if not self._left:
+            self.page = page(self.stepping)
+        elif now - self._drawn_at > FRAME:
+            self.page = progress(self.stepping, self._wanted - self._left, self._wanted)
+            self._drawn_at = now
+        return self._left > 0
 
     def __repr__(self) -> str:
         """The lines, where they stand, and what the last one did."""

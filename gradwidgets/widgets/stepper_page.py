@@ -44,7 +44,14 @@ def page(stepping: Stepping) -> dict[str, Any]:
         "sentence": sentence(stepping.statements, shot),
         "first": shot.update == 0 and shot.executed is None,
         "over": bool(shot.ended or shot.failure),
+        "running": False,
     }
+
+
+def progress(stepping: Stepping, done: int, wanted: int) -> dict[str, Any]:
+    """The page of a run that is under way."""
+    sentence = f"Running: {done} of {wanted} updates are made."
+    return {**page(stepping), "sentence": sentence, "running": True}
 
 
 def number(value: float) -> str:

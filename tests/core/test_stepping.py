@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradwidgets.core import Problem, Recipe, problems, script, stepping, train
+from gradwidgets.core import Problem, Recipe, problems, script, stepping_checkpoints, train
 from gradwidgets.core.optimizers import OPTIMIZERS
 from gradwidgets.core.stepping import Stepping
 from gradwidgets.core.stepping_program import Program, program_of, source
@@ -524,12 +524,12 @@ def test_few_checkpoints_are_as_exact_as_many(monkeypatch: pytest.MonkeyPatch) -
         for _ in range(2 * len(steps.statements) + 3):
             steps.previous()
             states.append(state_of(steps))
-        assert (len(steps._checkpoints) < 10) == (stepping.MEMORY < 10_000)
+        assert (len(steps._checkpoints) < 10) == (stepping_checkpoints.MEMORY < 10_000)
         steps.restart()
         return [*states, state_of(steps)]
 
     many = walk()
-    monkeypatch.setattr(stepping, "MEMORY", 6_000)
+    monkeypatch.setattr(stepping_checkpoints, "MEMORY", 6_000)
     assert walk() == many
 
 

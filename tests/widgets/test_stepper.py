@@ -1,5 +1,9 @@
 """The stepper's view: what it shows is what the loop holds."""
 
+import asyncio
+import re
+import time
+
 import pytest
 import torch
 from torch import nn
@@ -126,6 +130,76 @@ def test_plain_text_says_the_same_and_is_deterministic(stepper):
     other.act("next")
     assert repr(other) == text
     assert stepper._repr_mimebundle_()[0]["text/plain"] == text
+
+
+async def until(condition):
+    for _ in range(1500):
+        await asyncio.sleep(0.002)
+        if condition():
+            return
+    raise TimeoutError
+
+
+def test_on_an_event_loop_a_run_is_made_in_slices_and_ends_as_at_once():
+    async def scenario():
+        stepper, said, gaps = Stepper("moons", THREE.replace(updates=900)), [], []
+        stepper.observe(lambda change: said.append(change["new"]["sentence"]), "page")
+        press(stepper, "run", number=800)
+        last = time.perf_counter()
+        while stepper.page["where"] != "update 799" or stepper.page["running"]:
+            await asyncio.sleep(0)
+            gaps.append(time.perf_counter() - last)
+            last = time.perf_counter()
+        assert len(gaps) > 10
+        assert sorted(gaps)[len(gaps) // 2] < 0.1
+        return stepper.page, said
+
+    page, said = asyncio.run(scenario())
+    at_once = Stepper("moons", THREE.replace(updates=900))
+    at_once.act("run", 800)
+    assert page == at_once.page
+    assert all(re.fullmatch(r"Running: \d+ of 800 updates are made\.", text) for text in said[:-1])
+    assert "losses.append(mean)" in said[-1]
+
+
+def test_a_run_can_be_cancelled_and_another_button_ends_it_too():
+    async def scenario(action):
+        stepper = Stepper("moons", THREE.replace(updates=100_000))
+        press(stepper, "run", number=90_000)
+        await until(lambda: stepper.page["running"])
+        press(stepper, action)
+        await until(lambda: not stepper.page["running"])
+        stopped = stepper.page
+        await asyncio.sleep(0.1)
+        assert stepper.page == stopped
+        return stepper
+
+    stepper = asyncio.run(scenario("cancel"))
+    shot = stepper.stepping.snapshot
+    assert 0 < shot.update < 90_000
+    loop = Stepping("moons", THREE.replace(updates=100_000))
+    loop.run(shot.update)
+    while (loop.snapshot.update, loop.snapshot.executed) != (shot.update, shot.executed):
+        loop.next()
+    for one, other in zip(shot.parameters, loop.snapshot.parameters, strict=True):
+        assert one.value.values.tobytes() == other.value.values.tobytes()
+    assert asyncio.run(scenario("restart")).page["where"] == "update 0"
+    assert "changed" in asyncio.run(scenario("next")).page["sentence"]
+
+
+def test_a_closed_stepper_runs_no_further():
+    async def scenario():
+        stepper = Stepper("moons", THREE.replace(updates=100_000))
+        press(stepper, "run", number=90_000)
+        await until(lambda: stepper.page["running"])
+        stepper.close()
+        await asyncio.sleep(0.05)
+        left = stepper._left
+        await asyncio.sleep(0.1)
+        return left, stepper._left
+
+    left, later = asyncio.run(scenario())
+    assert left == later > 0
 
 
 def test_an_unknown_action_is_refused(stepper):
