@@ -23,15 +23,23 @@ function heading({ name, help, ticks }) {
   return node;
 }
 
-function tableCell({ text, bar, mark }, wide) {
+function track(share, wide = false) {
+  const length = create("div", { className: "gradwidgets-bar" });
+  length.style.width = `${100 * share}%`;
+  const node = create("div", { className: "gradwidgets-track" }, length);
+  node.dataset.wide = wide;
+  return node;
+}
+
+function tableCell({ text, bar, mark, beside }, wide) {
   const node = create("td", {}, create("span", { textContent: text }));
   node.dataset.mark = mark;
-  if (bar === null) return node;
-  const length = create("div", { className: "gradwidgets-bar" });
-  length.style.width = `${100 * bar}%`;
-  const track = create("div", { className: "gradwidgets-track" }, length);
-  track.dataset.wide = wide;
-  node.append(track);
+  if (bar !== null) node.append(track(bar, wide));
+  for (const [textContent, share] of beside) {
+    const other = create("div", { className: "gradwidgets-beside" });
+    other.append(create("small", { textContent }), track(share));
+    node.append(other);
+  }
   return node;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import anywidget
@@ -10,15 +11,19 @@ import traitlets
 from gradwidgets.widgets.slider import HERE
 
 
-def cell(text: str, bar: float | None = None, mark: str = "") -> dict[str, Any]:
+def cell(
+    text: str, bar: float | None = None, mark: str = "", beside: Sequence[tuple[str, float]] = ()
+) -> dict[str, Any]:
     """A cell.
 
     Args:
         text: what it says; a bar says nothing beyond it.
         bar: length from 0 to 1, or None for no bar.
         mark: "good", "bad" or "notice": how the cell is coloured.
+        beside: further texts with bars, below the first, to compare with it.
     """
-    return {"text": text, "bar": None if bar is None else min(max(bar, 0.0), 1.0), "mark": mark}
+    length = None if bar is None else min(max(bar, 0.0), 1.0)
+    return {"text": text, "bar": length, "mark": mark, "beside": list(beside)}
 
 
 class BarTable(anywidget.AnyWidget):

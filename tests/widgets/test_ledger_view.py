@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+import torch
 
-from gradwidgets import Ledger, Recipe
+from gradwidgets import Ledger, Recipe, problems
 from gradwidgets.core.ledger import ledger
 
 ADAM = Recipe(optimizer="Adam", lr=0.05, scale=0.1, updates=6)
@@ -37,6 +38,65 @@ def test_the_figures_are_those_of_the_core(update):
 def test_adam_cancels_a_scale_and_sgd_does_not():
     assert "Adam cancels a constant scale" in notes(Ledger("moons", ADAM))
     assert "they differ by 90.0%" in notes(Ledger("moons", Recipe(scale=0.1)))
+
+
+def changes(view):
+    """The bars of the change of all parameters: this run's, then each other's by its name."""
+    shown = column(view, "change")[0]
+    return shown["bar"], {text.split(" ", 1)[1]: bar for text, bar in shown["beside"]}
+
+
+def test_the_change_without_the_scale_stands_beside_it():
+    assert changes(Ledger("moons", ADAM)) == (
+        pytest.approx(1, rel=1e-3),
+        {"without scale": pytest.approx(1, rel=1e-3)},
+    )
+    assert changes(Ledger("moons", Recipe(scale=0.1))) == (
+        pytest.approx(0.1),
+        {"without scale": 1.0},
+    )
+    assert column(Ledger("moons", Recipe()), "change")[0]["beside"] == []
+
+
+def by_hand(update, penalty_last):
+    """Plain SGD with a penalty and clipping, written out: the change of all parameters."""
+    problem = problems.get("moons")
+    x, y = problem.batches()
+    torch.manual_seed(0)
+    model = problem.build()
+    ps = list(model.parameters())
+    for _ in range(update + 1):
+        before = torch.cat([p.detach().flatten().clone() for p in ps])
+        for p, g in zip(ps, torch.autograd.grad(problem.loss(model(x), y), ps), strict=True):
+            p.grad = g if penalty_last else g + 0.5 * p.detach()
+        torch.nn.utils.clip_grad_norm_(ps, 0.1)
+        with torch.no_grad():
+            for p in ps:
+                p -= 0.1 * (p.grad + 0.5 * p if penalty_last else p.grad)
+    return torch.cat([p.detach().flatten() for p in ps]) - before
+
+
+@pytest.mark.parametrize("update", [0, 4])
+def test_the_penalty_before_and_after_clipping_stand_side_by_side(update):
+    view = Ledger("moons", Recipe(l2=0.5, max_norm=0.1, updates=9))
+    view.update = update
+    first, last = by_hand(update, False), by_hand(update, True)
+    bar, others = changes(view)
+    assert bar == pytest.approx(float(first.norm() / last.norm()), rel=1e-4)
+    assert others == {"penalty last": 1.0}
+    apart = float((first - last).norm() / last.norm())
+    said = f"would be {last.norm():.3g}, not {first.norm():.3g}: they differ by {apart:.1%}"
+    assert said in notes(view)
+
+
+def test_without_clipping_anything_the_order_makes_no_difference():
+    view = Ledger("moons", Recipe(l2=0.5, max_norm=100.0))
+    assert "With the penalty after clipping the change would be the same" in notes(view)
+    assert "penalty" not in notes(Ledger("moons", Recipe(l2=0.5)))
+
+
+def test_a_penalty_moves_masked_elements():
+    assert "gives masked elements a gradient" in notes(Ledger("moons", Recipe(mask=0.5, l1=0.1)))
 
 
 def test_masked_elements_that_move_are_noticed():
