@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 
 from benchmarks.measure import Row
-from tests.checkup.overhead import seconds
+from tests.checkup.overhead import (
+    BATCH_SIZES,
+    OPTIMIZERS,
+    UPDATES,
+    copies_of_the_parameters,
+    usual_loop,
+)
 
 TARGET = 1.5
-UPDATES = 20
 
 
 def rows() -> Iterator[Row]:
-    """The usual loop with Adam, at two batch sizes."""
-    for batch_size in (64, 256):
-        loop = partial(seconds, batch_size, UPDATES)
+    """The usual loop, small and large batches; the name tells what a watch adds in memory."""
+    for optimizer, size in product(OPTIMIZERS, BATCH_SIZES):
+        kept = copies_of_the_parameters(optimizer)
         yield Row(
-            f"checkup around {UPDATES} updates, batch {batch_size}",
-            partial(loop, watched=True),
-            partial(loop, watched=False),
-            pairs=15,
+            f"checkup, {UPDATES} updates, {optimizer}, batch {size}, {kept:.2f} copies kept",
+            partial(usual_loop, optimizer, size, watched=True),
+            partial(usual_loop, optimizer, size, watched=False),
+            pairs=25,
             target=TARGET,
         )

@@ -41,6 +41,16 @@ def named_parameters(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor
                 yield prefix + path, parameter
 
 
+def own_parameters(module: nn.Module) -> list[Tensor]:
+    """The parameters of a module itself, faster than `parameters(recurse=False)`."""
+    return [tensor for tensor in vars(module)["_parameters"].values() if tensor is not None]
+
+
+def own_children(module: nn.Module) -> list[nn.Module]:
+    """The children of a module, repeated ones repeated."""
+    return [child for child in vars(module)["_modules"].values() if child is not None]
+
+
 def held_by(optimizer: Optimizer) -> list[Tensor]:
     """The tensors of all param groups, repeated ones repeated."""
     return [tensor for group in optimizer.param_groups for tensor in group["params"]]

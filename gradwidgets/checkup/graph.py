@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor
 from torch.autograd.graph import Node
@@ -15,8 +15,7 @@ from gradwidgets.checkup.record import ModuleSeen
 _MARKS = "gradwidgets.checkup"  # our key in the documented `metadata` of a node
 
 
-@dataclass(frozen=True, eq=False)
-class Mark:
+class Mark(NamedTuple):
     """Left on the node that a module's output hangs on."""
 
     module: ModuleSeen
@@ -40,20 +39,18 @@ def _metadata(node: Node) -> dict[str, list[Mark]]:
     return cast("dict[str, list[Mark]]", metadata)
 
 
-def tensors_in(value: object, depth: int = 3) -> Iterator[Tensor]:
+def tensors_in(value: object, depth: int = 3) -> list[Tensor]:
     """Tensors in a module's output: a tensor, or a nest of tuples, lists, dicts and dataclasses."""
     if isinstance(value, Tensor):
-        yield value
-    elif depth:
-        parts: Iterable[object] = ()
-        if isinstance(value, dict):
-            parts = value.values()
-        elif isinstance(value, (tuple, list)):
-            parts = value
-        elif hasattr(value, "__dataclass_fields__"):
-            parts = vars(value).values()
-        for part in parts:
-            yield from tensors_in(part, depth - 1)
+        return [value]
+    parts: Iterable[object] = ()
+    if isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, (tuple, list)):
+        parts = value
+    elif hasattr(value, "__dataclass_fields__"):
+        parts = vars(value).values()
+    return [tensor for part in parts for tensor in tensors_in(part, depth - 1)] if depth else []
 
 
 def nodes(roots: Iterable[Node], stop_at_layers: bool = False) -> Iterator[Node]:
@@ -107,7 +104,12 @@ def _numel(shape: tuple[int, ...]) -> int:
 
 
 def _operation(node: Node) -> str:
-    return re.sub(r"Backward\d*$", "", node.name())
+    return _without_suffix(node.name())
+
+
+@lru_cache
+def _without_suffix(name: str) -> str:
+    return re.sub(r"Backward\d*$", "", name)
 
 
 _ERRORS = {

@@ -40,6 +40,7 @@ class Inventory:
                     module,
                     owns_parameters=any(True for _ in module.parameters(recurse=False)),
                     is_layer=next(module.children(), None) is None,
+                    is_outermost=any(module is given for given in self.modules),
                 )
         for name, tensor in anatomy.named_parameters(self.modules):
             if id(tensor) not in self._seen.parameters:
@@ -48,9 +49,16 @@ class Inventory:
             self._enter_tensors(seen)
 
     def model_has_grown(self) -> bool:
-        """Whether a parameter was made or replaced since the last look."""
-        known = self._seen.parameters
-        return any(id(p) not in known for module in self.modules for p in module.parameters())
+        """Whether a parameter or a module was made or replaced since the last look."""
+        parameters, modules = self._seen.parameters, self._seen.modules
+        for known in list(modules.values()):
+            for tensor in anatomy.own_parameters(known.module):
+                if id(tensor) not in parameters:
+                    return True
+            for child in anatomy.own_children(known.module):
+                if id(child) not in modules:
+                    return True
+        return False
 
     def _enter(self, parameter: Parameter) -> None:
         self._seen.parameters[id(parameter.tensor)] = parameter
@@ -58,11 +66,11 @@ class Inventory:
 
     def optimizer(self, optimizer: Optimizer) -> OptimizerSeen | None:
         """The record of an optimizer that steps; None if it concerns other tensors only."""
-        held = anatomy.held_by(optimizer)
-        known = self._optimizers.get(id(optimizer))
-        if known is not None and known.holds == len(held):
+        known, held = self._optimizers.get(id(optimizer)), anatomy.held_by(optimizer)
+        keys = [id(tensor) for tensor in held]
+        if known is not None and known.held == keys:
             return known
-        if known is None and not any(id(tensor) in self._seen.parameters for tensor in held):
+        if known is None and not any(key in self._seen.parameters for key in keys):
             return None
         return self._enter_optimizer(optimizer, given=known is not None and known.given)
 
@@ -78,15 +86,18 @@ class Inventory:
 
     def _enter_tensors(self, seen: OptimizerSeen) -> None:
         held = anatomy.held_by(seen.optimizer)
-        seen.holds = len(held)
+        seen.held = [id(tensor) for tensor in held]
         for position, tensor in enumerate(held):
             known = id(tensor) in self._seen.parameters or is_lazy(tensor)
             if not known and seen.given:
                 name = f"{seen.name} tensor {position} {tuple(tensor.shape)}"
                 self._enter(Parameter(name, tensor, in_model=False, was_in_model=False))
-            parameter = self._seen.parameters.get(id(tensor))
-            if parameter is not None and seen not in parameter.optimizers:
-                parameter.optimizers.append(seen)
+        for parameter in seen.parameters:
+            parameter.optimizers.remove(seen)
+        keys = dict.fromkeys(seen.held)
+        seen.parameters = [self._seen.parameters[k] for k in keys if k in self._seen.parameters]
+        for parameter in seen.parameters:
+            parameter.optimizers.append(seen)
         for key in anatomy.duplicates(seen.optimizer):
             if key in self._seen.parameters:
                 self._seen.duplicates.add(self._seen.parameters[key].name)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.checkup import measure
-from gradwidgets.checkup.anatomy import learning_rates
-from gradwidgets.checkup.record import Backward, OptimizerSeen, Parameter, Reading, Seen
-from gradwidgets.checkup.thresholds import LOST_SHARE
+from gradwidgets.checkup.record import MOST_KEPT, Backward, Parameter, Seen
+from gradwidgets.checkup.sample import Sample, adds_something, elements
 
 SAME = 1e-5  # relative difference of two norms below which nobody edited the gradient between them
+FEW = 256  # elements by which to notice that a tensor was changed by hand
 
 
 class Ledger:
@@ -25,7 +24,7 @@ class Ledger:
         self.seen = seen
         self._handles: dict[int, RemovableHandle] = {}
         self._current: Backward | None = None
-        self._copies: dict[int, Tensor] = {}
+        self._thrown_away: list[Backward] = []  # cleared unread, and not known to be used
 
     def open(self, parameter: Parameter) -> None:
         """Start with what is in `.grad` already: a step may have read it before the watch."""
@@ -50,53 +49,77 @@ class Ledger:
                 self._handles[key] = handle
 
     def _hook(self, parameter: Parameter) -> Callable[[Tensor], None]:
+        key = id(parameter.tensor)
+
         def received(tensor: Tensor) -> None:
-            if self._current is None:
+            current = self._current
+            if current is None:
                 return
             parameter.ever_written = True
-            self._current.reached.add(id(tensor))
+            current.reached.add(key)
             if tensor.grad is None:  # a hook before ours has stepped and cleared already
-                self._current.applied = True
-            elif self._current not in parameter.contents:
-                parameter.contents.append(self._current)
+                current.applied = True
+            elif current not in parameter.contents:
+                parameter.contents.append(current)
 
         return received
 
     def after_backward(self) -> None:
         """Note the norms that backward left, and a parameter by which to notice use by hand."""
         backward, self._current = self._current, None
-        holders = self._holders()
-        found = measure.norms([gradient for _, gradient in holders])
-        for (parameter, gradient), value in zip(holders, found, strict=True):
+        if backward is None:
+            return
+        reached = [self.seen.parameters[key] for key in backward.reached]
+        for parameter in reached:
+            parameter.norm = parameter.raw_norm = None
+        due = [p for one in self.seen.optimizers if one.measures_next for p in one.parameters]
+        measured = [p for p in due if backward in p.contents]
+        holders, found = self._gradients(measured)
+        for (parameter, _), value in zip(holders, found, strict=True):
             parameter.norm = parameter.raw_norm = value
-            parameter.raw_address = measure.address(gradient)
-            if backward and not math.isfinite(value) and id(parameter.tensor) in backward.reached:
+            if not math.isfinite(value):
                 backward.non_finite.append(parameter.name)
-        if backward:
-            reached = [p for p, _ in holders if backward in p.contents]
-            if reached:
-                smallest = min(reached, key=lambda p: p.tensor.numel()).tensor
-                backward.witness = smallest, measure.norm(smallest)
+        self._remember(backward, reached)
 
-    def _holders(self) -> list[tuple[Parameter, Tensor]]:
-        pairs = ((p, p.tensor.grad) for p in self.seen.parameters.values())
-        return [(parameter, gradient) for parameter, gradient in pairs if gradient is not None]
+    def _remember(self, backward: Backward, reached: list[Parameter]) -> None:
+        """What it takes to notice later that parameters or gradients were written by hand."""
+        for parameter in reached:
+            gradient = parameter.tensor.grad
+            if gradient is not None:
+                parameter.raw_address = measure.address(gradient)
+                parameter.raw_elements = elements(gradient, FEW) if self._thrown_away else None
+        if reached:
+            smallest = min([parameter.tensor for parameter in reached], key=Tensor.numel)
+            backward.witness = Sample(smallest, most=FEW)
 
-    def settle(self, now: int, zero_is_clear: bool = True) -> bool:
+    @staticmethod
+    def _gradients(
+        parameters: Iterable[Parameter],
+    ) -> tuple[list[tuple[Parameter, Tensor]], list[float]]:
+        """Those that hold a gradient, with it, and the norms."""
+        pairs = ((parameter, parameter.tensor.grad) for parameter in parameters)
+        holders = [(parameter, gradient) for parameter, gradient in pairs if gradient is not None]
+        return holders, measure.norms([gradient for _, gradient in holders])
+
+    def settle(self, parameters: Sequence[Parameter], now: int, zero_is_clear: bool = True) -> bool:
         """Notice what was done to `.grad` since the last event; True if something was cleared.
 
+        A gradient overwritten by other values is edited, not cleared.
+
         Args:
+            parameters: Whose gradients.
             now: The time of this event.
             zero_is_clear: Read a zero gradient as cleared; at a step one may be truly zero.
         """
-        holders = self._holders()
-        found = measure.norms([gradient for _, gradient in holders])
-        by_id = {id(holder): value for (holder, _), value in zip(holders, found, strict=True)}
+        holders, found = self._gradients(parameters)
+        if not holders and not any(p.contents or p.norm for p in parameters):
+            return False
+        norms = {id(holder): value for (holder, _), value in zip(holders, found, strict=True)}
         any_cleared = False
-        for parameter in self.seen.parameters.values():
-            value = by_id.get(id(parameter))
+        for parameter in parameters:
+            value = norms.get(id(parameter))
             if not value and (value is None or zero_is_clear or parameter.norm):
-                any_cleared |= bool(parameter.contents and parameter.norm)
+                any_cleared |= bool(parameter.contents) and parameter.norm != 0
                 self._clear(parameter)
             elif value and self._assigned(parameter, value):
                 parameter.contents = [Backward(time=now, root="hand")]
@@ -110,101 +133,62 @@ class Ledger:
         """Whether `.grad` was written by hand: out of nothing, or over what had been read."""
         if not parameter.contents:
             return True
-        edited = parameter.norm is None or not math.isclose(value, parameter.norm, rel_tol=SAME)
-        return edited and all(backward.applied for backward in parameter.contents)
+        if not all(backward.applied for backward in parameter.contents):
+            return False
+        return parameter.norm is None or not math.isclose(value, parameter.norm, rel_tol=SAME)
 
-    @staticmethod
-    def _clear(parameter: Parameter) -> None:
+    def _clear(self, parameter: Parameter) -> None:
         for backward in parameter.contents:
-            if not backward.applied:
+            if backward.applied or backward.root != "graph":
+                continue
+            if not backward.cleared:
                 backward.cleared = True
-                if backward.witness:
-                    tensor, before = backward.witness
-                    backward.used_by_hand |= measure.norm(tensor) != before
+                self._thrown_away = [*self._thrown_away[-MOST_KEPT:], backward]
+            if backward.witness is not None:
+                backward.used_by_hand |= backward.witness.has_moved()
         parameter.contents = []
 
-    def readings(self, optimizer: OptimizerSeen, measured: bool) -> list[Reading]:
-        """What a step of this optimizer reads, at this moment; sizes only if `measured`."""
-        groups = optimizer.optimizer.param_groups
-        rows = [
-            (self.seen.parameters[id(tensor)], lr)
-            for group, lr in zip(groups, learning_rates(optimizer.optimizer), strict=True)
-            for tensor in group["params"]
-            if id(tensor) in self.seen.parameters
-        ]
-        if measured or any(parameter.size is None for parameter, _ in rows):
-            sizes = measure.norms([parameter.tensor for parameter, _ in rows])
-            for (parameter, _), size in zip(rows, sizes, strict=True):
-                parameter.size = size
-        for parameter, _ in rows:
-            self._note_replacement(parameter)
-        return [
-            Reading(
-                parameter=parameter,
-                lr=lr,
-                requires_grad=parameter.tensor.requires_grad,
-                grad=parameter.norm,
-                raw=parameter.raw_norm if parameter.contents else None,
-                size=parameter.size or 0.0,
-                new=sum(b.time > optimizer.last_step for b in parameter.contents),
-                old=sum(b.time <= optimizer.last_step for b in parameter.contents),
-            )
-            for parameter, lr in rows
-        ]
-
-    def _note_replacement(self, parameter: Parameter) -> None:
-        """A gradient put together by hand has used the backward calls that were cleared for it.
-
-        It is another tensor than backward left, or it has grown: clipping only shrinks.
-        """
-        gradient, key = parameter.tensor.grad, id(parameter.tensor)
-        if gradient is None:
+    def note_use_by_hand(self, parameters: Iterable[Parameter]) -> None:
+        """A gradient put together by hand may have used the backward calls cleared before it."""
+        if not self._thrown_away:
             return
-        grown = (parameter.norm or 0.0) > (1 + SAME) * (parameter.raw_norm or math.inf)
-        if grown or measure.address(gradient) != parameter.raw_address:
-            for backward in self.seen.backwards:
-                backward.used_by_hand |= backward.cleared and key in backward.reached
+        for parameter in parameters:
+            if self._is_put_together(parameter):
+                for backward in self._thrown_away:
+                    backward.used_by_hand |= id(parameter.tensor) in backward.reached
+        self._thrown_away = [b for b in self._thrown_away if not b.used_by_hand]
+
+    @staticmethod
+    def _is_put_together(parameter: Parameter) -> bool:
+        """Assigned, another tensor than backward left, or with something added to it.
+
+        Scaling, clipping and masking add nothing.
+        """
+        gradient = parameter.tensor.grad
+        if gradient is None:
+            return False
+        if any(backward.root == "hand" for backward in parameter.contents):
+            return True
+        if measure.address(gradient) != parameter.raw_address:
+            return True
+        before = parameter.raw_elements
+        return before is not None and adds_something(before, elements(gradient, FEW))
 
     def applied(self, parameters: Iterable[Parameter]) -> None:
         """A step has read these gradients."""
         for parameter in parameters:
             for backward in parameter.contents:
                 backward.applied = True
+                backward.witness = None
 
-    def skipped(self, optimizer: OptimizerSeen) -> None:
+    def skipped(self, parameters: Iterable[Parameter]) -> None:
         """A GradScaler has looked at these gradients and skipped the step."""
-        for parameter in self.seen.trained_by(optimizer):
+        for parameter in parameters:
             for backward in parameter.contents:
                 backward.used_by_hand = True
 
-    def unscaled(self, optimizer: OptimizerSeen, scale: float) -> None:
+    def unscaled(self, parameters: Iterable[Parameter], scale: float) -> None:
         """A GradScaler has divided these gradients; that is no edit."""
-        for parameter in self.seen.trained_by(optimizer):
+        for parameter in parameters:
             if parameter.raw_norm is not None:
                 parameter.raw_norm /= scale
-
-    @torch.no_grad()
-    def copies(self, readings: list[Reading], fresh: bool) -> list[Tensor]:
-        """The parameters as they are; written over those of the last step, unless `fresh`."""
-        copies = []
-        for tensor in (reading.parameter.tensor for reading in readings):
-            known = self._copies.get(id(tensor))
-            if fresh or known is None or (known.shape, known.dtype) != (tensor.shape, tensor.dtype):
-                known = self._copies[id(tensor)] = tensor.clone()
-            else:
-                known.copy_(tensor)
-            copies.append(known)
-        return copies
-
-    @torch.no_grad()
-    def changed(self, readings: list[Reading], before: list[Tensor]) -> None:
-        """Fill in what the step did to each parameter; `before` is overwritten."""
-        after = [reading.parameter.tensor for reading in readings]
-        for reading, value in zip(readings, measure.changes(before, after), strict=True):
-            reading.change = value
-        for reading, change in zip(readings, before, strict=True):
-            gradient = reading.parameter.tensor.grad
-            if not reading.change:
-                reading.stuck = bool(reading.grad)
-            elif gradient is not None and change.dtype in measure.HALVES:
-                reading.stuck = measure.is_stuck(change, gradient, LOST_SHARE)

@@ -40,7 +40,7 @@ def _read_notes(seen: Seen, backward: Backward, notes: list[graph.Mark]) -> None
     """Which modules the loss depends on, and whether their parameters have changed since."""
     latest: dict[int, int] = {}  # by optimizer, the last forward of a module it trains
     for note in notes:
-        for tensor in note.module.module.parameters(recurse=False):
+        for tensor in anatomy.own_parameters(note.module.module):
             parameter = seen.parameters.get(id(tensor))
             for optimizer in parameter.optimizers if parameter else ():
                 latest[optimizer.index] = max(latest.get(optimizer.index, 0), note.time)

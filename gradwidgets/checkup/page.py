@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def html(report: Report) -> str:
         head = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in _COLUMNS)
         rows = "".join(map(_row, report.findings))
         parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+    parts += [f"<p>not checked: {escape(failure)}</p>" for failure in report.failures]
     return "".join([*parts, _timeline(report.events)])
 
 
@@ -75,8 +77,15 @@ def _headed(finding: Finding) -> str:
     section = next((name for name, codes in SECTIONS.items() if finding.code in codes), None)
     if section is None:
         return f"{badge}<br>{code}"
-    link = f'<a style="white-space:nowrap" href="{LESSON}#{section}">lesson 09, {section}</a>'
-    return f"{badge}<br>{code}<br>{link}"
+    return f"{badge}<br>{code}<br>{_lesson(section)}"
+
+
+def _lesson(section: str) -> str:
+    """A link where the lesson lies beside the notebook that is open, its name elsewhere."""
+    style, text = "white-space:nowrap", f"lesson 09, {section}"
+    if Path(LESSON).exists():
+        return f'<a style="{style}" href="{LESSON}#{section}">{text}</a>'
+    return f'<span style="{style}">{text}</span>'
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -5,13 +5,27 @@ Time is a counter of events, so "before" and "after" are comparisons of integers
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from gradwidgets.checkup.report import Event
+from gradwidgets.checkup.sample import Sample
+from gradwidgets.checkup.thresholds import TYPICAL_SIZE
+
+ALWAYS_MEASURED = 4
+"""Steps of an optimizer at which everything is measured,"""
+
+THEN_EVERY = 8
+"""then one in so many: in between, norms are taken only of the gradient that a step reads."""
+
+MOST_KEPT = 400
+"""Of events, steps and backward calls: a loop may run for days under a watch."""
 
 Root = Literal["graph", "leaf", "nothing", "freed", "hand", "earlier"]
 """What a gradient came from: a loss with a graph; a loss that is itself a leaf; a loss without
@@ -38,7 +52,7 @@ class Backward:
     applied: bool = False  # a step has read it
     cleared: bool = False  # it was cleared unread
     used_by_hand: bool = False  # the loop moved parameters with it, or a scaler skipped it
-    witness: tuple[Tensor, float] | None = None  # a parameter and its norm, to notice such use
+    witness: Sample | None = None  # of a parameter, to notice such use
 
 
 @dataclass(eq=False)
@@ -53,9 +67,17 @@ class Parameter:
     contents: list[Backward] = field(default_factory=list)
     norm: float | None = None  # of .grad, when last looked at
     size: float | None = None  # norm of the tensor, when last measured
-    raw_norm: float | None = None  # of .grad, as backward left it (unscaled)
+    raw_norm: float | None = None  # of .grad, as backward left it (unscaled), where measured
     raw_address: int | None = None  # of .grad, then; another one later means it was replaced
+    raw_elements: Tensor | None = None  # a few of .grad, then; kept only while it matters
     ever_written: bool = False  # a gradient came, by backward or by hand
+
+    @cached_property
+    def typical_size(self) -> float:
+        """The norm that a usual initialisation of its shape has."""
+        shape = self.tensor.shape
+        fan_in = self.tensor.numel() / max(shape[0], 1) if len(shape) > 1 else 1.0
+        return TYPICAL_SIZE * math.sqrt(self.tensor.numel() / max(fan_in, 1.0))
 
     @property
     def is_matrix(self) -> bool:
@@ -71,11 +93,17 @@ class OptimizerSeen:
     optimizer: torch.optim.Optimizer
     index: int
     given: bool
-    holds: int = 0  # tensors
+    held: list[int] = field(default_factory=list)  # id of every tensor in its groups
+    parameters: list[Parameter] = field(default_factory=list)  # those of them that are known
     last_step: int = 0
     steps: int = 0
     skipped: int = 0  # by a GradScaler
     last_scale: float = 1.0  # of that GradScaler
+
+    @property
+    def measures_next(self) -> bool:
+        """Whether the next step is one of those at which everything is measured."""
+        return self.steps < ALWAYS_MEASURED or self.steps % THEN_EVERY == 0
 
 
 @dataclass(eq=False)
@@ -86,12 +114,22 @@ class Reading:
     lr: float
     requires_grad: bool
     grad: float | None  # norm of .grad, None where there was none
-    raw: float | None  # norm as backward left it, before edits
+    raw: float | None  # norm as backward left it, before edits; None where it was not measured
     size: float  # norm of the parameter before the step
     new: int  # backward calls in .grad that this optimizer reads for the first time
     old: int  # backward calls in .grad that it has read before
-    change: float | None = None  # norm of the change, where it was measured
+    change: float | None = None  # norm of the change; None where it was not measured
     stuck: bool = False  # most elements with a gradient did not move: lost to rounding
+
+    @property
+    def reference(self) -> float:
+        """The parameter's norm, or that of a usual initialisation of its shape if it is smaller."""
+        return max(self.size, self.parameter.typical_size) or 1.0
+
+    @property
+    def relative_change(self) -> float:
+        """|update| / |parameter|."""
+        return (self.change or 0.0) / self.reference
 
 
 @dataclass(eq=False)
@@ -103,12 +141,25 @@ class Step:
     lrs: list[float]
     maximize: bool
     readings: list[Reading]
-    measured: bool  # with sizes and changes of its own; otherwise the sizes are the last ones
+    measured: bool  # with sizes, raw norms and changes; otherwise the sizes are the last ones
 
     @property
     def has_new_gradient(self) -> bool:
         """Whether anything in it is read for the first time."""
         return any(reading.new for reading in self.readings)
+
+    @cached_property
+    def judged(self) -> list[Reading]:
+        """The readings whose size means something: matrices, where there are any."""
+        usable = [r for r in self.readings if r.grad is not None and math.isfinite(r.grad)]
+        usable = [r for r in usable if math.isfinite(r.change or 0.0)]
+        return [r for r in usable if r.parameter.is_matrix] or usable
+
+    @cached_property
+    def gradient(self) -> float:
+        """|grad| / |parameter| of the whole step."""
+        size = math.hypot(*(reading.reference for reading in self.judged))
+        return math.hypot(*(r.grad or 0.0 for r in self.judged)) / size if size else 0.0
 
 
 @dataclass(eq=False)
@@ -119,6 +170,7 @@ class ModuleSeen:
     module: nn.Module
     owns_parameters: bool
     is_layer: bool  # has no children
+    is_outermost: bool  # was given to `checkup`
     runs: int = 0
     runs_without_grad: int = 0  # under no_grad
     reached: int = 0  # backward calls whose graph contains its output
@@ -146,25 +198,38 @@ class Seen:
     scaler_used: bool = False
     moved_by_hand: bool = False
     error: str | None = None  # what ended the loop early
+    failures: list[str] = field(default_factory=list)  # of the watch itself: what failed, and how
 
     def note_non_finite(self, where: str) -> None:
         """Only the first place counts; everything after it is a consequence."""
         self.first_non_finite = self.first_non_finite or where
 
+    def note_failure(self, what: str, error: Exception) -> None:
+        """A part of the watch failed; the loop goes on, and the report will say so."""
+        failure = f"{what} failed: {type(error).__name__}: {error}"
+        if failure not in self.failures:
+            self.failures.append(failure)
+
     def steps_of(self, optimizer: OptimizerSeen) -> list[Step]:
         """The steps kept of one optimizer, in order."""
         return [step for step in self.steps if step.optimizer is optimizer]
 
-    def readings_of(self, parameter: Parameter) -> list[Reading]:
-        """Every reading kept of one parameter, in order."""
-        readings = (r for step in self.steps for r in step.readings)
-        return [reading for reading in readings if reading.parameter is parameter]
-
-    def trained_by(self, optimizer: OptimizerSeen) -> list[Parameter]:
-        """The tensors that an optimizer holds."""
-        return [p for p in self.parameters.values() if optimizer in p.optimizers]
+    def readings_by_parameter(self) -> dict[int, list[Reading]]:
+        """Every reading kept, in order, by the id of the tensor."""
+        found: dict[int, list[Reading]] = defaultdict(list)
+        for step in self.steps:
+            for reading in step.readings:
+                found[id(reading.parameter.tensor)].append(reading)
+        return dict(found)
 
     @property
     def real_backwards(self) -> list[Backward]:
         """Backward calls on a loss with a graph."""
         return [b for b in self.backwards if b.root == "graph"]
+
+
+def keep(items: list[Any], item: Any) -> None:
+    """Append to a list that never grows beyond `MOST_KEPT`: the first half and the latest."""
+    items.append(item)
+    if len(items) > MOST_KEPT:
+        del items[MOST_KEPT // 2]

@@ -45,6 +45,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     steps: int = 0
+    failures: list[str] = field(default_factory=list)  # parts of the checkup itself that failed
     complete: bool = False
 
     @property
@@ -61,6 +62,7 @@ class Report:
         if not self.complete:
             return "checkup: still watching; the report is filled when the with block ends"
         lines = [f"checkup: {self.headline}", *map(str, self.findings)]
+        lines += [f"not checked: {failure}" for failure in self.failures]
         return "\n".join([*lines, f"as it happened: {' > '.join(map(str, self.events[:40]))}"])
 
     __repr__ = __str__
@@ -69,11 +71,18 @@ class Report:
     def headline(self) -> str:
         """One sentence that counts."""
         grave = [finding.code for finding in self.findings if finding.severity != "info"]
-        steps = f"{self.steps} step{'' if self.steps == 1 else 's'} watched"
-        return f"{', '.join(grave)} ({steps})" if grave else f"nothing wrong seen ({steps})"
+        steps = f"{counted(self.steps, 'step')} watched"
+        text = ", ".join(grave) or "nothing wrong seen"
+        return f"{text} ({steps}{', not everything was checked' if self.failures else ''})"
 
     def _repr_html_(self) -> str:
         return page.html(self)
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 step', '2 steps', '2 passes'."""
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{'' if number == 1 else ending}"
 
 
 def shorten(names: tuple[str, ...], most: int = 4) -> str:

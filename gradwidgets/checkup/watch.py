@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from torch import nn
 from torch.optim import Optimizer
 
 from gradwidgets.checkup.hooks import listening
 from gradwidgets.checkup.observer import Observer
+from gradwidgets.checkup.record import Seen
 from gradwidgets.checkup.report import Report
 from gradwidgets.checkup.rules import diagnose
 
@@ -44,10 +46,18 @@ def checkup(
         raise
     finally:
         observer.finish()
-        report.findings = diagnose(observer.seen)
-        report.events = observer.seen.events
-        report.steps = sum(optimizer.steps for optimizer in observer.seen.optimizers)
-        report.complete = True
+        _fill(report, observer.seen)
+
+
+def _fill(report: Report, seen: Seen) -> None:
+    report.findings = diagnose(seen)
+    report.events = seen.events
+    report.steps = sum(optimizer.steps for optimizer in seen.optimizers)
+    report.failures = seen.failures
+    report.complete = True
+    if report.failures:
+        with suppress(Warning):  # where warnings are errors, this one must not end the loop
+            warnings.warn(f"checkup is incomplete: {report.failures[0]}", stacklevel=4)
 
 
 def _modules(model: object) -> list[nn.Module]:

@@ -1,23 +1,31 @@
-"""How much longer a loop takes under a checkup: `python -m tests.checkup.overhead`.
+"""What a checkup costs: `python -m tests.checkup.overhead`, and the rows of the benchmarks.
 
 Rounds with and without alternate, so that a busy machine slows both; the ratio is the median of
-the rounds' ratios, its spread their quartiles.
+the rounds' ratios, its spread their quartiles. Time is the processor's, not the clock's.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
+import weakref
 from contextlib import nullcontext
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import nn, optim
+from torch import Tensor, nn, optim
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from gradwidgets.checkup import checkup
 
 PARAMETERS = 600_000
+BATCH_SIZES = (64, 32, 8)
+OPTIMIZERS = ("SGD", "Adam")
+UPDATES = 20
 
 
 def network() -> nn.Sequential:
@@ -29,39 +37,87 @@ def network() -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def seconds(batch_size: int, updates: int, watched: bool) -> float:
-    """Time of the usual loop with Adam, with or without a checkup around it."""
+def usual_loop(optimizer: str, batch_size: int, watched: bool, updates: int = UPDATES) -> None:
+    """The usual loop, with or without a checkup around it."""
     torch.manual_seed(0)
     model = network()
-    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    trained = getattr(optim, optimizer)(model.parameters(), lr=1e-3)
     x, y = torch.randn(batch_size, 784), torch.randint(10, (batch_size,))
-    started = time.perf_counter()
-    with checkup(model, optimizer) if watched else nullcontext():
+    with checkup(model, trained) if watched else nullcontext():
         for _ in range(updates):
-            optimizer.zero_grad()
+            trained.zero_grad()
             F.cross_entropy(model(x), y).backward()
-            optimizer.step()
-    return time.perf_counter() - started
+            trained.step()
 
 
-def ratios(batch_size: int = 64, updates: int = 20, rounds: int = 15) -> list[float]:
+def seconds(optimizer: str, batch_size: int, watched: bool) -> float:
+    """Processor time of the loop."""
+    started = time.process_time()
+    usual_loop(optimizer, batch_size, watched)
+    return time.process_time() - started
+
+
+def ratios(optimizer: str, batch_size: int, rounds: int = 25) -> list[float]:
     """Time with a checkup over time without, round by round."""
-    seconds(batch_size, updates, watched=True)  # warm up
+    seconds(optimizer, batch_size, watched=True)  # warm up
     return [
-        seconds(batch_size, updates, watched=True) / seconds(batch_size, updates, watched=False)
+        seconds(optimizer, batch_size, watched=True) / seconds(optimizer, batch_size, watched=False)
         for _ in range(rounds)
     ]
 
 
+class Weighing(TorchDispatchMode):
+    """Adds up the bytes of the storages alive that operations within it have made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.most = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._weigh(tensor.untyped_storage())
+        return result
+
+    def _weigh(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.alive += size
+        self.most = max(self.most, self.alive)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.alive -= size
+
+
+def most_bytes(optimizer: str, watched: bool) -> int:
+    """The most that the loop has allocated at any moment, its model included."""
+    gc.collect()
+    with Weighing() as scales:
+        usual_loop(optimizer, 8, watched, updates=6)
+    return scales.most
+
+
+def copies_of_the_parameters(optimizer: str) -> float:
+    """What a watch adds to the most that is allocated, in copies of the parameters."""
+    model = sum(p.numel() * p.element_size() for p in network().parameters())
+    return (most_bytes(optimizer, watched=True) - most_bytes(optimizer, watched=False)) / model
+
+
 def main() -> None:
-    """Print the median ratio and its quartiles for two batch sizes."""
+    """Print the median ratio and its quartiles, and the memory, for every loop."""
     count = sum(parameter.numel() for parameter in network().parameters())
-    for batch_size in (64, 256):
-        low, middle, high = statistics.quantiles(ratios(batch_size), n=4)
-        print(
-            f"checkup overhead, {count:,} parameters, batch {batch_size}: "
-            f"{middle:.2f} ({low:.2f} to {high:.2f})"
-        )
+    print(f"checkup around {UPDATES} updates of {count:,} parameters")
+    for optimizer in OPTIMIZERS:
+        print(f"{optimizer}: memory, {copies_of_the_parameters(optimizer):.2f} copies more")
+        for size in BATCH_SIZES:
+            low, middle, high = statistics.quantiles(ratios(optimizer, size), n=4)
+            print(f"{optimizer}, batch {size}: {middle:.2f} ({low:.2f} to {high:.2f})")
 
 
 if __name__ == "__main__":

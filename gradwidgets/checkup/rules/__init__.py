@@ -78,7 +78,7 @@ CONSEQUENCES: dict[str, set[str]] = {
 
 def diagnose(seen: Seen) -> list[Finding]:
     """All findings, likeliest root first, its consequences behind it as information."""
-    found = [finding for rule in RULES for finding in rule(seen)]
+    found = [finding for rule in RULES for finding in _found_by(rule, seen)]
     roots: list[Finding] = []
     following: dict[str, list[Finding]] = {}
     for finding in found:
@@ -91,6 +91,15 @@ def diagnose(seen: Seen) -> list[Finding]:
             following.setdefault(root.code, []).append(folded)
     grave = sorted(roots, key=lambda finding: ("error", "warning", "info").index(finding.severity))
     return [one for root in grave for one in (root, *following.pop(root.code, []))]
+
+
+def _found_by(rule: Rule, seen: Seen) -> list[Finding]:
+    """What a rule finds; its own bug must not hide what the others find, nor the loop's error."""
+    try:
+        return list(rule(seen))
+    except Exception as error:
+        seen.note_failure(f"the rule {rule.__name__}", error)
+        return []
 
 
 def _explains(root: Finding, finding: Finding) -> bool:

@@ -7,15 +7,8 @@ from collections.abc import Iterator
 from gradwidgets.checkup import thresholds as limit
 from gradwidgets.checkup.measure import is_finite, total
 from gradwidgets.checkup.record import Reading, Seen, Step
-from gradwidgets.checkup.report import Finding
-from gradwidgets.checkup.rules.relative import (
-    gradient,
-    judged,
-    loss_before,
-    names_of,
-    reference,
-    sensitivity,
-)
+from gradwidgets.checkup.report import Finding, counted
+from gradwidgets.checkup.rules.relative import loss_before, names_of, sensitivity
 
 
 def non_finite(seen: Seen) -> Iterator[Finding]:
@@ -36,23 +29,23 @@ def exploding_at_once(seen: Seen) -> Iterator[Finding]:
     for optimizer in seen.optimizers:
         steps = seen.steps_of(optimizer)
         if steps and _explodes(steps[0], seen):
-            yield _exploding(steps[0], f"{gradient(steps[0]):.1g} times the parameters' size")
+            yield _exploding(steps[0], f"{steps[0].gradient:.1g} times the parameters' size")
 
 
 def _explodes(step: Step, seen: Seen) -> bool:
     felt = sensitivity(step, seen)
     driven = felt is None or felt > limit.EXPLODING_SENSITIVITY
-    return driven and gradient(step) > limit.EXPLODING_GRADIENT
+    return driven and step.gradient > limit.EXPLODING_GRADIENT
 
 
 def exploding_later(seen: Seen) -> Iterator[Finding]:
     """Gradients that grow from step to step, and the loss with them."""
     for optimizer in seen.optimizers:
-        steps = [step for step in seen.steps_of(optimizer) if gradient(step) > 0]
+        steps = [step for step in seen.steps_of(optimizer) if step.gradient > 0]
         if len(steps) < 2 or _explodes(steps[0], seen):
             continue
-        worst = max(steps, key=gradient)
-        growth = gradient(worst) / gradient(steps[0])
+        worst = max(steps, key=lambda step: step.gradient)
+        growth = worst.gradient / steps[0].gradient
         first, last = loss_before(steps[0], seen), loss_before(worst, seen)
         loss_grows = first and last and abs(last) > limit.EXPLODING_LOSS_GROWTH * abs(first)
         if growth > limit.EXPLODING_GROWTH and loss_grows:
@@ -60,7 +53,7 @@ def exploding_later(seen: Seen) -> Iterator[Finding]:
 
 
 def _exploding(step: Step, how: str) -> Finding:
-    readings = sorted(judged(step), key=lambda r: -(r.grad or 0.0))
+    readings = sorted(step.judged, key=lambda r: -(r.grad or 0.0))
     return Finding(
         "exploding",
         "error",
@@ -90,9 +83,9 @@ def _best_ratios(steps: list[Step]) -> dict[str, float]:
     At any, because a gate that starts nearly closed lets more through after every step.
     """
     best: dict[str, float] = {}
-    for reading in (reading for step in steps for reading in judged(step)):
+    for reading in (reading for step in steps for reading in step.judged):
         if reading.parameter.is_matrix and reading.grad:
-            name, ratio = reading.parameter.name, reading.grad / reference(reading)
+            name, ratio = reading.parameter.name, reading.grad / reading.reference
             best[name] = max(ratio, best.get(name, 0.0))
     return best
 
@@ -125,7 +118,7 @@ def zero_gradient(seen: Seen) -> Iterator[Finding]:
             "zero-gradient",
             "error",
             tuple(names),
-            f"the gradient of {len(names)} parameters is exactly zero at every step",
+            f"the gradient of {counted(len(names), 'parameter')} is exactly zero at every step",
             "look for units that are always off (dead ReLU), all-zero initialisation, round, "
             "sign or a comparison in the path, or a softmax over one class",
         )
@@ -153,7 +146,7 @@ def _has_live_weight(name: str, readings: list[Reading]) -> bool:
 def clipped_away(seen: Seen) -> Iterator[Finding]:
     """Edited to less than a thousandth at every step, and too little is left."""
     for optimizer in seen.optimizers:
-        steps = [step for step in seen.steps_of(optimizer) if step.has_new_gradient]
+        steps = [s for s in seen.steps_of(optimizer) if s.measured and s.has_new_gradient]
         if steps and all(_is_clipped_away(step) for step in steps):
             raw, left = _raw_and_left(steps[-1])
             yield Finding(
@@ -174,4 +167,4 @@ def _is_clipped_away(step: Step) -> bool:
     raw, left = _raw_and_left(step)
     if not is_finite(raw) or not 0 < left < limit.CLIPPED_NORM * raw:
         return False
-    return gradient(step) < limit.CLIPPED_REST
+    return step.gradient < limit.CLIPPED_REST

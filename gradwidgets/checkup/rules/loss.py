@@ -26,7 +26,7 @@ def broadcast_loss(seen: Seen) -> Iterator[Finding]:
 def ascending(seen: Seen) -> Iterator[Finding]:
     """The update raises the error: maximize=True, a negative lr, or a negated loss."""
     for optimizer in seen.optimizers:
-        keys = {id(p.tensor) for p in seen.trained_by(optimizer)}
+        keys = {id(p.tensor) for p in optimizer.parameters}
         directions = [b.direction for b in seen.real_backwards if b.reached & keys]
         steps = seen.steps_of(optimizer)
         reversed_ = any(step.maximize or min(step.lrs) < 0 for step in steps)

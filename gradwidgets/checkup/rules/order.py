@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradwidgets.checkup.record import Backward, Seen
-from gradwidgets.checkup.report import Finding
+from gradwidgets.checkup.report import Finding, counted
 
 
 def no_graph(seen: Seen) -> Iterator[Finding]:
@@ -26,8 +26,8 @@ def no_graph(seen: Seen) -> Iterator[Finding]:
             "no-graph",
             "error",
             (),
-            f"{len(cut)} of {len(seen.backwards)} backward calls started from a tensor without a "
-            f"graph to any parameter: {_why_no_graph(seen, cut)}",
+            f"{len(cut)} of {counted(len(seen.backwards), 'backward call')} started from a tensor "
+            f"without a graph to any parameter: {_why_no_graph(seen, cut)}",
             "compute the loss from the model's output by tensor operations only, outside no_grad; "
             "setting requires_grad on the loss silences the error and trains nothing",
         )
@@ -54,7 +54,7 @@ def _why_no_graph(seen: Seen, cut: list[Backward]) -> str:
 def no_backward(seen: Seen) -> Iterator[Finding]:
     """Steps, and never a new gradient."""
     for optimizer in seen.optimizers:
-        held = seen.trained_by(optimizer)
+        held = optimizer.parameters
         if optimizer.given and optimizer.steps and not any(p.ever_written for p in held):
             aside = (
                 "; torch.autograd.grad was called, which returns gradients and stores none"
@@ -76,7 +76,7 @@ def no_step(seen: Seen) -> Iterator[Finding]:
     if seen.moved_by_hand or interrupted:
         return
     for optimizer in seen.optimizers:
-        held = seen.trained_by(optimizer)
+        held = optimizer.parameters
         fed = [b for b in seen.real_backwards if b.reached & {id(p.tensor) for p in held}]
         others = {other for p in held for other in p.optimizers if other is not optimizer}
         if fed and optimizer.given and not optimizer.steps | sum(o.steps for o in others):
@@ -84,7 +84,7 @@ def no_step(seen: Seen) -> Iterator[Finding]:
                 "no-step",
                 "error",
                 (),
-                f"{len(fed)} backward calls gave gradients to {optimizer.name}, "
+                f"{counted(len(fed), 'backward call')} gave gradients to {optimizer.name}, "
                 "which never stepped",
                 "call optimizer.step() (with its parentheses) after backward; scheduler.step() "
                 "only changes the learning rate",
@@ -102,8 +102,8 @@ def not_cleared(seen: Seen) -> Iterator[Finding]:
             "not-cleared",
             "error",
             tuple(names),
-            f"{steps} of {len(seen.steps)} steps read a gradient that still contained up to "
-            f"{most} backward calls which an earlier step had already used",
+            f"{steps} of {counted(len(seen.steps), 'step')} read a gradient that still contained "
+            f"up to {counted(most, 'backward call')} already used by an earlier step",
             "call optimizer.zero_grad() once per step, before backward",
         )
 
@@ -132,8 +132,8 @@ def cleared_before_step(seen: Seen) -> Iterator[Finding]:
             "cleared-before-step",
             "error",
             (),
-            f"{len(lost)} of {len(seen.real_backwards)} backward calls were cleared before any "
-            "step had read their gradients",
+            f"{len(lost)} of {counted(len(seen.real_backwards), 'backward call')} had their "
+            "gradients cleared before any step read them",
             "move zero_grad() before backward, or behind step(); when accumulating, call it once "
             "per step and not per batch",
         )
@@ -142,7 +142,7 @@ def cleared_before_step(seen: Seen) -> Iterator[Finding]:
 def step_twice(seen: Seen) -> Iterator[Finding]:
     """A step read the same gradient again."""
     for optimizer in seen.optimizers:
-        if not any(p.ever_written for p in seen.trained_by(optimizer)):
+        if not any(p.ever_written for p in optimizer.parameters):
             continue
         again = [
             step
@@ -154,8 +154,8 @@ def step_twice(seen: Seen) -> Iterator[Finding]:
                 "step-twice",
                 "error",
                 (),
-                f"{len(again)} of {optimizer.steps} steps of {optimizer.name} applied a gradient "
-                "that an earlier step had already applied",
+                f"{len(again)} of {counted(optimizer.steps, 'step')} of {optimizer.name} applied "
+                "a gradient that an earlier step had already applied",
                 "call optimizer.step() once per backward",
             )
 
@@ -168,8 +168,9 @@ def step_before_backward(seen: Seen) -> Iterator[Finding]:
             "step-before-backward",
             "error",
             (),
-            f"{len(late) or len(seen.backwards)} of {len(seen.backwards)} backward calls came "
-            "after the step that should have used them",
+            f"{len(late) or len(seen.backwards)} of "
+            f"{counted(len(seen.backwards), 'backward call')} came after the step that should "
+            "have used the gradients",
             "order the loop as zero_grad, forward, backward, step",
         )
 
@@ -190,8 +191,9 @@ def amp_skipping(seen: Seen) -> Iterator[Finding]:
                 "amp-skipping",
                 "error" if optimizer.skipped > 1 else "info",
                 (),
-                f"the GradScaler found infinite gradients and skipped all {optimizer.skipped} "
-                f"steps of {optimizer.name}; its scale is {optimizer.last_scale:g}",
+                "the GradScaler found infinite gradients and skipped "
+                f"{_every(optimizer.skipped)} of {optimizer.name}; its scale is now "
+                f"{optimizer.last_scale:g}",
                 "call scaler.update() so that the scale falls; if it keeps falling, the "
                 "unscaled gradients are infinite themselves: look for NaN in data and loss",
             )
@@ -210,7 +212,8 @@ def leftover(seen: Seen) -> Iterator[Finding]:
             "leftover",
             "info",
             (),
-            f"the last {len(waiting)} of {len(seen.backwards)} backward calls were never applied",
+            f"no step read the gradients of the last {len(waiting)} of "
+            f"{counted(len(seen.backwards), 'backward call')}",
             "if the loop ends here, step once more for the incomplete group of batches",
         )
 
@@ -226,6 +229,10 @@ def accumulating(seen: Seen) -> Iterator[Finding]:
             f"a step reads the sum of up to {most} backward calls",
             f"to get their mean, divide each loss by {most}",
         )
+
+
+def _every(steps: int) -> str:
+    return "the only step" if steps == 1 else f"all {steps} steps"
 
 
 def _times(count: int) -> str:

@@ -9,14 +9,8 @@ from gradwidgets.checkup import thresholds as limit
 from gradwidgets.checkup.anatomy import learning_rates
 from gradwidgets.checkup.measure import total
 from gradwidgets.checkup.record import OptimizerSeen, Seen, Step
-from gradwidgets.checkup.report import Finding
-from gradwidgets.checkup.rules.relative import (
-    gradient,
-    judged,
-    loss_before,
-    names_of,
-    relative_change,
-)
+from gradwidgets.checkup.report import Finding, counted
+from gradwidgets.checkup.rules.relative import loss_before, names_of
 
 
 def zero_lr(seen: Seen) -> Iterator[Finding]:
@@ -31,12 +25,13 @@ def zero_lr(seen: Seen) -> Iterator[Finding]:
         ]
         if idle:
             held = {id(tensor) for index in idle for tensor in groups[index]["params"]}
-            named = [p for p in seen.trained_by(optimizer) if id(p.tensor) in held]
+            named = [p for p in optimizer.parameters if id(p.tensor) in held]
+            count = counted(len(groups), "param group")
             yield Finding(
                 "zero-lr",
                 "error" if len(idle) == len(groups) else "warning",
                 tuple(p.name for p in named),
-                f"the lr of {len(idle)} of {len(groups)} param groups is 0 at every step",
+                f"the lr of {len(idle)} of {count} is 0 at every step",
                 "set a positive lr; check how often scheduler.step() is called and whether its "
                 "schedule starts at, or has reached, zero",
             )
@@ -64,13 +59,13 @@ def update_too_small(seen: Seen) -> Iterator[Finding]:
 
 
 def _update(step: Step) -> float:
-    readings = judged(step)
+    readings = [r for r in step.judged if r.change is not None]
     size = total([r.size for r in readings])
     return total([r.change or 0.0 for r in readings]) / size if size else math.inf
 
 
 def _is_live(step: Step) -> bool:
-    return gradient(step) > limit.LIVE_GRADIENT and any(step.lrs)
+    return step.gradient > limit.LIVE_GRADIENT and any(step.lrs)
 
 
 def _stuck(step: Step) -> set[str]:
@@ -93,8 +88,8 @@ def update_too_large(seen: Seen) -> Iterator[Finding]:
     for optimizer in seen.optimizers:
         steps = seen.steps_of(optimizer)
         for step, following in zip(steps, [*steps[1:], None], strict=False):
-            large = [r for r in judged(step) if relative_change(r) > limit.LARGE_UPDATE]
-            worst = max(map(relative_change, large), default=0.0)
+            large = [r for r in step.judged if r.relative_change > limit.LARGE_UPDATE]
+            worst = max((r.relative_change for r in large), default=0.0)
             if worst > limit.HUGE_UPDATE or (large and _gets_worse(step, following, seen)):
                 yield Finding(
                     "update-too-large",
@@ -114,5 +109,5 @@ def _gets_worse(step: Step, following: Step | None, seen: Seen) -> bool:
         worst = max(map(abs, later), key=lambda loss: math.inf if math.isnan(loss) else loss)
         if not worst <= limit.LARGE_UPDATE_WORSE * abs(before):
             return True
-    grew = following and gradient(following) > limit.LARGE_UPDATE_WORSE * gradient(step)
+    grew = following and following.gradient > limit.LARGE_UPDATE_WORSE * step.gradient
     return bool(grew)

@@ -6,34 +6,39 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Seen
-from gradwidgets.checkup.report import Finding
+from gradwidgets.checkup.report import Finding, counted
 
 
 def _names(parameters: list[Parameter]) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in parameters)
 
 
-def _is_frozen(parameter: Parameter, seen: Seen) -> bool:
-    """Never trainable at a step; without any step, not trainable now."""
-    readings = seen.readings_of(parameter)
-    if not readings:
-        return not parameter.tensor.requires_grad
-    return not any(reading.requires_grad for reading in readings)
+def _frozen(seen: Seen) -> set[int]:
+    """The id of every tensor never trainable at a step; without any step, not trainable now."""
+    readings = seen.readings_by_parameter()
+    trainable = {key for key in readings if any(r.requires_grad for r in readings[key])}
+    return {
+        key
+        for key, parameter in seen.parameters.items()
+        if key not in trainable and (key in readings or not parameter.tensor.requires_grad)
+    }
 
 
 def frozen(seen: Seen) -> Iterator[Finding]:
     """Given to an optimizer, and requires_grad False at every step."""
+    never_trainable = _frozen(seen)
     for optimizer in seen.optimizers:
-        held = seen.trained_by(optimizer)
-        still = [p for p in held if p.in_model and _is_frozen(p, seen)]
+        held = optimizer.parameters
+        still = [p for p in held if p.in_model and id(p.tensor) in never_trainable]
         if still and optimizer.given:
             everything = len(still) == len(held)
             yield Finding(
                 "frozen",
                 "error" if everything else "info",
                 _names(still),
-                f"{len(still)} of the {len(held)} tensors of {optimizer.name} have requires_grad "
-                "False at every step; they get no gradient and do not move",
+                f"requires_grad is False at every step in {len(still)} of the "
+                f"{counted(len(held), 'tensor')} of {optimizer.name}: no gradient comes, and "
+                "nothing moves",
                 "call .requires_grad_(True) on them if they should train; if not, leave them out "
                 "of the optimizer to make that visible",
             )
@@ -67,7 +72,7 @@ def not_in_model(seen: Seen) -> Iterator[Finding]:
             "not-in-model",
             "error" if unheld else "warning",
             _names(orphans),
-            f"an optimizer holds {len(orphans)} tensors that are no longer in the model{lacking}: "
+            f"an optimizer holds {counted(len(orphans), 'tensor')} not in the model{lacking}: "
             "the model was copied, rebuilt, or had layers replaced after the optimizer was made",
             "create the optimizer after the last change to the model",
         )
@@ -86,8 +91,8 @@ def not_in_optimizer(seen: Seen) -> Iterator[Finding]:
             "not-in-optimizer",
             "error",
             _names(missing),
-            f"{len(missing)} parameters take part in the loss and require grad, but are in no "
-            "param group; nothing ever moves them",
+            f"the loss depends on {counted(len(missing), 'parameter')} with requires_grad True "
+            "and in no param group: nothing ever moves what no optimizer holds",
             "pass model.parameters(), or optimizer.add_param_group({'params': ...}); to freeze "
             "them on purpose, call .requires_grad_(False)",
         )
@@ -115,7 +120,13 @@ def detached(seen: Seen) -> Iterator[Finding]:
     finished = [b for b in seen.real_backwards if not b.failed]
     if not finished:
         return
-    without = [p for p in seen.parameters.values() if _never_reached(p, seen)]
+    never_trainable = _frozen(seen)
+    without = [
+        parameter
+        for key, parameter in seen.parameters.items()
+        if parameter.in_model and not parameter.ever_written and key not in never_trainable
+        if any(_had_its_turn(optimizer, seen) for optimizer in parameter.optimizers)
+    ]
     ran = [p for p in without if any(module.runs for module in _owners(p, seen))]
     idle = [p for p in without if p not in ran]
     if ran:
@@ -125,24 +136,18 @@ def detached(seen: Seen) -> Iterator[Finding]:
             "detached",
             "warning",
             _names(idle),
-            f"{len(idle)} parameters got no gradient in {len(finished)} backward calls: the "
-            "forward of their modules never ran",
+            f"{counted(len(idle), 'parameter')} got no gradient in "
+            f"{counted(len(finished), 'backward call')}: no module with these ran",
             "call the module in forward (a module called by .forward or used only through its "
             "weights does not count as run), or remove it",
         )
-
-
-def _never_reached(parameter: Parameter, seen: Seen) -> bool:
-    if not parameter.in_model or parameter.ever_written or _is_frozen(parameter, seen):
-        return False
-    return any(_had_its_turn(optimizer, seen) for optimizer in parameter.optimizers)
 
 
 def _had_its_turn(optimizer: OptimizerSeen, seen: Seen) -> bool:
     """With several optimizers the watch may see only the phase of another one."""
     if optimizer.steps or not any(other.steps for other in seen.optimizers):
         return True
-    return any(parameter.ever_written for parameter in seen.trained_by(optimizer))
+    return any(parameter.ever_written for parameter in optimizer.parameters)
 
 
 def _owners(parameter: Parameter, seen: Seen) -> list[ModuleSeen]:
@@ -158,7 +163,7 @@ def _cut(parameters: list[Parameter], seen: Seen) -> Finding:
         "detached",
         "error",
         _names(parameters),
-        f"{len(parameters)} parameters got no gradient although their modules ran: "
+        f"{counted(len(parameters), 'parameter')} got no gradient although the forward ran: "
         + _where_graph_ends(parameters, seen),
         "look for .detach(), .data, .item(), .numpy(), argmax, torch.tensor(...) or no_grad "
         "between these parameters and the loss",
@@ -191,7 +196,7 @@ def eval_mode(seen: Seen) -> Iterator[Finding]:
             "eval-mode",
             "warning",
             names,
-            f"in {times} of {len(kept)} trained forward passes these modules were in eval mode: "
+            f"in {times} of {counted(len(kept), 'trained pass')} these were in eval mode: "
             "no dropout, and batch statistics neither used nor updated",
             "call model.train() before the training batches, again after each validation",
         )

@@ -1,0 +1,107 @@
+"""A few elements of a tensor as they were, to tell later what happened to it.
+
+A copy of every parameter would be the dearest part of a watch, in time and in memory. Norms of
+changes are estimated from evenly spaced elements instead: exact for tensors of up to `ELEMENTS`,
+within two per cent for larger ones, where the thresholds are orders of magnitude apart.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradwidgets.checkup import measure
+
+ELEMENTS = 4096
+"""The relative error of a norm of n independent elements is about 1 / sqrt(2 n): one per cent."""
+
+
+ROUNDING = 0.01
+"""Relative difference of two elements that rounding explains, in half precision too."""
+
+
+class Sample:
+    """Evenly spaced elements of a tensor; of a table with a sparse gradient, the rows it touches.
+
+    Args:
+        tensor: What to remember.
+        gradient: Its gradient, if a step is about to read it.
+        most: How many elements are kept, about.
+    """
+
+    def __init__(self, tensor: Tensor, gradient: Tensor | None = None, most: int = ELEMENTS):
+        self._tensor = tensor
+        self._rows: Tensor | None = None
+        if gradient is not None and gradient.is_sparse and gradient.sparse_dim() == 1:
+            self._rows = gradient.detach().coalesce().indices()[0]
+        self._stride = _stride(tensor, most)
+        self.before = self._of(tensor).clone()
+
+    def _of(self, tensor: Tensor) -> Tensor:
+        tensor = tensor.detach()
+        if self._rows is not None:
+            return tensor[self._rows]
+        return tensor.reshape(-1)[:: self._stride]
+
+    @property
+    def scale(self) -> float:
+        """Norm of the whole over norm of the sample; beside touched rows nothing moves."""
+        if self._rows is not None or not self.before.numel():
+            return 1.0
+        return math.sqrt(self._tensor.numel() / self.before.numel())
+
+    def now(self) -> Tensor:
+        """The same elements at this moment."""
+        return self._of(self._tensor)
+
+    def has_moved(self) -> bool:
+        """Whether any of them has changed."""
+        return not torch.equal(self.before, self.now())
+
+    def pushed(self, gradient: Tensor) -> Tensor:
+        """Which of them have a gradient, as booleans."""
+        if self._rows is not None:
+            return torch.ones_like(self.before, dtype=torch.bool)
+        return self._of(gradient) != 0
+
+
+def _stride(tensor: Tensor, most: int) -> int:
+    """Steps between elements, such that every column of a matrix is visited."""
+    stride = max(1, tensor.numel() // most)
+    width = tensor.shape[-1] if tensor.dim() else 1
+    while stride > 1 and math.gcd(stride, width) > 1:
+        stride += 1
+    return stride
+
+
+def elements(tensor: Tensor, most: int) -> Tensor | None:
+    """A copy of evenly spaced elements; None of a sparse tensor."""
+    if tensor.layout != torch.strided:
+        return None
+    kept = Sample(tensor, most=most).before
+    return torch.view_as_real(kept).double() if kept.is_complex() else kept.double()
+
+
+def adds_something(before: Tensor, after: Tensor | None) -> bool:
+    """Whether a tensor was changed in another way than by scaling, clipping or masking it.
+
+    These keep every sign and, apart from one common factor, enlarge no element.
+    """
+    if after is None or before.shape != after.shape:
+        return True
+    factor = max(1.0, float(after.norm() / before.norm())) if before.any() else 1.0
+    enlarged = after.abs() > factor * (1 + ROUNDING) * before.abs()
+    return bool((enlarged | (after * before < 0)).any())
+
+
+def changes(samples: list[Sample]) -> list[float]:
+    """Norms of what has been added to each tensor since its sample was taken.
+
+    The samples are overwritten by the differences.
+    """
+    for sample in samples:
+        sample.before.sub_(sample.now())
+    found = measure.norms([sample.before for sample in samples])
+    return [sample.scale * norm for sample, norm in zip(samples, found, strict=True)]

@@ -1,0 +1,81 @@
+"""A bug in the checkup itself is reported; it hides nothing and ends nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from collection import mlp, regression
+from torch import optim
+
+from gradwidgets.checkup import Finding, Report, checkup, rules
+from gradwidgets.checkup.observer import Observer
+from gradwidgets.checkup.page import LESSON
+from gradwidgets.checkup.report import counted
+
+
+class StoppedError(Exception):
+    """Raised inside a watched loop."""
+
+
+def test_failing_rule_is_named_and_masks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(_seen: object) -> list[Finding]:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(rules, "RULES", (planted, *rules.RULES))
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.SGD(model.parameters(), lr=0.0)
+
+    def stopped(error: type[Exception]) -> Report:
+        with contextlib.suppress(StoppedError), checkup(model, optimizer) as report:
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+            raise error
+        return report
+
+    with pytest.warns(UserWarning, match="rule planted failed: ZeroDivisionError"):
+        report = stopped(StoppedError)
+    with pytest.warns(UserWarning, match="planted"), pytest.raises(KeyError):
+        stopped(KeyError)
+    assert report.codes == {"zero-lr"}, "the other rules have their say"
+    assert "not checked: the rule planted failed: ZeroDivisionError: planted" in str(report)
+    assert "not checked: the rule planted failed" in report._repr_html_()
+
+
+@pytest.mark.parametrize("part", ["_forward", "_before_backward", "_before_step", "_after_step"])
+def test_failing_watch_does_not_touch_the_loop(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(Observer, part, planted)
+    model, (x, y) = mlp(), regression()
+    before = copy.deepcopy(model.state_dict())
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # in which a warning would end the loop
+        with checkup(model, optimizer) as report:
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+    assert report.complete
+    assert "ZeroDivisionError" in str(report)
+    assert not torch.equal(before["0.weight"], model[0].weight)
+
+
+def test_links_need_the_lesson_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = Report([Finding("no-step", "error", (), "a", "b")], complete=True)
+    monkeypatch.chdir(tmp_path)
+    assert "href" not in report._repr_html_()
+    assert "lesson 09, Order" in report._repr_html_()
+    (tmp_path / LESSON).touch()
+    assert f'href="{LESSON}#Order"' in report._repr_html_()
+
+
+def test_one_of_a_thing_is_said_in_the_singular() -> None:
+    assert counted(1, "step") == "1 step"
+    assert counted(0, "step") == "0 steps"
+    assert counted(2, "trained pass") == "2 trained passes"
