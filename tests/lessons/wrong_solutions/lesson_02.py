@@ -32,20 +32,17 @@ WRONG = {
         "        total.add_(p.grad)\n"
         "        p.sub_(lr * total)",
     ],
-    "ex-clear": [
-        "def clear_all(models, optimizer):\n    optimizer.zero_grad()",
-        "def clear_all(models, optimizer):\n    for model in models:\n        model.zero_grad()",
-        "def clear_all(models, optimizer):\n    optimizer.zero_grad()\n    models[0].zero_grad()",
-        "def clear_all(models, optimizer):\n    optimizer.zero_grad(set_to_none=False)\n"
-        "    for model in models:\n        model.zero_grad(set_to_none=False)",
-        "def clear_all(models, optimizer):\n    for model in models:\n        model.zero_grad()\n"
-        "    for p in optimizer.param_groups[0]['params']:\n        p.grad = None",
-    ],
     "ex-round": [
         ROUND.format(clear=CLEAR, then="", kept="measured", last=""),
         ROUND.format(clear=CLEAR, then="", kept="measured.detach()", last=""),
         ROUND.format(clear="", then="", kept="measured.item()", last=""),
         ROUND.format(clear="", then=CLEAR, kept="measured.item()", last=""),
-        ROUND.format(clear="", then="", kept="measured.item()", last=CLEAR + "; measured.backward()"),
+        ROUND.format(clear=CLEAR, then="", kept="loss.item()", last="").replace(
+            "F.mse_loss(model(x), y).backward()",
+            "loss = F.mse_loss(model(x), y)\n        loss.backward()",
+        ),
+        ROUND.format(
+            clear="", then="", kept="measured.item()", last=CLEAR + "; measured.backward()"
+        ),
     ],
 }
