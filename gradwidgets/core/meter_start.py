@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from gradwidgets.core.batches import groups
+from gradwidgets.core.buffers import Buffers
 from gradwidgets.core.problem import Batches, Loss, Pair, is_pair
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.rules import Count, OneOf, refuse
@@ -69,7 +70,7 @@ class Start:
     def __init__(self, model: nn.Module, world: World) -> None:
         self.model = model
         self._world = world
-        self._buffers = [buffer.clone() for buffer in model.buffers()]
+        self._buffers = Buffers(model)
         self._draws = world.state()
 
     def buffers(self) -> list[Tensor]:
@@ -79,8 +80,7 @@ class Start:
     def gradient(self, loss: Loss, parts: Sequence[Pair], weights: Sequence[float]) -> Tensor:
         """The accumulated gradient of all parameters, (elements,); weight 0 adds nothing."""
         self._world.restore(self._draws)
-        for buffer, value in zip(self.model.buffers(), self._buffers, strict=True):
-            buffer.data.copy_(value)
+        self._buffers.restore()
         self.model.zero_grad()
         for (x, y), weight in zip(parts, weights, strict=True):
             value = loss(self.model(x), y)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradwidgets.core.batches import groups
+from gradwidgets.core.buffers import Buffers
 from gradwidgets.core.optimizers import build_optimizer
 from gradwidgets.core.problem import Problem, is_pair
 from gradwidgets.core.recipe import Recipe
@@ -29,7 +30,7 @@ class Checkpoint:
 
     Args:
         tensors: of each parameter its value, gradient (or None) and `requires_grad`.
-        buffers: of each buffer its value.
+        buffers: every buffer.
         attributes: of each module its plain attributes, such as `training` or a counter.
         state: of each parameter what the optimizer keeps for it.
         generators: what the random number generators hold.
@@ -38,7 +39,7 @@ class Checkpoint:
     """
 
     tensors: list[tuple[Tensor, Tensor | None, bool]]
-    buffers: list[Tensor]
+    buffers: Buffers
     attributes: list[Names]
     state: list[Names | None]
     generators: list[Any]
@@ -50,8 +51,8 @@ class Checkpoint:
         """Memory held by parameters, gradients, buffers and optimizer state, in bytes."""
         held = [t for value, grad, _ in self.tensors for t in (value, grad) if t is not None]
         kept = [v for entries in self.state if entries for v in entries.values()]
-        tensors = [*held, *self.buffers, *(v for v in kept if isinstance(v, Tensor))]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        tensors = [*held, *self.buffers.copies, *kept]
+        return sum(t.numel() * t.element_size() for t in tensors if isinstance(t, Tensor))
 
 
 class Workspace:
@@ -94,7 +95,7 @@ class Workspace:
         parameters = list(self.model.parameters())
         return Checkpoint(
             tensors=[(_copy(p), _copy(p.grad), p.requires_grad) for p in parameters],
-            buffers=[_copy(buffer) for buffer in self.model.buffers()],
+            buffers=Buffers(self.model),
             attributes=[_plain(module) for module in self.model.modules()],
             state=copy.deepcopy([dict(state[p]) if p in state else None for p in parameters]),
             generators=self.world.state(),
@@ -110,8 +111,7 @@ class Workspace:
             p.requires_grad_(requires_grad)
             p.data.copy_(value)
             p.grad = _copy(grad)
-        for buffer, value in zip(self.model.buffers(), point.buffers, strict=True):
-            buffer.data.copy_(value)
+        point.buffers.restore()
         for module, attributes in zip(self.model.modules(), point.attributes, strict=True):
             for name in _plain(module).keys() - attributes.keys():
                 del vars(module)[name]
