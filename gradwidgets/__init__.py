@@ -21,6 +21,7 @@ from gradwidgets.core import (
     edit_gradients,
     problems,
     script,
+    sweep,
     train,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "Problem",
     "problems",
     "train",
+    "sweep",
     "script",
     "History",
     "TrainingError",

@@ -8,6 +8,7 @@ from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.script import script
+from gradwidgets.core.sweep import sweep
 from gradwidgets.core.training import Run, live, train
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "live",
     "problems",
     "script",
+    "sweep",
     "train",
 ]

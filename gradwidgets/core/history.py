@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ class History:
             "failed". A run that
             diverged at update n has n rows: its loss was no longer finite there.
         seconds: how long the training took.
-        model: the trained model, or None.
+        make_model: returns the trained model; None has none.
     """
 
     problem: str
@@ -54,7 +56,12 @@ class History:
     accuracy: Array
     stopped: tuple[int, str] | None
     seconds: float
-    model: nn.Module | None = None
+    make_model: Callable[[], nn.Module] | None = None
+
+    @cached_property
+    def model(self) -> nn.Module | None:
+        """The trained model, or None."""
+        return self.make_model() if self.make_model else None
 
     @property
     def updates(self) -> int:
@@ -103,7 +110,7 @@ class History:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model, as plain lists, numbers and texts."""
-        values = {name: value for name, value in vars(self).items() if name != "model"}
+        values = {name: value for name, value in vars(self).items() if "model" not in name}
         values["recipe"] = repr(self.recipe)
         values["names"] = list(self.names)
         values["stopped"] = list(self.stopped) if self.stopped else None

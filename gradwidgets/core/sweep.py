@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradwidgets.core import problems
+from gradwidgets.core.failure import named
 from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.rules import refuse
-from gradwidgets.core.sweep_fit import obstacle, same_start
+from gradwidgets.core.sweep_fit import difference, obstacle, obstacle_in
 from gradwidgets.core.sweep_run import SweptRun
 from gradwidgets.core.training import Run
 
@@ -117,13 +118,15 @@ class Sweep:
         """Make the first update, and hold it against a run of its own: models may do anything."""
         one = Run(self._problem, self._recipes[0])
         one.advance(updates=1)
+        self.obstacle = obstacle_in(one)
+        if self.obstacle:
+            return
         try:
             swept = SweptRun(self._problem, self._recipes)
             swept.advance(updates=1)
         except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else ""
-            self.obstacle = f"the model cannot be replicated ({type(error).__name__}: {first})"
+            self.obstacle = f"the model cannot be replicated ({named(error)})"
             return
-        self.obstacle = same_start(one, swept)
+        self.obstacle = difference(one, swept)
         if self.obstacle is None:
             self._swept = swept

@@ -15,8 +15,10 @@ from gradwidgets.core.training import Run
 FIELDS = ("lr", "scale", "mask", "mask_kind", "l1", "l2", "max_norm", "stop_below", "seed")
 """What replicas may differ in."""
 
-OPTIMIZERS = ("SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta")
-"""Optimizers that treat each element on its own, with a step in proportion to `lr`."""
+OPTIMIZERS = ("SGD", "Adam", "AdamW", "Adamax", "RAdam", "Adadelta")
+"""Optimizers that treat each element on its own, with a step in proportion to `lr`, and that do
+not blow up differences in rounding (RMSprop, Adagrad and NAdam do: where a gradient is zero but
+for rounding, their first steps are as long as elsewhere)."""
 
 
 def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
@@ -31,12 +33,12 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
     if first.edits:
         return "the recipe's own edits are written for one model"
     if first.optimizer not in OPTIMIZERS:
-        return f"{first.optimizer} does not treat each element on its own"
+        return f"replicas of {first.optimizer} would not give the same numbers"
     return None
 
 
-def same_start(one: Run, swept: SweptRun) -> str | None:
-    """Why the first update of the first replica is not that of a run of its own, or None."""
+def obstacle_in(one: Run) -> str | None:
+    """Why the model of a run, after its first update, cannot be replicated, or None."""
     parameters = list(one.model.parameters())
     if any(True for _ in one.model.buffers()):
         return "the model has buffers, and each replica would need its own"
@@ -46,9 +48,14 @@ def same_start(one: Run, swept: SweptRun) -> str | None:
         return "some parameters are frozen"
     if one.losses and any(p.grad is None for p in parameters):
         return "some parameters take no part in the loss"
-    if len({r.seed for r in swept.recipes}) > 1 and swept.draws:
+    return None
+
+
+def difference(one: Run, swept: SweptRun) -> str | None:
+    """Why the first update of the first replica is not that of a run of its own, or None."""
+    if len({recipe.seed for recipe in swept.recipes}) > 1 and swept.draws:
         return "the model draws random numbers as it learns"
-    ours = torch.nn.utils.parameters_to_vector(parameters).detach()
+    ours = torch.nn.utils.parameters_to_vector(one.model.parameters()).detach()
     tolerance = torch.finfo(ours.dtype).eps ** 0.5
     if not torch.allclose(ours, swept.values[0].detach(), tolerance, tolerance, equal_nan=True):
         return "the model does not compute the same in a batch of replicas"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,10 +46,13 @@ class SweepRecorder:
         self._edited = torch.empty_like(self._values) if edited else self._raw
         self._values[0] = self._now
         self._filled = 0
-        limit = SNAPSHOT_ELEMENTS // (len(values) * (updates + 1))
-        self._kept = [size <= limit for size in self._sizes]
+        self._done = 0
         self._norms: dict[str, list[Tensor]] = {name: [] for name in KINDS}
-        self._snapshots: list[list[Tensor]] = [[] for _ in self._sizes]
+        limit = SNAPSHOT_ELEMENTS // (len(values) * (updates + 1))
+        self._snapshots: list[list[Array] | None] = [
+            [np.empty((updates + 1, size)) for _ in values] if size <= limit else None
+            for size in self._sizes
+        ]
 
     def raw(self, gradients: Tensor) -> None:
         """Record the gradients (R, elements) as accumulated."""
@@ -69,20 +73,18 @@ class SweepRecorder:
     def figures(self, rows: Sequence[int]) -> list[Figures]:
         """What was recorded of each replica in the first `rows` of its updates."""
         self._flush()
-        width = len(self._sizes)
-        empty = self._now.new_empty((0, len(self._now), width), dtype=torch.float64)
+        self._keep(self._now.unsqueeze(0))
+        empty = self._now.new_empty((0, len(rows), len(self._sizes)), dtype=torch.float64)
         norms = {name: torch.cat([empty, *parts]).numpy() for name, parts in self._norms.items()}
-        last = self._parts(self._now.unsqueeze(0))
-        columns = [
-            torch.cat([*before, now]).double().numpy() if kept else None
-            for kept, before, now in zip(self._kept, self._snapshots, last, strict=True)
-        ]
         return [
             Figures(
-                **{name: values[:n, r].copy() for name, values in norms.items()},
-                snapshots=[None if c is None else c[: n + 1, r].copy() for c in columns],
+                **{name: values[:n, replica].copy() for name, values in norms.items()},
+                snapshots=[
+                    None if kept is None else _first(n + 1, kept[replica])
+                    for kept in self._snapshots
+                ],
             )
-            for r, n in enumerate(rows)
+            for replica, n in enumerate(rows)
         ]
 
     def _flush(self) -> None:
@@ -93,11 +95,18 @@ class SweepRecorder:
         blocks = (self._raw[:count], self._edited[:count], values, after - values)
         for name, block in zip(KINDS, blocks, strict=True):
             self._norms[name].append(self._norms_of(block))
-        parts = self._parts(values)
-        for kept, snapshots, part in zip(self._kept, self._snapshots, parts, strict=True):
-            if kept:
-                snapshots.append(part.clone())
+        self._keep(values)
+        self._done += count
         self._values[0] = self._now
+
+    def _keep(self, values: Tensor) -> None:
+        """Write values (rows, R, elements) into the history of each small parameter."""
+        where = slice(self._done, self._done + len(values))
+        for part, kept in zip(self._parts(values), self._snapshots, strict=True):
+            if kept is not None:
+                rows = part.cpu().numpy()
+                for replica, history in enumerate(kept):
+                    history[where] = rows[:, replica]
 
     def _norms_of(self, block: Tensor) -> Tensor:
         parts = self._parts(block)
@@ -106,3 +115,8 @@ class SweepRecorder:
 
     def _parts(self, block: Tensor) -> tuple[Tensor, ...]:
         return torch.split(block, self._sizes, dim=2)
+
+
+def _first(count: int, rows: Array) -> Array:
+    """The first rows, in memory of their own unless they are all."""
+    return rows if len(rows) == count else rows[:count].copy()

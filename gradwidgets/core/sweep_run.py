@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -110,14 +111,12 @@ class SweptRun:
             accuracy=np.array(self._accuracy[replica], dtype=np.float64).reshape(-1, 2),
             stopped=self._ended.get(replica),
             seconds=self.seconds / len(self.recipes),
-            model=self._model(replica),
+            make_model=partial(_with_values, self.model, self._last(replica)),
         )
 
-    def _model(self, replica: int) -> nn.Module:
-        model = copy.deepcopy(self.model)
-        values = self._final.get(replica, self.values[replica])
-        torch.nn.utils.vector_to_parameters(values.detach().clone(), model.parameters())
-        return model
+    def _last(self, replica: int) -> Tensor:
+        """(elements,) the parameters where the replica ended."""
+        return self._final.get(replica, self.values[replica].detach().clone())
 
     def _stacked(self) -> Tensor:
         """(R, elements): every replica as the problem builds it under its recipe's seed."""
@@ -237,6 +236,13 @@ class _OwnRates:
         before = self._values.detach().clone()
         self.optimizer.step()
         self._values.copy_(torch.lerp(before, self._values, self._share))
+
+
+def _with_values(model: nn.Module, values: Tensor) -> nn.Module:
+    """A copy of the model that has these parameters."""
+    copied = copy.deepcopy(model)
+    torch.nn.utils.vector_to_parameters(values.clone(), copied.parameters())
+    return copied
 
 
 def _flat(model: nn.Module) -> Tensor:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from gradwidgets.core import failure, problems
 from gradwidgets.core.batches import Batch, groups, samples
@@ -150,7 +152,7 @@ class Run:
             accuracy=np.array(self._accuracy, dtype=np.float64).reshape(-1, 2),
             stopped=self.stopped,
             seconds=self.seconds,
-            model=self.model,
+            make_model=partial(_itself, self.model),
         )
 
     def _update(self) -> None:
@@ -241,6 +243,10 @@ class Run:
         with evaluating(self.model):
             right = (self.model(x).argmax(1) == y).double().mean().item()
         self._accuracy.append((len(self.losses), right))
+
+
+def _itself(model: nn.Module) -> nn.Module:
+    return model
 
 
 class _NotFinite(Exception):  # noqa: N818, a signal and no error
