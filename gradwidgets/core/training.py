@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from gradwidgets.core import failure, problems
 from gradwidgets.core.batches import Batch, groups, samples
@@ -136,7 +134,7 @@ class Run:
 
     def history(self) -> History:
         """What has happened so far."""
-        norms = self._recorder.norms()
+        norms, model = self._recorder.norms(), self.model
         names = tuple(name for name, _ in self.model.named_parameters())
         kept = zip(names, self._recorder.snapshots(), strict=True)
         return History(
@@ -152,7 +150,7 @@ class Run:
             accuracy=np.array(self._accuracy, dtype=np.float64).reshape(-1, 2),
             stopped=self.stopped,
             seconds=self.seconds,
-            make_model=partial(_itself, self.model),
+            make_model=lambda: model,
         )
 
     def _update(self) -> None:
@@ -243,10 +241,6 @@ class Run:
         with evaluating(self.model):
             right = (self.model(x).argmax(1) == y).double().mean().item()
         self._accuracy.append((len(self.losses), right))
-
-
-def _itself(model: nn.Module) -> nn.Module:
-    return model
 
 
 class _NotFinite(Exception):  # noqa: N818, a signal and no error
