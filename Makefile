@@ -10,7 +10,7 @@ PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab test lint types unit notebooks bench execute clean
+.PHONY: lab test lint types unit notebooks bench execute fact-check clean
 
 $(VENV)/.lab $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -45,6 +45,10 @@ execute: $(VENV)/.dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False \
 		--CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
+
+# Write the table of the fact check anew, after a change in claims.json or in a lesson's cells.
+fact-check: $(VENV)/.dev
+	$(BIN)/python -m gradwidgets.lessons.claim_table notebooks
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,52 @@
+"""The page of the fact check: looking claims up, and one click to the experiment."""
+
+import shutil
+
+import pytest
+
+from gradwidgets.lessons.claims import FILE, PAGE
+from tests.lessons.notebooks import FOLDER
+
+HALVING = "03_scaling_gradients.ipynb", "half-run"
+
+
+@pytest.fixture
+def page(front_end):
+    """The page, opened beside the lessons."""
+    for path in (FOLDER / FILE, *FOLDER.glob("*.ipynb")):
+        shutil.copy(path, front_end.folder)
+    front_end.open_lab(PAGE)
+    return front_end.page
+
+
+def wait_for_lesson(page, notebook, cell):
+    """Wait until a lesson is in front, scrolled to a cell."""
+    page.wait_for_function(
+        """([notebook, cell]) => {
+            const panel = jupyterapp.shell.currentWidget;
+            if (panel?.context?.path !== notebook) return false;
+            const found = panel.content.widgets.find((each) => each.model.id === cell);
+            const place = found?.isVisible && found.node.getBoundingClientRect();
+            return place && place.bottom > 0 && place.top < innerHeight;
+        }""",
+        arg=[notebook, cell],
+    )
+
+
+def test_a_claim_of_the_table_leads_to_its_cell(page):
+    page.get_by_role("link", name="000-11", exact=True).first.click()
+    wait_for_lesson(page, *HALVING)
+
+
+def test_words_and_verdicts_find_claims_and_these_lead_there_too(page):
+    for _ in ("the title", "the cell that shows the fields"):
+        page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell-and-select-next')")
+    page.get_by_text("93 of 93 claims").wait_for()
+    page.get_by_label("words").fill("halving")
+    page.get_by_text("1 of 93 claims").wait_for()
+    page.get_by_label("verdict").select_option("false")
+    page.get_by_text("0 of 93 claims").wait_for()
+    page.get_by_label("verdict").select_option("true")
+    page.get_by_text("1 of 93 claims").wait_for()
+    page.locator(".jp-OutputArea").get_by_role("link", name="000-11", exact=True).click()
+    wait_for_lesson(page, *HALVING)
