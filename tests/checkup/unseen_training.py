@@ -1,0 +1,305 @@
+"""Second set out of sample, healthy: optimizers, schedules, precisions and architectures."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+import torch.utils.checkpoint
+from collection import Loop, cnn, healthy, images, mlp, regression, sequences, times, usual
+from torch import nn, optim
+from unseen_wiring import Tagger
+
+
+def _fit(model, optimizer, count=4):
+    x, y = regression()
+    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
+
+
+class Lookahead:
+    """A wrapper around another optimizer that pulls fast weights back to slow ones."""
+
+    def __init__(self, inner):
+        self.optimizer, self.count = inner, 0
+        self.slow = [p.detach().clone() for g in inner.param_groups for p in g["params"]]
+
+    def zero_grad(self):
+        self.optimizer.zero_grad()
+
+    def step(self):
+        self.optimizer.step()
+        self.count += 1
+        if self.count % 3 == 0:
+            held = [p for g in self.optimizer.param_groups for p in g["params"]]
+            for slow, p in zip(self.slow, held, strict=True):
+                slow.lerp_(p.detach(), 0.5)
+                p.data.copy_(slow)
+
+
+@healthy("Lookahead as a wrapper with an attribute optimizer")
+def unseen_lookahead_wrapper() -> Loop:
+    model = mlp()
+    return _fit(model, Lookahead(optim.Adam(model.parameters(), 1e-3)), 7)
+
+
+@healthy("pytorch docs: foreach, fused, capturable and differentiable options")
+def unseen_optimizer_implementations() -> Loop:
+    options = ({"foreach": True}, {"fused": True}, {"foreach": False, "amsgrad": True})
+    models = [mlp() for _ in options]
+    optimizers = [
+        optim.AdamW(m.parameters(), 1e-3, **o) for m, o in zip(models, options, strict=True)
+    ]
+    x, y = regression()
+
+    def update():
+        for model, optimizer in zip(models, optimizers, strict=True):
+            optimizer.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    return Loop(models, optimizers, times(3, update))
+
+
+@healthy("pytorch docs: Muon for matrices, AdamW for the rest")
+def unseen_muon_and_adam() -> Loop:
+    model = mlp()
+    second = optim.AdamW([p for p in model.parameters() if p.ndim != 2], 1e-3)
+    kind = getattr(optim, "Muon", optim.SGD)
+    first = kind([p for p in model.parameters() if p.ndim == 2], lr=0.02)
+    x, y = regression()
+
+    def update():
+        model.zero_grad()
+        F.mse_loss(model(x), y).backward()
+        first.step()
+        second.step()
+
+    return Loop(model, [first, second], times(3, update))
+
+
+@healthy("Rprop, Adadelta and ASGD for one step each")
+def unseen_rare_optimizers_once() -> Loop:
+    models = [mlp() for _ in range(3)]
+    kinds = (optim.Rprop, optim.Adadelta, optim.ASGD)
+    optimizers = [kind(m.parameters()) for kind, m in zip(kinds, models, strict=True)]
+    x, y = regression()
+
+    def train():
+        for model, optimizer in zip(models, optimizers, strict=True):
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    return Loop(models, optimizers, train)
+
+
+@healthy("a group's lr is 0 for the first steps only")
+def unseen_group_that_starts_later() -> Loop:
+    model, (x, y) = mlp(), regression()
+    groups = [{"params": model[0].parameters(), "lr": 0.0}, {"params": model[2].parameters()}]
+    optimizer = optim.SGD(groups, lr=0.01)
+
+    def train():
+        for step in range(6):
+            if step == 3:
+                optimizer.param_groups[0]["lr"] = 0.001
+            optimizer.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    return Loop(model, optimizer, train)
+
+
+@healthy("linear warm-up from zero, watched for a single step")
+def unseen_warm_up_single_step() -> Loop:
+    model = mlp()
+    optimizer = optim.Adam(model.parameters(), lr=3e-4)
+    scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda step: (step + 1) / 4000)
+    loop = _fit(model, optimizer, 1)
+    return Loop(model, optimizer, lambda: (loop.train(), scheduler.step()))
+
+
+@healthy("autocast in bfloat16 without a scaler")
+def unseen_autocast_without_scaler() -> Loop:
+    model, (x, y) = cnn(), images()
+    optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
+
+    def loss():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return F.cross_entropy(model(x), y)
+
+    return usual(model, optimizer, loss)
+
+
+@healthy("two optimizers share one scaler")
+def unseen_scaler_of_two_optimizers() -> Loop:
+    body, head, (x, y) = mlp(out=4), nn.Linear(4, 1), regression()
+    first, second = optim.Adam(body.parameters(), 1e-3), optim.SGD(head.parameters(), 0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024)
+
+    def update():
+        first.zero_grad()
+        second.zero_grad()
+        scaler.scale(F.mse_loss(head(body(x)), y)).backward()
+        for optimizer in (first, second):
+            scaler.unscale_(optimizer)
+            scaler.step(optimizer)
+        scaler.update()
+
+    return Loop([body, head], [first, second], times(3, update))
+
+
+@healthy("accumulation with the leftover batches stepped at the end")
+def unseen_accumulation_with_leftover() -> Loop:
+    model, (x, y) = mlp(), regression(44)
+    optimizer = optim.SGD(model.parameters(), 0.01)
+
+    def train():
+        batches = list(zip(x.split(4), y.split(4), strict=True))
+        for i, (a, b) in enumerate(batches, 1):
+            (F.mse_loss(model(a), b) / 4).backward()
+            if i % 4 == 0 or i == len(batches):
+                optimizer.step()
+                optimizer.zero_grad()
+
+    return Loop(model, optimizer, train)
+
+
+@healthy("actor and critic, two losses, two optimizers, shared advantage")
+def unseen_actor_critic() -> Loop:
+    actor, critic = mlp(4, 16, 2), mlp(4, 16, 1)
+    opt_a, opt_c = optim.Adam(actor.parameters(), 1e-3), optim.Adam(critic.parameters(), 1e-3)
+
+    def update():
+        state, reward = torch.randn(24, 4), torch.randn(24, 1)
+        advantage = reward - critic(state)
+        opt_c.zero_grad()
+        advantage.pow(2).mean().backward()
+        opt_c.step()
+        policy = torch.distributions.Categorical(logits=actor(state))
+        gain = advantage.detach().squeeze(1)
+        opt_a.zero_grad()
+        (
+            -(policy.log_prob(policy.sample()) * gain).mean() - 0.01 * policy.entropy().mean()
+        ).backward()
+        opt_a.step()
+
+    return Loop([actor, critic], [opt_a, opt_c], times(4, update))
+
+
+@healthy("SAC: actor's loss goes through a critic whose gradient is thrown away")
+def unseen_actor_through_critic() -> Loop:
+    actor, critic = mlp(4, 16, 2), mlp(6, 16, 1)
+    target = copy.deepcopy(critic).requires_grad_(False)
+    opt_a, opt_c = optim.Adam(actor.parameters(), 1e-3), optim.Adam(critic.parameters(), 1e-3)
+
+    def update():
+        state, action, reward = torch.randn(24, 4), torch.randn(24, 2), torch.randn(24, 1)
+        with torch.no_grad():
+            goal = reward + 0.9 * target(torch.cat([state, actor(state)], 1))
+        opt_c.zero_grad()
+        F.mse_loss(critic(torch.cat([state, action], 1)), goal).backward()
+        opt_c.step()
+        opt_a.zero_grad()
+        (-critic(torch.cat([state, actor(state).tanh()], 1)).mean()).backward()
+        opt_a.step()
+        for p, q in zip(target.parameters(), critic.parameters(), strict=True):
+            p.data.lerp_(q.data, 0.05)
+
+    return Loop([actor, critic, target], [opt_a, opt_c], times(4, update))
+
+
+@healthy("denoising diffusion with EMA weights that still require grad")
+def unseen_diffusion_with_average() -> Loop:
+    model, x = mlp(9, 32, 8), torch.randn(32, 8)
+    average, optimizer = copy.deepcopy(model), optim.AdamW(model.parameters(), 2e-4)
+
+    def update():
+        t, noise = torch.rand(32, 1), torch.randn(32, 8)
+        noisy = (1 - t).sqrt() * x + t.sqrt() * noise
+        optimizer.zero_grad()
+        F.mse_loss(model(torch.cat([noisy, t], 1)), noise).backward()
+        optimizer.step()
+        with torch.no_grad():
+            for p, q in zip(average.parameters(), model.parameters(), strict=True):
+                p.mul_(0.99).add_(q, alpha=0.01)
+
+    return Loop([model, average], optimizer, times(4, update))
+
+
+@healthy("fine-tuning with BatchNorm held in eval mode on purpose, its parameters frozen")
+def unseen_frozen_batch_norm() -> Loop:
+    model, (x, y) = cnn(), images()
+    model[1].eval().requires_grad_(False)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return usual(model, optim.SGD(trained, 0.01), lambda: F.cross_entropy(model(x), y))
+
+
+@healthy("mixture of experts with top-1 routing, one expert never chosen here")
+def unseen_unused_expert() -> Loop:
+    class Mixture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.experts = nn.Linear(8, 3), nn.ModuleList(mlp() for _ in range(3))
+
+        def forward(self, x):
+            chance = self.gate(x).softmax(1)
+            parts = [chance[:, i : i + 1] * self.experts[i](x) for i in range(2)]
+            return sum(parts) + 0 * self.experts[2](x)
+
+    model = Mixture()
+    model.experts[2].requires_grad_(False)
+    return _fit(model, optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3))
+
+
+@healthy("torch.compile with the eager backend")
+def unseen_compiled_model() -> Loop:
+    model = mlp()
+    compiled, (x, y) = torch.compile(model, backend="eager"), regression()
+    return usual(model, optim.Adam(model.parameters(), 1e-3), lambda: F.mse_loss(compiled(x), y), 3)
+
+
+@healthy("complex parameters")
+def unseen_complex_parameters() -> Loop:
+    model = nn.Linear(8, 1, dtype=torch.complex64)
+    x = torch.randn(16, 8, dtype=torch.complex64)
+    return usual(model, optim.Adam(model.parameters(), 1e-2), lambda: (model(x) - 1).abs().mean())
+
+
+@healthy("channels_last and double precision")
+def unseen_channels_last() -> Loop:
+    model, (x, y) = cnn().to(memory_format=torch.channels_last).double(), images()
+    x = x.double().to(memory_format=torch.channels_last)
+    optimizer = optim.RAdam(model.parameters(), 1e-3)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x), y))
+
+
+@healthy("sequence tagger with padding, SparseAdam for its table")
+def unseen_sparse_table_and_dense_rest() -> Loop:
+    model, x, y = Tagger(), sequences(), torch.randint(5, (8, 10))
+    model.table = nn.Embedding(20, 8, sparse=True)
+    sparse = optim.SparseAdam(list(model.table.parameters()), 1e-3)
+    dense = optim.Adam([p for n, p in model.named_parameters() if "table" not in n], 1e-3)
+
+    def update():
+        model.zero_grad()
+        F.cross_entropy(model(x).transpose(1, 2), y).backward()
+        sparse.step()
+        dense.step()
+
+    return Loop(model, [sparse, dense], times(3, update))
+
+
+@healthy("reentrant and plain checkpoints within one Transformer")
+def unseen_checkpointed_transformer() -> Loop:
+    layers = nn.ModuleList(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True) for _ in range(2))
+    model = nn.ModuleDict({"table": nn.Embedding(20, 8), "layers": layers, "out": nn.Linear(8, 20)})
+    x, optimizer = sequences(), optim.AdamW(model.parameters(), 3e-4)
+
+    def loss():
+        hidden = model["table"](x)
+        for layer in layers:
+            hidden = torch.utils.checkpoint.checkpoint(layer, hidden, use_reentrant=False)
+        return F.cross_entropy(model["out"](hidden).flatten(0, 1), x.flatten())
+
+    return usual(model, optimizer, loss, 3)

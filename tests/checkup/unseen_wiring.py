@@ -1,0 +1,267 @@
+"""Second set out of sample: broken wiring, flags and modes."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from collection import Loop, broken, cnn, images, mlp, regression, sequences, usual
+from torch import nn, optim
+
+
+class Tagger(nn.Module):
+    """Embedding, bidirectional LSTM and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.out = nn.Embedding(20, 8), nn.Linear(12, 5)
+        self.rnn = nn.LSTM(8, 6, bidirectional=True, batch_first=True)
+
+    def forward(self, x):
+        return self.out(self.rnn(self.table(x))[0])
+
+
+def _tagging(model, optimizer, count=3):
+    x, y = sequences(), torch.randint(5, (8, 10))
+    return usual(
+        model, optimizer, lambda: F.cross_entropy(model(x).flatten(0, 1), y.flatten()), count
+    )
+
+
+def _fit(model, optimizer, count=3):
+    x, y = regression()
+    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
+
+
+@broken("unregistered", source="pytorch/pytorch#715")
+def unseen_layers_appended_to_a_list() -> Loop:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hids = []
+            for _ in range(2):
+                self.hids.append([nn.Linear(8, 8), nn.Tanh()])
+            self.classifier = nn.Linear(8, 1)
+
+        def forward(self, x):
+            for linear, act in self.hids:
+                x = act(linear(x))
+            return self.classifier(x)
+
+    model = Net()
+    return _fit(model, optim.Adam(model.parameters(), 1e-3), 1)
+
+
+@broken("unregistered", source="asyml/texar-pytorch#72")
+def unseen_branches_in_a_tuple() -> Loop:
+    class Merge(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.branches, self.out = (nn.Linear(8, 4), mlp(8, 8, 4)), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.out(sum(branch(x) for branch in self.branches))
+
+    model = Merge()
+    return _fit(model, optim.RMSprop(model.parameters(), 1e-3))
+
+
+@broken("unregistered", source="stackoverflow 50463975: parameter moved with .to is no leaf")
+def unseen_parameter_converted_on_creation() -> Loop:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 1).double()
+            self.scale = nn.Parameter(torch.ones(1)).to(torch.float64)
+
+        def forward(self, x):
+            return self.linear(x) * self.scale
+
+    model, (x, y) = Scaled(), regression()
+    optimizer = optim.SGD(model.parameters(), 0.01)
+
+    def loss():
+        return F.mse_loss(model(x.double()), y.double())
+
+    return usual(model, optimizer, loss, 1)
+
+
+@broken("not-in-optimizer", source="zjunlp/HVPNeT#5 (another head)")
+def unseen_head_added_after_the_optimizer() -> Loop:
+    model = mlp(out=4)
+    optimizer = optim.AdamW(model.parameters(), 1e-3)
+    model.add_module("3", nn.Linear(4, 1))
+    return _fit(model, optimizer)
+
+
+@broken("not-in-optimizer", source="huggingface groups by name pattern that matches nothing")
+def unseen_name_pattern_misses_layers() -> Loop:
+    model = Tagger()
+    groups = [{"params": [p for n, p in model.named_parameters() if k in n]} for k in ("rnn", "hd")]
+    return _tagging(model, optim.Adam(groups, 1e-3))
+
+
+@broken("not-in-optimizer", source="KellerJordan/Muon#54 (convolutions left out)")
+def unseen_only_two_dimensional_parameters() -> Loop:
+    model, (x, y) = cnn(), images()
+    optimizer = optim.Adam([p for p in model.parameters() if p.ndim == 2], 1e-3)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x), y), 2)
+
+
+@broken("not-in-optimizer", source="pytorch forum: learned loss weight never given")
+def unseen_loss_module_without_optimizer() -> Loop:
+    class Balance(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.log = nn.Parameter(torch.zeros(1))
+
+        def forward(self, loss):
+            return (loss * torch.exp(-self.log) + self.log).sum()
+
+    model, balance, (x, y) = mlp(), Balance(), regression()
+    optimizer = optim.Adam(model.parameters(), 1e-3)
+    return usual([model, balance], optimizer, lambda: balance(F.mse_loss(model(x), y)))
+
+
+@broken("not-in-model", source="huggingface resize_token_embeddings after the optimizer")
+def unseen_embedding_resized() -> Loop:
+    model = Tagger()
+    optimizer = optim.AdamW(model.parameters(), 1e-3)
+    table = nn.Embedding(25, 8)
+    table.weight.data[:20] = model.table.weight.data
+    model.table = table
+    return _tagging(model, optimizer)
+
+
+@broken("not-in-model", source="pytorch forum: parametrization registered late")
+def unseen_spectral_norm_after_the_optimizer() -> Loop:
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), 0.01)
+    nn.utils.parametrizations.weight_norm(model[0])
+    return _fit(model, optimizer)
+
+
+@broken("not-in-model", source="pytorch forum: EMA copy trained instead of the model")
+def unseen_best_model_reloaded_by_copy() -> Loop:
+    holder = nn.ModuleDict({"net": mlp()})
+    optimizer = optim.Adam(holder.parameters(), 1e-3)
+    holder["net"] = copy.deepcopy(holder["net"])
+    x, y = regression()
+    return usual(holder, optimizer, lambda: F.l1_loss(holder["net"](x), y), 1)
+
+
+@broken("frozen", source="facebookresearch/detr: everything frozen by name")
+def unseen_frozen_by_a_wrong_pattern() -> Loop:
+    model = Tagger()
+    for name, p in model.named_parameters():
+        p.requires_grad_("head" in name)
+    return _tagging(model, optim.SGD(model.parameters(), 0.1))
+
+
+@broken("frozen", source="ultralytics/yolov5#1213 (half of the model)")
+def unseen_encoder_left_frozen() -> Loop:
+    model = Tagger()
+    model.rnn.requires_grad_(False)
+    return _tagging(model, optim.AdamW(model.parameters(), 1e-3))
+
+
+@broken("detached", source="nikhilsinghmus/image2reverb#37")
+def unseen_generator_loss_on_detached_fake() -> Loop:
+    generator, critic = mlp(4, 8, 2), mlp(2, 8, 1)
+    opt_g, opt_d = (optim.Adam(m.parameters(), 1e-3) for m in (generator, critic))
+
+    def update():
+        fake = generator(torch.randn(16, 4))
+        opt_g.zero_grad()
+        F.softplus(-critic(fake.detach())).mean().backward()
+        opt_g.step()
+        opt_d.zero_grad()
+        F.softplus(critic(fake.detach())).mean().backward()
+        opt_d.step()
+
+    return Loop([generator, critic], [opt_g, opt_d], lambda: [update() for _ in range(3)])
+
+
+@broken("detached", source="prodopsy.com ?p=470: weight used through detach")
+def unseen_weight_used_detached() -> Loop:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 1)
+
+        def forward(self, x):
+            return self.b(F.linear(x, self.a.weight.detach(), self.a.bias.detach()))
+
+    model = Cut()
+    return _fit(model, optim.SGD(model.parameters(), 0.05))
+
+
+@broken("detached", source="pytorch forum: attention weights turned into a Python list")
+def unseen_gate_through_item() -> Loop:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.out = nn.Linear(8, 1), nn.Linear(8, 1)
+
+        def forward(self, x):
+            return self.out(x) * self.gate(x).mean().sigmoid().item()
+
+    model = Gated()
+    return _fit(model, optim.Adam(model.parameters(), 1e-3))
+
+
+@broken("detached", source="pytorch forum: topk indices pass no gradient")
+def unseen_hard_selection_of_tokens() -> Loop:
+    class Select(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score, self.out = nn.Linear(8, 1), nn.Linear(8, 1)
+
+        def forward(self, x):
+            best = self.score(x).squeeze(-1).topk(2, dim=1).indices
+            return self.out(x.gather(1, best[..., None].expand(-1, -1, 8)).mean(1))
+
+    model, x, y = Select(), torch.randn(16, 5, 8), torch.randn(16, 1)
+    return usual(model, optim.Adam(model.parameters(), 1e-3), lambda: F.mse_loss(model(x), y), 4)
+
+
+@broken("eval-mode", source="tk-rusch/coRNN#1")
+def unseen_test_in_the_middle() -> Loop:
+    model, (x, y) = cnn(), images()
+    optimizer = optim.Adam(model.parameters(), 1e-3)
+
+    def train():
+        for step in range(6):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            if step == 2:
+                model.eval()
+
+    return Loop(model, optimizer, train)
+
+
+@broken("eval-mode", source="pytorch/tutorials#1624")
+def unseen_dropout_of_rnn_in_eval() -> Loop:
+    model = nn.GRU(4, 6, num_layers=2, dropout=0.2).eval()
+    x, optimizer = torch.randn(5, 3, 4), optim.Adam(model.parameters(), 1e-3)
+    return usual(model, optimizer, lambda: model(x)[0].square().mean())
+
+
+@broken("duplicate", source="pytorch/pytorch#40967 (tied weight listed by hand)")
+def unseen_tied_weight_listed_twice() -> Loop:
+    model = Tagger()
+    optimizer = optim.SGD([model.table.weight, *model.parameters()], 0.1)
+    return _tagging(model, optimizer)
+
+
+@broken("zero-lr", source="pytorch forum: cosine schedule at its end")
+def unseen_schedule_has_ended() -> Loop:
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), 0.1)
+    scheduler = optim.lr_scheduler.PolynomialLR(optimizer, total_iters=2)
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step()
+    return _fit(model, optimizer)
