@@ -92,6 +92,9 @@ def _tensors_under(value: object, place: str, depth: int = 3) -> Iterator[tuple[
     elif depth and isinstance(value, (list, tuple)):
         for key, part in enumerate(value):
             yield from _tensors_under(part, f"{place}[{key}]", depth - 1)
+    elif depth and hasattr(value, "__dict__") and not callable(value):
+        for name, part in list(vars(value).items()):
+            yield from _tensors_under(part, f"{place}.{name}", depth - 1)
 
 
 def _leaves(tensor: Tensor) -> Iterator[Tensor]:

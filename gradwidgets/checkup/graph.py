@@ -80,6 +80,10 @@ def spread_prediction(root: Node) -> tuple[tuple[int, ...], tuple[int, ...]] | N
     module with parameters are looked at, and only where the other operand needs no gradient.
     """
     for node in nodes([root], stop_at_layers=True):
+        if _operation(node) in _ERRORS:
+            enlarged = _enlarged(node.next_functions[0][0])
+            if enlarged:
+                return enlarged
         if _operation(node) not in ("Sub", "Expand"):
             continue
         tracked = [(below, index) for below, index in node.next_functions if below is not None]
@@ -88,6 +92,17 @@ def spread_prediction(root: Node) -> tuple[tuple[int, ...], tuple[int, ...]] | N
         before, after = _shape(*tracked[0]), _shape(node, 0)
         if before and after and before[0] > 1 and _numel(after) == _numel(before) * before[0]:
             return before, after
+    return None
+
+
+def _enlarged(node: Node | None) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Shapes before and after, if a criterion had to repeat the predictions to fit the targets."""
+    if node is None or _operation(node) != "Expand":
+        return None
+    below, index = node.next_functions[0]
+    before, after = below and _shape(below, index), _shape(node, 0)
+    if before and after and 1 < _numel(before) < _numel(after):
+        return before, after
     return None
 
 
@@ -129,6 +144,7 @@ _PASSING = {
     "Index",
     "Mean",
     "Select",
+    "Sqrt",
     "Squeeze",
     "Sum",
     "ToCopy",
@@ -146,21 +162,29 @@ def direction(node: Node | None, depth: int = 30) -> int:
     if node is None or not depth:
         return 0
     operation, below = _operation(node), [child for child, _ in node.next_functions]
+    tracked = [child for child in below if child is not None]
     if operation in _ERRORS or (operation in ("Pow", "Abs") and _is_difference(below[0])):
         return +1
     if operation in _LIKELIHOODS:
         return -1
     if operation.startswith("NllLoss"):  # of probabilities instead of log-probabilities: unknown
         return max(0, -direction(below[0], depth - 1))
-    if operation == "Neg":
+    if operation in ("Neg", "Rsub"):
         return -direction(below[0], depth - 1)
     if operation == "Add":
-        signs = {direction(child, depth - 1) for child in below}
-        return signs.pop() if len(signs) == 1 else 0
+        return _agreed([direction(child, depth - 1) for child in tracked])
+    if operation == "Sub":
+        signs = [direction(child, depth - 1) for child in below]
+        parts = zip((signs[0], -signs[-1]), below, strict=True)
+        return _agreed([sign for sign, child in parts if child is not None])
     if operation in ("Mul", "Div") and below[1:] == [None]:
         sign = _constant_sign(node, positive_only=_ends_in_likelihood(below[0]))
         return sign * direction(below[0], depth - 1)
     return direction(below[0], depth - 1) if operation in _PASSING else 0
+
+
+def _agreed(signs: list[int]) -> int:
+    return signs[0] if len(set(signs)) == 1 else 0
 
 
 def _is_difference(node: Node | None) -> bool:

@@ -26,9 +26,10 @@ class Inventory:
         seen.hidden = anatomy.hidden_tensors(modules)
         seen.untied = anatomy.untied(modules)
         seen.ignored_flags = anatomy.ignored_flags(modules)
-        self._start = measure.norms([p.tensor for p in seen.parameters.values()])
-        for parameter, value in zip(seen.parameters.values(), self._start, strict=True):
-            if not measure.is_finite(value):
+        parameters = list(seen.parameters.values())
+        for parameter, size in zip(parameters, _sizes(parameters), strict=True):
+            parameter.first_size = size
+            if not measure.is_finite(size):
                 seen.note_non_finite(f"parameter {parameter.name}, before the first event")
 
     def look_at_model(self) -> None:
@@ -114,6 +115,17 @@ class Inventory:
             partner = first_name.setdefault(key, name)
             if {name, partner} <= now.keys() and now[name] is not now[partner]:
                 self._seen.untied.append((partner, name))
-        if not any(optimizer.steps for optimizer in self._seen.optimizers):
-            parameters = list(self._seen.parameters.values())[: len(self._start)]
-            self._seen.moved_by_hand = self._start != measure.norms([p.tensor for p in parameters])
+        self._look_for_moves()
+
+    def _look_for_moves(self) -> None:
+        """Whether parameters that no optimizer has moved are not what they were."""
+        stepped = any(optimizer.steps for optimizer in self._seen.optimizers)
+        known = [p for p in self._seen.parameters.values() if p.first_size is not None]
+        still = [p for p in known if not (stepped and p.optimizers)]
+        for parameter, size in zip(still, _sizes(still), strict=True):
+            parameter.moved_by_loop = size != parameter.first_size
+        self._seen.moved_by_hand = not stepped and any(p.moved_by_loop for p in still)
+
+
+def _sizes(parameters: list[Parameter]) -> list[float]:
+    return measure.norms([parameter.tensor for parameter in parameters])

@@ -71,6 +71,8 @@ class Parameter:
     raw_address: int | None = None  # of .grad, then; another one later means it was replaced
     raw_elements: Tensor | None = None  # a few of .grad, then; kept only while it matters
     ever_written: bool = False  # a gradient came, by backward or by hand
+    first_size: float | None = None  # norm of the tensor when the watch began
+    moved_by_loop: bool = False  # no optimizer holds it, and it changed: averaged, copied, loaded
 
     @cached_property
     def typical_size(self) -> float:
@@ -78,6 +80,11 @@ class Parameter:
         shape = self.tensor.shape
         fan_in = self.tensor.numel() / max(shape[0], 1) if len(shape) > 1 else 1.0
         return TYPICAL_SIZE * math.sqrt(self.tensor.numel() / max(fan_in, 1.0))
+
+    @property
+    def is_bias(self) -> bool:
+        """By its name, as torch's layers have it: bias, bias_ih_l0, in_proj_bias."""
+        return "bias" in self.name.rpartition(".")[2]
 
     @property
     def is_matrix(self) -> bool:

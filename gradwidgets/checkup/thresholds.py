@@ -25,6 +25,10 @@ VANISHING_GRADIENT = 1e-5
 """Smallest |grad| / |parameter| over the largest, among matrices. Healthy deep networks stay above
 1e-3; each saturated layer costs a factor of four or more, and float32 resolves 1e-7."""
 
+NEARLY_CLOSED = 1e-3
+"""Size per element of a gain or gate that still hides what lies behind it: LayerScale begins at
+1e-6 to 1e-4 and opens with the first steps."""
+
 FLAT_LOSS = 1e-7
 """|grad| |parameter| / |loss|: the relative change of the loss for a relative change of all
 parameters by one. Below float32 resolution, no step of any size would be seen in the loss."""

@@ -7,6 +7,7 @@ trains; `broken` and `healthy` register it with its expected codes and the repor
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -44,8 +45,39 @@ class Case:
         return report
 
 
+FILES = (
+    "broken_wiring",
+    "broken_order",
+    "broken_size",
+    "healthy_training",
+    "healthy_methods",
+    "fresh_loops",
+    "odd_loops",
+    "tutorial_loops",
+    "unseen_wiring",
+    "unseen_graph",
+    "unseen_order",
+    "unseen_sizes",
+    "unseen_merging",
+    "unseen_editing",
+    "unseen_optimizers",
+    "unseen_methods",
+    "hard_healthy",
+    "hard_broken",
+)
+"""Where the loops are. Each of the sets fresh_, unseen_ and hard_ was written after the rules had
+passed all before it."""
+
 BROKEN: list[Case] = []
 HEALTHY: list[Case] = []
+
+
+def collect() -> tuple[list[Case], list[Case]]:
+    """Every broken and every healthy loop."""
+    for name in FILES:
+        importlib.import_module(name)
+    return BROKEN, HEALTHY
+
 
 Build = Callable[[], Loop]
 

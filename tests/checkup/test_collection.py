@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
-from collection import BROKEN, HEALTHY, Case
+from collection import Case, collect
 
-for name in (
-    "broken_wiring",
-    "broken_order",
-    "broken_size",
-    "healthy_training",
-    "healthy_methods",
-    "fresh_loops",
-    "odd_loops",
-    "tutorial_loops",
-):
-    importlib.import_module(name)
+BROKEN, HEALTHY = collect()
 
 ALL_CODES = {
     "not-in-optimizer",
@@ -53,6 +41,7 @@ ALL_CODES = {
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
 def test_broken_loop_is_named_and_nothing_else_is_blamed(case: Case) -> None:
     report = case.run()
+    assert not report.failures
     assert report.codes & case.codes, f"{case.source}\n{report}"
     others = {f.code for f in report.findings if f.severity != "info"} - case.codes
     assert not others, f"{case.source}\n{report}"
@@ -62,6 +51,7 @@ def test_broken_loop_is_named_and_nothing_else_is_blamed(case: Case) -> None:
 def test_healthy_loop_gets_no_error_and_no_warning(case: Case) -> None:
     report = case.run()
     grave = [finding for finding in report.findings if finding.severity != "info"]
+    assert not report.failures
     assert not grave, f"{case.source}\n{report}"
     assert report.steps, "the loop must have trained"
 

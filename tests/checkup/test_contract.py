@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
-import importlib
 import json
 import re
 import weakref
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import HEALTHY, Case, Loop, cnn, images, mlp, regression
+from collection import Case, Loop, cnn, collect, images, mlp, regression
 from torch import nn, optim
 from torch.nn.modules import module as module_hooks
 from torch.optim import Optimizer
@@ -24,8 +23,7 @@ from torch.optim import optimizer as optimizer_hooks
 from gradwidgets.checkup import Finding, Report, checkup
 from gradwidgets.checkup.page import LESSON, SECTIONS
 
-for name in ("healthy_training", "healthy_methods", "fresh_loops", "odd_loops", "tutorial_loops"):
-    importlib.import_module(name)
+_, HEALTHY = collect()
 
 
 def _state(loop: Loop) -> list[torch.Tensor]:

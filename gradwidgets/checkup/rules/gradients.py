@@ -67,7 +67,7 @@ def _exploding(step: Step, how: str) -> Finding:
 def vanishing(seen: Seen) -> Iterator[Finding]:
     """Some matrices get a vanishing part of the gradient, or the loss is flat in all of them."""
     for optimizer in seen.optimizers:
-        steps = [step for step in seen.steps_of(optimizer) if step.has_new_gradient]
+        steps = [s for s in seen.steps_of(optimizer) if s.has_new_gradient and not _is_gated(s)]
         best = _best_ratios(steps)
         least = limit.VANISHING_GRADIENT * max(best.values(), default=0.0)
         names = [name for name, ratio in best.items() if ratio < least]
@@ -75,6 +75,14 @@ def vanishing(seen: Seen) -> Iterator[Finding]:
             yield _vanishing(names, f"below {limit.VANISHING_GRADIENT:g} of the largest")
         elif steps and all(_is_flat(step, seen) for step in steps):
             yield _vanishing(list(best), "too small to show in the loss")
+
+
+def _is_gated(step: Step) -> bool:
+    """A gain or gate (no bias, no matrix) is nearly closed, and a gradient is opening it."""
+    gates = [r for r in step.readings if not (r.parameter.is_matrix or r.parameter.is_bias)]
+    return any(
+        r.grad and r.size < limit.NEARLY_CLOSED * r.parameter.tensor.numel() ** 0.5 for r in gates
+    )
 
 
 def _best_ratios(steps: list[Step]) -> dict[str, float]:
@@ -129,9 +137,7 @@ def _opens_gate(step: Step) -> bool:
 
     So begin low-rank adapters, gated branches and zero-initialised heads. A bias is no factor.
     """
-    return any(
-        r.size == 0 and r.grad and not r.parameter.name.endswith("bias") for r in step.readings
-    )
+    return any(r.size == 0 and r.grad and not r.parameter.is_bias for r in step.readings)
 
 
 def _has_live_weight(name: str, readings: list[Reading]) -> bool:

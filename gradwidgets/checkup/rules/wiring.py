@@ -86,6 +86,7 @@ def not_in_optimizer(seen: Seen) -> Iterator[Finding]:
     """Requires grad, took part in the loss, and no optimizer holds it."""
     used = {key for b in seen.real_backwards for key in b.leaves | b.reached}
     missing = [p for p in _unheld(seen) if p.in_model and id(p.tensor) in used]
+    missing = [p for p in missing if not p.moved_by_loop]
     if missing:
         yield Finding(
             "not-in-optimizer",
