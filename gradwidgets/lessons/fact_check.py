@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gradwidgets.lessons.claims import (
     read_claims,
     source_of,
 )
+from gradwidgets.lessons.outcome import WIDTH
 
 ALL = "all"
 
@@ -73,8 +75,9 @@ class FactCheck:
             raise refuse("claim_id", claim_id, 'the id of a claim, such as "000-11"')
         claim = known[claim_id]
         assert claim.experiment
-        print(f"{claim.claim}\n{claim.verdict}: {claim.truth}")  # noqa: T201, this is the page
-        print(f"{claim.experiment.title} says:\n")  # noqa: T201
+        judged = textwrap.fill(f"{claim.verdict}: {claim.truth}", WIDTH, subsequent_indent="  ")
+        print(f"{claim.claim}\n{judged}\n")  # noqa: T201, a cell's output, as its experiment's is
+        print(f'From the lesson "{claim.experiment.title}":\n')  # noqa: T201
         run_cells(self.folder / claim.experiment.notebook, claim.experiment.cells)
 
     def _show(self) -> None:
