@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+import torch.nn.functional as F  # noqa: N812
+from torch import nn, optim
 from torch.optim import Optimizer
 
 from gradwidgets.checkup import Report, checkup
@@ -157,3 +158,35 @@ def usual(
         optimizer.step()
 
     return Loop(model, optimizer, times(count, update))
+
+
+def fit(model: nn.Module, optimizer: Any, count: int = 3) -> Loop:
+    """The usual loop on `regression`."""
+    x, y = regression()
+    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
+
+
+def simple(
+    kind: type[Optimizer] = optim.SGD, lr: float = 0.01, **options: float
+) -> tuple[nn.Module, Optimizer, torch.Tensor, torch.Tensor]:
+    """Two layers, an optimizer of theirs and the data of `regression`."""
+    model, (x, y) = mlp(), regression()
+    return model, kind(model.parameters(), lr=lr, **options), x, y
+
+
+class Tagger(nn.Module):
+    """Embedding, bidirectional LSTM and a head for `sequences`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.out = nn.Embedding(20, 8), nn.Linear(12, 5)
+        self.rnn = nn.LSTM(8, 6, bidirectional=True, batch_first=True)
+
+    def forward(self, x):
+        return self.out(self.rnn(self.table(x))[0])
+
+
+def tagging(model: nn.Module, optimizer: Optimizer, count: int = 3) -> Loop:
+    """The usual loop that gives every token a class."""
+    x, y = sequences(), torch.randint(5, (8, 10))
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x).transpose(1, 2), y), count)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, images, mlp, regression, usual
+from collection import Loop, broken, cnn, fit, images, mlp, regression, usual
 from torch import nn, optim
-
-
-def _fit(model, optimizer, count=3):
-    x, y = regression()
-    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
 
 
 @broken("unregistered", source="pytorch/pytorch#666 (layers inside a plain object)")
@@ -28,7 +23,7 @@ def unseen_layers_inside_a_plain_object() -> Loop:
             return self.out(torch.relu(self.helper.linear(x)))
 
     model = Net()
-    return _fit(model, optim.Adam(model.parameters(), 1e-3))
+    return fit(model, optim.Adam(model.parameters(), 1e-3))
 
 
 @broken("not-in-optimizer", "not-in-model", source="pytorch forum: layer made in forward")
@@ -43,7 +38,7 @@ def unseen_layer_made_in_every_forward() -> Loop:
             return self.head(torch.relu(self.body(x)))
 
     model = Net()
-    return _fit(model, optim.Adam(model.parameters(), 1e-3))
+    return fit(model, optim.Adam(model.parameters(), 1e-3))
 
 
 @broken("not-in-optimizer", source="pytorch forum: layer made in the first forward")
@@ -60,7 +55,7 @@ def unseen_layer_made_in_the_first_forward() -> Loop:
             return self.head(hidden)
 
     model = Net()
-    return _fit(model, optim.SGD(model.parameters(), 0.01))
+    return fit(model, optim.SGD(model.parameters(), 0.01))
 
 
 @broken("broadcast-loss", source="sunwuzhou03/reinforcement-learning-lab#1 (64, 1 and 64, 4)")

@@ -6,13 +6,8 @@ import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, cnn, healthy, mlp, regression, times, usual
+from collection import Loop, cnn, fit, healthy, mlp, regression, times, usual
 from torch import nn, optim
-
-
-def _fit(model, optimizer, count=3):
-    x, y = regression()
-    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
 
 
 @healthy("half-precision model, float32 master weights in the optimizer, copied back")
@@ -48,13 +43,13 @@ class Scaled(nn.Module):
 @healthy("LayerScale of CaiT and ConvNeXt, one step watched")
 def unseen_layer_scale_single_step() -> Loop:
     model = nn.Sequential(Scaled(1e-6), Scaled(1e-6), nn.Linear(8, 1))
-    return _fit(model, optim.SGD(model.parameters(), 0.01), 1)
+    return fit(model, optim.SGD(model.parameters(), 0.01), 1)
 
 
 @healthy("ReZero with SGD")
 def unseen_rezero() -> Loop:
     model = nn.Sequential(Scaled(0.0), Scaled(0.0), nn.Linear(8, 1))
-    return _fit(model, optim.SGD(model.parameters(), 0.01), 3)
+    return fit(model, optim.SGD(model.parameters(), 0.01), 3)
 
 
 @healthy("backward(inputs=...) for each player of a GAN")
@@ -151,7 +146,7 @@ def unseen_optimizers_in_succession() -> Loop:
 @healthy("torch.jit.script")
 def unseen_scripted_model() -> Loop:
     model = torch.jit.script(mlp())
-    return _fit(model, optim.Adam(model.parameters(), 1e-3), 4)
+    return fit(model, optim.Adam(model.parameters(), 1e-3), 4)
 
 
 @healthy("VQ-VAE: straight-through codes, codebook and commitment losses")
@@ -201,7 +196,7 @@ def unseen_distances_to_centres() -> Loop:
             return self.out((-(x[:, None] - self.centres).pow(2).sum(2) / 8).exp())
 
     model = Radial()
-    return _fit(model, optim.Adam(model.parameters(), 1e-3))
+    return fit(model, optim.Adam(model.parameters(), 1e-3))
 
 
 @healthy("weight decay of a large embedding of which few rows are used")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, healthy, mlp, regression, times, usual
+from collection import Loop, cnn, healthy, images, mlp, regression, times, usual
 from torch import nn, optim
 
 

@@ -4,32 +4,8 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, images, mlp, regression, sequences, usual
+from collection import Loop, Tagger, broken, cnn, fit, images, mlp, tagging, usual
 from torch import nn, optim
-
-
-class Tagger(nn.Module):
-    """Embedding, bidirectional LSTM and a head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table, self.out = nn.Embedding(20, 8), nn.Linear(12, 5)
-        self.rnn = nn.LSTM(8, 6, bidirectional=True, batch_first=True)
-
-    def forward(self, x):
-        return self.out(self.rnn(self.table(x))[0])
-
-
-def _tagging(model, optimizer, count=3):
-    x, y = sequences(), torch.randint(5, (8, 10))
-    return usual(
-        model, optimizer, lambda: F.cross_entropy(model(x).flatten(0, 1), y.flatten()), count
-    )
-
-
-def _fit(model, optimizer, count=3):
-    x, y = regression()
-    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
 
 
 @broken("detached", source="nikhilsinghmus/image2reverb#37")
@@ -60,7 +36,7 @@ def unseen_weight_used_detached() -> Loop:
             return self.b(F.linear(x, self.a.weight.detach(), self.a.bias.detach()))
 
     model = Cut()
-    return _fit(model, optim.SGD(model.parameters(), 0.05))
+    return fit(model, optim.SGD(model.parameters(), 0.05))
 
 
 @broken("detached", source="pytorch forum: attention weights turned into a Python list")
@@ -74,7 +50,7 @@ def unseen_gate_through_item() -> Loop:
             return self.out(x) * self.gate(x).mean().sigmoid().item()
 
     model = Gated()
-    return _fit(model, optim.Adam(model.parameters(), 1e-3))
+    return fit(model, optim.Adam(model.parameters(), 1e-3))
 
 
 @broken("detached", source="pytorch forum: topk indices pass no gradient")
@@ -119,7 +95,7 @@ def unseen_dropout_of_rnn_in_eval() -> Loop:
 def unseen_tied_weight_listed_twice() -> Loop:
     model = Tagger()
     optimizer = optim.SGD([model.table.weight, *model.parameters()], 0.1)
-    return _tagging(model, optimizer)
+    return tagging(model, optimizer)
 
 
 @broken("zero-lr", source="pytorch forum: cosine schedule at its end")
@@ -130,4 +106,4 @@ def unseen_schedule_has_ended() -> Loop:
     for _ in range(3):
         optimizer.step()
         scheduler.step()
-    return _fit(model, optimizer)
+    return fit(model, optimizer)

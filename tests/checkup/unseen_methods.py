@@ -7,34 +7,20 @@ import copy
 import torch
 import torch.nn.functional as F  # noqa: N812
 import torch.utils.checkpoint
-from collection import Loop, cnn, healthy, images, mlp, regression, sequences, times, usual
+from collection import (
+    Loop,
+    Tagger,
+    cnn,
+    fit,
+    healthy,
+    images,
+    mlp,
+    regression,
+    sequences,
+    times,
+    usual,
+)
 from torch import nn, optim
-from unseen_wiring import Tagger
-
-
-def _fit(model, optimizer, count=4):
-    x, y = regression()
-    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
-
-
-class Lookahead:
-    """A wrapper around another optimizer that pulls fast weights back to slow ones."""
-
-    def __init__(self, inner):
-        self.optimizer, self.count = inner, 0
-        self.slow = [p.detach().clone() for g in inner.param_groups for p in g["params"]]
-
-    def zero_grad(self):
-        self.optimizer.zero_grad()
-
-    def step(self):
-        self.optimizer.step()
-        self.count += 1
-        if self.count % 3 == 0:
-            held = [p for g in self.optimizer.param_groups for p in g["params"]]
-            for slow, p in zip(self.slow, held, strict=True):
-                slow.lerp_(p.detach(), 0.5)
-                p.data.copy_(slow)
 
 
 @healthy("actor and critic, two losses, two optimizers, shared advantage")
@@ -121,7 +107,7 @@ def unseen_unused_expert() -> Loop:
 
     model = Mixture()
     model.experts[2].requires_grad_(False)
-    return _fit(model, optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3))
+    return fit(model, optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3))
 
 
 @healthy("torch.compile with the eager backend")

@@ -5,13 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 import torch.utils.checkpoint
-from collection import Loop, cnn, healthy, images, mlp, regression, times, usual
+from collection import Loop, cnn, fit, healthy, images, mlp, regression, times, usual
 from torch import nn, optim
-
-
-def _fit(model, optimizer, count=4):
-    x, y = regression()
-    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
 
 
 class Lookahead:
@@ -37,7 +32,7 @@ class Lookahead:
 @healthy("Lookahead as a wrapper with an attribute optimizer")
 def unseen_lookahead_wrapper() -> Loop:
     model = mlp()
-    return _fit(model, Lookahead(optim.Adam(model.parameters(), 1e-3)), 7)
+    return fit(model, Lookahead(optim.Adam(model.parameters(), 1e-3)), 7)
 
 
 @healthy("pytorch docs: foreach, fused, capturable and differentiable options")
@@ -112,7 +107,7 @@ def unseen_warm_up_single_step() -> Loop:
     model = mlp()
     optimizer = optim.Adam(model.parameters(), lr=3e-4)
     scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda step: (step + 1) / 4000)
-    loop = _fit(model, optimizer, 1)
+    loop = fit(model, optimizer, 1)
     return Loop(model, optimizer, lambda: (loop.train(), scheduler.step()))
 
 

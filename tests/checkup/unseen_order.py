@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, mlp, regression, sequences, times, usual
+from collection import Loop, Tagger, broken, sequences, simple, times, usual
 from torch import nn, optim
-from unseen_wiring import Tagger
-
-
-def _parts(kind=optim.SGD, lr=0.01, **options):
-    model, (x, y) = mlp(), regression()
-    return model, kind(model.parameters(), lr=lr, **options), x, y
 
 
 @broken("not-cleared", source="karpathy/llm.c#548")
@@ -28,7 +22,7 @@ def unseen_tagger_never_cleared() -> Loop:
 
 @broken("not-cleared", source="pytorch forum: zero_grad of a detached copy of the list")
 def unseen_grads_cleared_on_copies() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
 
     def update():
         for p in model.parameters():
@@ -42,7 +36,7 @@ def unseen_grads_cleared_on_copies() -> Loop:
 
 @broken("not-cleared", source="pytorch forum: accumulation that never clears")
 def unseen_accumulation_without_clear() -> Loop:
-    model, optimizer, x, y = _parts(optim.AdamW, 1e-3)
+    model, optimizer, x, y = simple(optim.AdamW, 1e-3)
 
     def update():
         for a, b in zip(x.split(16), y.split(16), strict=True):
@@ -54,7 +48,7 @@ def unseen_accumulation_without_clear() -> Loop:
 
 @broken("cleared-before-step", source="ZiqiaoPeng/DualTalk#9")
 def unseen_cleared_before_every_backward() -> Loop:
-    model, optimizer, x, y = _parts(optim.Adam, 1e-3)
+    model, optimizer, x, y = simple(optim.Adam, 1e-3)
 
     def train():
         for i in range(8):
@@ -69,7 +63,7 @@ def unseen_cleared_before_every_backward() -> Loop:
 
 @broken("cleared-before-step", source="gaozhihan/PreDiff#32")
 def unseen_clear_outside_of_the_condition() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
 
     def train():
         for i in range(9):
@@ -84,7 +78,7 @@ def unseen_clear_outside_of_the_condition() -> Loop:
 
 @broken("no-backward", source="pytorch forum: loss.backward without parentheses")
 def unseen_backward_without_parentheses() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
 
     def update():
         optimizer.zero_grad()
@@ -96,7 +90,7 @@ def unseen_backward_without_parentheses() -> Loop:
 
 @broken("no-step", source="spro/practical-pytorch#21 (step in a branch never taken)")
 def unseen_step_in_a_branch_never_taken() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
 
     def train():
         for i in range(1, 4):
@@ -110,7 +104,7 @@ def unseen_step_in_a_branch_never_taken() -> Loop:
 
 @broken("no-step", source="pytorch forum: scaler.update without scaler.step")
 def unseen_scaler_never_steps() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
     scaler = torch.amp.GradScaler("cpu")
 
     def update():
@@ -122,7 +116,7 @@ def unseen_scaler_never_steps() -> Loop:
 
 @broken("step-before-backward", source="pytorch forum: step at the top of the loop")
 def unseen_step_at_the_top() -> Loop:
-    model, optimizer, x, y = _parts(optim.Adam, 1e-3)
+    model, optimizer, x, y = simple(optim.Adam, 1e-3)
 
     def update():
         out = model(x)
@@ -135,7 +129,7 @@ def unseen_step_at_the_top() -> Loop:
 
 @broken("step-twice", source="Lightning-AI/pytorch-lightning#20215 (manual and automatic)")
 def unseen_step_after_the_scaler_stepped() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
     scaler = torch.amp.GradScaler("cpu")
 
     def update():
@@ -150,7 +144,7 @@ def unseen_step_after_the_scaler_stepped() -> Loop:
 
 @broken("no-graph", source="pytorch forum: loss built from numpy")
 def unseen_loss_from_numpy() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
 
     def loss():
         error = ((model(x).detach().numpy() - y.numpy()) ** 2).mean()
@@ -161,7 +155,7 @@ def unseen_loss_from_numpy() -> Loop:
 
 @broken("no-graph", source="pytorch forum: inference_mode around the forward")
 def unseen_features_under_no_grad_wrapper() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
     forward = torch.no_grad()(lambda: F.mse_loss(model(x), y))
     return usual(model, optimizer, lambda: forward().requires_grad_(), 3)
 
@@ -180,7 +174,7 @@ def unseen_lstm_state_not_detached() -> Loop:
 
 @broken("amp-skipping", source="pytorch forum: loss infinite in half precision")
 def unseen_infinite_gradient_under_scaler() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
     scaler = torch.amp.GradScaler("cpu")
 
     def update():

@@ -6,24 +6,19 @@ import math
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, images, mlp, regression, times, usual
+from collection import Loop, broken, cnn, images, regression, simple, times, usual
 from torch import nn, optim
-
-
-def _parts(kind=optim.SGD, lr=0.01, **options):
-    model, (x, y) = mlp(), regression()
-    return model, kind(model.parameters(), lr=lr, **options), x, y
 
 
 @broken("broadcast-loss", source="andrewgcodes/xlstm#4")
 def unseen_flat_prediction_column_target() -> Loop:
-    model, optimizer, x, y = _parts(optim.Adam, 1e-3)
+    model, optimizer, x, y = simple(optim.Adam, 1e-3)
     return usual(model, optimizer, lambda: F.smooth_l1_loss(model(x).squeeze(-1), y))
 
 
 @broken("broadcast-loss", source="sunwuzhou03/reinforcement-learning-lab#1")
 def unseen_td_target_of_shape_n() -> Loop:
-    model, optimizer, x, _ = _parts(optim.Adam, 1e-3)
+    model, optimizer, x, _ = simple(optim.Adam, 1e-3)
     reward = torch.randn(32)
 
     def loss():
@@ -36,7 +31,7 @@ def unseen_td_target_of_shape_n() -> Loop:
 
 @broken("ascending", source="pytorch forum: reward maximised with a minus too many")
 def unseen_negated_binary_cross_entropy() -> Loop:
-    model, optimizer, x, _ = _parts()
+    model, optimizer, x, _ = simple()
     y = (torch.rand(32, 1) > 0.5).float()
     return usual(model, optimizer, lambda: -F.binary_cross_entropy_with_logits(model(x), y))
 
@@ -64,19 +59,19 @@ def unseen_threshold_in_the_middle() -> Loop:
 
 @broken("zero-gradient", source="pytorch forum: clamp saturates the output")
 def unseen_output_clamped_far_away() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
     return usual(model, optimizer, lambda: F.mse_loss((model(x) + 100).clamp(0, 1), y))
 
 
 @broken("non-finite", source="pytorch forum: std of a batch of one")
 def unseen_standard_deviation_of_one() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
     return usual(model, optimizer, lambda: F.mse_loss(model(x[:1]), y[:1]) + model(x[:1]).std())
 
 
 @broken("non-finite", source="pytorch/pytorch#15506 style: infinite target")
 def unseen_infinite_target() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
     y[3] = math.inf
     return usual(model, optimizer, lambda: F.mse_loss(model(x), y), 2)
 
@@ -92,7 +87,7 @@ def unseen_tiny_initial_weights() -> Loop:
 
 @broken("update-too-small", source="stackoverflow: lr 1e-12 with momentum")
 def unseen_momentum_with_vanishing_rate() -> Loop:
-    model, optimizer, x, y = _parts(lr=1e-12, momentum=0.9)
+    model, optimizer, x, y = simple(lr=1e-12, momentum=0.9)
     return usual(model, optimizer, lambda: F.mse_loss(model(x), y), 5)
 
 
@@ -105,13 +100,13 @@ def unseen_rate_of_fifty() -> Loop:
 
 @broken("exploding", "update-too-large", "non-finite", source="pytorch forum: unnormalised inputs")
 def unseen_huge_inputs() -> Loop:
-    model, optimizer, x, y = _parts(lr=0.01)
+    model, optimizer, x, y = simple(lr=0.01)
     return usual(model, optimizer, lambda: F.mse_loss(model(x * 1e3), y), 4)
 
 
 @broken("clipped-away", source="pytorch/examples#1196")
 def unseen_clip_value_of_a_millionth() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
 
     def update():
         optimizer.zero_grad()
@@ -124,7 +119,7 @@ def unseen_clip_value_of_a_millionth() -> Loop:
 
 @broken("leftover", source="ultralytics/ultralytics#11217 (tagger)")
 def unseen_three_of_eleven_batches_lost() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
 
     def train():
         for i in range(11):
@@ -138,7 +133,7 @@ def unseen_three_of_eleven_batches_lost() -> Loop:
 
 @broken("accumulating", source="pytorch forum: three losses, three backward calls")
 def unseen_three_losses_three_backwards() -> Loop:
-    model, optimizer, x, y = _parts()
+    model, optimizer, x, y = simple()
 
     def update():
         optimizer.zero_grad()

@@ -6,32 +6,8 @@ import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, images, mlp, regression, sequences, usual
+from collection import Loop, Tagger, broken, cnn, fit, images, mlp, regression, tagging, usual
 from torch import nn, optim
-
-
-class Tagger(nn.Module):
-    """Embedding, bidirectional LSTM and a head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.table, self.out = nn.Embedding(20, 8), nn.Linear(12, 5)
-        self.rnn = nn.LSTM(8, 6, bidirectional=True, batch_first=True)
-
-    def forward(self, x):
-        return self.out(self.rnn(self.table(x))[0])
-
-
-def _tagging(model, optimizer, count=3):
-    x, y = sequences(), torch.randint(5, (8, 10))
-    return usual(
-        model, optimizer, lambda: F.cross_entropy(model(x).flatten(0, 1), y.flatten()), count
-    )
-
-
-def _fit(model, optimizer, count=3):
-    x, y = regression()
-    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
 
 
 @broken("unregistered", source="pytorch/pytorch#715")
@@ -50,7 +26,7 @@ def unseen_layers_appended_to_a_list() -> Loop:
             return self.classifier(x)
 
     model = Net()
-    return _fit(model, optim.Adam(model.parameters(), 1e-3), 1)
+    return fit(model, optim.Adam(model.parameters(), 1e-3), 1)
 
 
 @broken("unregistered", source="asyml/texar-pytorch#72")
@@ -64,7 +40,7 @@ def unseen_branches_in_a_tuple() -> Loop:
             return self.out(sum(branch(x) for branch in self.branches))
 
     model = Merge()
-    return _fit(model, optim.RMSprop(model.parameters(), 1e-3))
+    return fit(model, optim.RMSprop(model.parameters(), 1e-3))
 
 
 @broken("unregistered", source="stackoverflow 50463975: parameter moved with .to is no leaf")
@@ -92,14 +68,14 @@ def unseen_head_added_after_the_optimizer() -> Loop:
     model = mlp(out=4)
     optimizer = optim.AdamW(model.parameters(), 1e-3)
     model.add_module("3", nn.Linear(4, 1))
-    return _fit(model, optimizer)
+    return fit(model, optimizer)
 
 
 @broken("not-in-optimizer", source="huggingface groups by name pattern that matches nothing")
 def unseen_name_pattern_misses_layers() -> Loop:
     model = Tagger()
     groups = [{"params": [p for n, p in model.named_parameters() if k in n]} for k in ("rnn", "hd")]
-    return _tagging(model, optim.Adam(groups, 1e-3))
+    return tagging(model, optim.Adam(groups, 1e-3))
 
 
 @broken("not-in-optimizer", source="KellerJordan/Muon#54 (convolutions left out)")
@@ -131,7 +107,7 @@ def unseen_embedding_resized() -> Loop:
     table = nn.Embedding(25, 8)
     table.weight.data[:20] = model.table.weight.data
     model.table = table
-    return _tagging(model, optimizer)
+    return tagging(model, optimizer)
 
 
 @broken("not-in-model", source="pytorch forum: parametrization registered late")
@@ -139,7 +115,7 @@ def unseen_spectral_norm_after_the_optimizer() -> Loop:
     model = mlp()
     optimizer = optim.SGD(model.parameters(), 0.01)
     nn.utils.parametrizations.weight_norm(model[0])
-    return _fit(model, optimizer)
+    return fit(model, optimizer)
 
 
 @broken("not-in-model", source="pytorch forum: EMA copy trained instead of the model")
@@ -156,11 +132,11 @@ def unseen_frozen_by_a_wrong_pattern() -> Loop:
     model = Tagger()
     for name, p in model.named_parameters():
         p.requires_grad_("head" in name)
-    return _tagging(model, optim.SGD(model.parameters(), 0.1))
+    return tagging(model, optim.SGD(model.parameters(), 0.1))
 
 
 @broken("frozen", source="ultralytics/yolov5#1213 (half of the model)")
 def unseen_encoder_left_frozen() -> Loop:
     model = Tagger()
     model.rnn.requires_grad_(False)
-    return _tagging(model, optim.AdamW(model.parameters(), 1e-3))
+    return tagging(model, optim.AdamW(model.parameters(), 1e-3))
