@@ -6,6 +6,11 @@ LEDGER = """
 from gradwidgets import Ledger, Recipe
 Ledger("moons", Recipe(optimizer="Adam", scale=0.1, mask=0.5, clear="never", updates=20))
 """
+BESIDE_LAB = """
+from gradwidgets import GradLab, Meter
+lab = GradLab("moons", show=("accumulation_steps", "average"))
+display(lab, Meter(lab))
+"""
 METER = "from gradwidgets import Meter\nMeter(ragged=True)"
 
 
@@ -34,6 +39,62 @@ def test_the_ledger_follows_its_slider(show):
     wait(desk.page, "Update 19,")
     region = desk.page.get_by_role("region", name="2-norms of every gradient in update 19")
     assert region.get_by_role("row").count() == 6
+
+
+def test_the_change_without_the_scale_stands_beside_the_change(show):
+    page = show(LEDGER).page
+    page.get_by_text("Adam cancels a constant scale").wait_for()
+    bars = page.locator("tbody tr:first-child td", has_text="without scale")
+    widths = [bar.bounding_box()["width"] for bar in bars.locator(".gradwidgets-bar").all()]
+    assert widths[0] == pytest.approx(widths[1], rel=0.02)
+
+
+def test_sizes_can_be_typed(show):
+    page = show(METER).page
+    box = page.get_by_role("textbox", name="sizes")
+    assert box.input_value() == "10, 10, 10, 2"
+    box.focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("8, 8, 16")
+    page.keyboard.press("Enter")
+    page.get_by_text("Accumulated over micro-batches of 8, 8, 16").wait_for()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("8, x")
+    page.keyboard.press("Enter")
+    wait(page, "give whole numbers such as 10, 10, 10, 2")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("32")
+    page.keyboard.press("Tab")
+    wait(page, "Right, to rounding: sum, mean, samples, tokens.")
+    assert page.locator(".jp-Notebook .jp-Cell").count() == 1  # no key reached the notebook
+
+
+def test_a_meter_beside_a_lab_follows_its_sliders(show):
+    desk = show(BESIDE_LAB)
+    wait(desk.page, "nothing is accumulated")
+    desk.slider("accumulation steps").focus()
+    desk.page.keyboard.press("ArrowRight")
+    wait(desk.page, "The lab's mean gives the full batch's gradient")
+    desk.page.get_by_role("checkbox", name="divide the loss").focus()
+    desk.page.keyboard.press("Space")
+    wait(desk.page, "The lab's sum is off by 1 of the full batch's gradient")
+
+
+def test_tab_reaches_every_control_in_order(show):
+    """From the first control to the table, and nothing is passed over or holds the focus."""
+    page = show(METER).page
+    page.get_by_role("slider", name="micro-batches").focus()
+    seen = []
+    for _ in range(9):
+        seen.append(
+            page.evaluate("(e => e.type ?? e.getAttribute('role'))(document.activeElement)")
+        )
+        page.keyboard.press("Tab")
+    assert seen == [
+        *("range", "checkbox", "text", "select-one"),  # micro-batches, ragged, sizes, data
+        *("checkbox", "range", "select-one", "select-one"),  # BatchNorm, dropout, mode, precision
+        "region",  # the table, which can be scrolled
+    ]
 
 
 def test_the_meter_follows_its_controls(show):

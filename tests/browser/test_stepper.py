@@ -58,3 +58,22 @@ def test_buttons_and_none_and_change_marks(page):
     wait(page, "optimizer.step() changed the value of every parameter")
     assert "changed" in cells.all_inner_texts()[0]
     assert page.locator("li[data-mark=next]").get_attribute("aria-current") == "step"
+
+
+def test_a_long_run_answers_says_how_far_it_is_and_is_cancelled_by_keyboard(front_end):
+    front_end.show(
+        "from gradwidgets import Recipe, Stepper\nStepper('moons', Recipe(updates=10**6))"
+    )
+    page = front_end.page
+    page.get_by_role("spinbutton", name="number of updates to run").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("900000")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    wait(page, "of 900000 updates are made.")
+    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Run", exact=True).wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Run"
+    where = page.locator(".gradwidgets-where").inner_text()
+    assert 0 < int(where.removeprefix("update ")) < 900_000
