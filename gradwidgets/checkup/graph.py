@@ -62,8 +62,11 @@ def nodes(roots: Iterable[Node], stop_at_layers: bool = False) -> Iterator[Node]
             continue
         seen.add(node)
         yield node
-        if not (stop_at_layers and any(note.module.owns_parameters for note in marks(node))):
-            waiting += [below for below, _ in node.next_functions if below is not None]
+        if stop_at_layers and any(note.module.owns_parameters for note in marks(node)):
+            continue
+        for below, _ in node.next_functions:
+            if below is not None and below not in seen:
+                waiting.append(below)
 
 
 def leaf_of(node: Node) -> Tensor | None:

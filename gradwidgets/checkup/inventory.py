@@ -52,13 +52,14 @@ class Inventory:
     def model_has_grown(self) -> bool:
         """Whether a parameter or a module was made or replaced since the last look."""
         parameters, modules = self._seen.parameters, self._seen.modules
-        for known in list(modules.values()):
+        for known in modules.values():
             for tensor in anatomy.own_parameters(known.module):
                 if id(tensor) not in parameters:
                     return True
-            for child in anatomy.own_children(known.module):
-                if id(child) not in modules:
-                    return True
+            if not known.is_layer:
+                for child in anatomy.own_children(known.module):
+                    if id(child) not in modules:
+                        return True
         return False
 
     def _enter(self, parameter: Parameter) -> None:

@@ -24,7 +24,7 @@ def read_loss(seen: Seen, backward: Backward, roots: list[Any], modules: list[nn
     notes: list[graph.Mark] = []
     for node in graph.nodes(starts):
         notes += graph.marks(node)
-        leaf = graph.leaf_of(node)
+        leaf = None if node.next_functions else graph.leaf_of(node)
         if leaf is not None:
             backward.leaves.add(id(leaf))
             if id(leaf) not in seen.parameters and id(leaf) not in seen.hidden:

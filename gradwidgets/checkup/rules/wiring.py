@@ -92,8 +92,8 @@ def not_in_optimizer(seen: Seen) -> Iterator[Finding]:
             "not-in-optimizer",
             "error",
             _names(missing),
-            f"the loss depends on {counted(len(missing), 'parameter')} with requires_grad True "
-            "and in no param group: nothing ever moves what no optimizer holds",
+            f"the loss depends on {counted(len(missing), 'parameter')} with requires_grad True and "
+            "in no param group, so that nothing ever moves there",
             "pass model.parameters(), or optimizer.add_param_group({'params': ...}); to freeze "
             "them on purpose, call .requires_grad_(False)",
         )
