@@ -11,6 +11,7 @@ from gradwidgets import GradLab, Meter
 lab = GradLab("moons", show=("accumulation_steps", "average"))
 display(lab, Meter(lab))
 """
+FOCUSED = "document.activeElement"
 METER = "from gradwidgets import Meter\nMeter(ragged=True)"
 
 
