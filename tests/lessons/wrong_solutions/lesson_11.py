@@ -23,5 +23,5 @@ WRONG = {
         MEASURED.format(start="0.0", step="p.item()", answer=CLOSE),
         MEASURED.format(start="1.0", step="p.item()", answer=CLOSE),
         MEASURED.format(start="1.0", step="abs(p.item() - 1.0)", answer="half < full"),
-    ],
+    ]
 }
