@@ -12,9 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from gradwidgets.checkup import measure
 from gradwidgets.checkup.record import MOST_KEPT, Backward, Parameter, Seen
 from gradwidgets.checkup.sample import Sample, adds_something, elements
-
-SAME = 1e-5  # relative difference of two norms below which nobody edited the gradient between them
-FEW = 256  # elements by which to notice that a tensor was changed by hand
+from gradwidgets.checkup.thresholds import FEW, SAME
 
 
 class Ledger:

@@ -16,13 +16,7 @@ from torch import Tensor, nn
 
 from gradwidgets.checkup.report import Event
 from gradwidgets.checkup.sample import Sample
-from gradwidgets.checkup.thresholds import TYPICAL_SIZE
-
-ALWAYS_MEASURED = 4
-"""Steps of an optimizer at which everything is measured,"""
-
-THEN_EVERY = 8
-"""then one in so many: in between, norms are taken only of the gradient that a step reads."""
+from gradwidgets.checkup.thresholds import ALWAYS_MEASURED, THEN_EVERY, TYPICAL_SIZE
 
 MOST_KEPT = 400
 """Of events, steps and backward calls: a loop may run for days under a watch."""

@@ -1,7 +1,7 @@
 """A few elements of a tensor as they were, to tell later what happened to it.
 
 A copy of every parameter would be the dearest part of a watch, in time and in memory. Norms of
-changes are estimated from evenly spaced elements instead: exact for tensors of up to `ELEMENTS`,
+changes are estimated from evenly spaced elements instead: exact for tensors of up to `SAMPLED`,
 within two per cent for larger ones, where the thresholds are orders of magnitude apart.
 """
 
@@ -13,13 +13,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.checkup import measure
-
-ELEMENTS = 4096
-"""The relative error of a norm of n independent elements is about 1 / sqrt(2 n): one per cent."""
-
-
-ROUNDING = 0.01
-"""Relative difference of two elements that rounding explains, in half precision too."""
+from gradwidgets.checkup.thresholds import ROUNDING, SAMPLED
 
 
 class Sample:
@@ -31,7 +25,7 @@ class Sample:
         most: How many elements are kept, about.
     """
 
-    def __init__(self, tensor: Tensor, gradient: Tensor | None = None, most: int = ELEMENTS):
+    def __init__(self, tensor: Tensor, gradient: Tensor | None = None, most: int = SAMPLED):
         self._tensor = tensor
         self._rows: Tensor | None = None
         if gradient is not None and gradient.is_sparse and gradient.sparse_dim() == 1:

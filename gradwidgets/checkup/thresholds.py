@@ -1,4 +1,4 @@
-"""Every number a rule compares with, and why it is that number.
+"""Every number that is compared with or measured by, and why it is that number.
 
 All are relative: a gradient or an update is compared with the parameter's own size, so the unit
 of the loss, the width of the model and its initialisation drop out. Biases, gains and gates
@@ -68,3 +68,22 @@ hundred is what clipping is for; a factor of a thousand at every step removes th
 CLIPPED_REST = 1e-3
 """|grad| / |parameter| left after it: clipping a truly exploding gradient to a norm of one leaves
 more than this, a max_norm for scaled gradients applied to unscaled ones leaves less."""
+
+SAME = 1e-5
+"""Relative difference of two norms below which nobody edited the gradient between them."""
+
+ROUNDING = 0.01
+"""Relative difference of two elements that rounding explains, in half precision too."""
+
+SAMPLED = 4096
+"""Elements from which the norm of a change is estimated. The relative error of a norm of n
+independent elements is about 1 / sqrt(2 n): one per cent."""
+
+FEW = 256
+"""Elements by which to notice that a tensor was changed by hand, however slightly."""
+
+ALWAYS_MEASURED = 4
+"""Steps of an optimizer at which everything is measured,"""
+
+THEN_EVERY = 8
+"""then one in so many: in between, norms are taken only of the gradient that a step reads."""

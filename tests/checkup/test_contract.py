@@ -20,7 +20,7 @@ from torch.nn.modules import module as module_hooks
 from torch.optim import Optimizer
 from torch.optim import optimizer as optimizer_hooks
 
-from gradwidgets.checkup import Finding, Report, checkup
+from gradwidgets.checkup import checkup
 from gradwidgets.checkup.page import LESSON, SECTIONS
 
 _, HEALTHY = collect()
@@ -140,13 +140,6 @@ def test_text_while_watching_says_so() -> None:
         assert "still watching" in str(report)
         assert "still watching" in report._repr_html_()
     assert "still watching" not in repr(report)
-
-
-def test_raise_for_errors_raises_on_errors_only() -> None:
-    finding = Finding("eval-mode", "warning", (), "seen", "do")
-    Report([finding], complete=True).raise_for_errors()
-    with pytest.raises(AssertionError, match="no-step"):
-        Report([Finding("no-step", "error", (), "a", "b")], complete=True).raise_for_errors()
 
 
 class _Balance(HTMLParser):

@@ -9,7 +9,8 @@ from overhead import copies_of_the_parameters
 from torch import nn, optim
 
 from gradwidgets.checkup import checkup
-from gradwidgets.checkup.sample import ELEMENTS, Sample, adds_something, changes, elements
+from gradwidgets.checkup.sample import Sample, adds_something, changes, elements
+from gradwidgets.checkup.thresholds import SAMPLED
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
@@ -30,7 +31,7 @@ def test_long_loops_are_watched_in_bounded_memory() -> None:
     assert len(report.events) <= 400
 
 
-@pytest.mark.parametrize("shape", [(700, 512), (300, 7, 3, 3), (ELEMENTS,), (5,), (), (0, 3)])
+@pytest.mark.parametrize("shape", [(700, 512), (300, 7, 3, 3), (SAMPLED,), (5,), (), (0, 3)])
 def test_norm_of_a_change_is_estimated_within_five_per_cent(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     tensor, step = torch.randn(shape), torch.randn(shape) * torch.rand(shape[-1:] or (1,)).squeeze()

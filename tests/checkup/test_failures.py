@@ -1,4 +1,4 @@
-"""A bug in the checkup itself is reported; it hides nothing and ends nothing."""
+"""What a report says of errors, of the lesson, and of bugs in the checkup itself."""
 
 from __future__ import annotations
 
@@ -79,3 +79,10 @@ def test_one_of_a_thing_is_said_in_the_singular() -> None:
     assert counted(1, "step") == "1 step"
     assert counted(0, "step") == "0 steps"
     assert counted(2, "trained pass") == "2 trained passes"
+
+
+def test_raise_for_errors_raises_on_errors_only() -> None:
+    finding = Finding("eval-mode", "warning", (), "seen", "do")
+    Report([finding], complete=True).raise_for_errors()
+    with pytest.raises(AssertionError, match="no-step"):
+        Report([Finding("no-step", "error", (), "a", "b")], complete=True).raise_for_errors()
