@@ -36,6 +36,16 @@ class Control:
             return self.none
         return f"{value:g}" if isinstance(value, float) else str(value)
 
+    def including(self, value: Any) -> tuple[Any, ...]:
+        """The stops, and `value` at its place among them; in a list, at the end."""
+        if value in self.stops:
+            return self.stops
+        known = [stop for stop in self.stops if stop is not None]
+        place = next((self.stops.index(stop) for stop in known if stop > value), None)
+        if place is None or not self.slider:
+            place = len(self.stops) - (self.slider and self.stops[-1] is None)
+        return (*self.stops[:place], value, *self.stops[place:])
+
 
 def linear(low: float, high: float, step: float) -> tuple[float, ...]:
     """Evenly spaced stops, both ends included."""
