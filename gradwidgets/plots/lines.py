@@ -13,6 +13,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from gradwidgets.core.history import History
 from gradwidgets.core.recording import Array
+from gradwidgets.plots.band import Band, band_artists, quartiles
 from gradwidgets.plots.scale import Limits, vertical
 from gradwidgets.plots.shown import Shown
 from gradwidgets.plots.theme import DASHES, Theme
@@ -58,7 +59,10 @@ class LinePanel:
 
     def limits(self, runs: Sequence[Shown]) -> Limits:
         """Coarse limits that hold every curve."""
-        curves = [series.y for run in self.chosen(runs) for series in self.series(run.history)]
+        chosen = self.chosen(runs)
+        curves = [series.y for run in chosen for series in self.series(run.history)]
+        bands = filter(None, map(self.band, chosen))
+        curves += [edge for shown in bands for edge in (shown.low, shown.high)]
         low, high, log = vertical(curves, self.log)
         last = max((run.history.recipe.updates for run in runs), default=1)
         return Limits((0, last), (low, high), log)
@@ -84,6 +88,8 @@ class LinePanel:
         drawn: list[Artist] = []
         if not self.chosen([run]):
             return drawn
+        if shown := self.band(run):
+            drawn += band_artists(run, shown, theme)
         for series in self.series(run.history):
             line = Line2D(
                 series.x,
@@ -99,6 +105,13 @@ class LinePanel:
                 cross.set_color(run.color(theme))
                 drawn.append(cross)
         return drawn
+
+    def band(self, run: Shown) -> Band | None:
+        """The middle half of a run's main curve under several seeds, if it was trained so."""
+        if not run.seeds or self.only_live:
+            return None
+        curves = [self.series(history)[-1] for history in run.seeds]
+        return quartiles([(series.x, series.y) for series in curves])
 
     def labels(self, run: Shown) -> list[tuple[float, str]]:
         """(height, text) of the label at the end of each curve that has one."""

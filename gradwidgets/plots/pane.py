@@ -52,7 +52,8 @@ class Pane:
         """(height, width, 4) pixels of these runs; valid until the next call."""
         others = [run for run in runs if run.role != "live"]
         self._limits = limits = steadied(self._limits, self.panel.limits(runs))
-        known = (limits, [(id(run.history), run.label) for run in others], theme)
+        shown = [(id(run.history), id(run.seeds), run.label) for run in others]
+        known = (limits, shown, theme)
         if known != self._known:
             self._draw_background(others, limits, theme)
             self._known = known

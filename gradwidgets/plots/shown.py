@@ -17,12 +17,14 @@ class Shown:
         label: what stands at the end of its curve.
         role: "live", "baseline" or "pinned".
         number: counts pinned runs, for their colours.
+        seeds: the same recipe under several seeds, to be drawn as a band.
     """
 
     history: History
     label: str
     role: str = "live"
     number: int = 0
+    seeds: tuple[History, ...] = ()
 
     def color(self, theme: Theme) -> str:
         """The colour of this run's curves."""

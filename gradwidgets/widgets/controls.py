@@ -27,13 +27,18 @@ class Controls:
         names: settings to show: fields of `Recipe` or optimizer options such as "momentum".
         recipe: where the widgets stand at first; settings without a widget stay as in it.
         changed: called with a setting's name after the learner changed it.
+        touched: called with a setting's name when its slider comes into focus.
 
     Raises:
         ValueError: a name is no setting that has a control.
     """
 
     def __init__(
-        self, names: Sequence[str], recipe: Recipe, changed: Callable[[str], None]
+        self,
+        names: Sequence[str],
+        recipe: Recipe,
+        changed: Callable[[str], None],
+        touched: Callable[[str], None] = lambda _: None,
     ) -> None:
         known = all_controls()
         for name in names:
@@ -41,11 +46,14 @@ class Controls:
                 raise ValueError(f"show={name!r} has no control; give some of {list(known)}")
         self._specs = {name: known[name] for name in names}
         self._base = recipe
-        self._changed = changed
+        self._changed, self._touched = changed, touched
         self._quiet = False
         self.widgets = {name: _widget(self._specs[name], _value(recipe, name)) for name in names}
         for name, widget in self.widgets.items():
             widget.observe(lambda _, name=name: self._on_change(name), "value")
+            if isinstance(widget, Slider):
+                widget.clear_bars()
+                widget.observe(lambda _, name=name: self._on_focus(name), "focused")
         self._enable()
 
     def recipe(self) -> Recipe:
@@ -54,7 +62,17 @@ class Controls:
         Raises:
             ValueError: the settings do not go together.
         """
-        values = {name: widget.value for name, widget in self.widgets.items()}
+        return self._made({name: widget.value for name, widget in self.widgets.items()})
+
+    def recipe_at(self, name: str, value: Any) -> Recipe | None:
+        """The recipe if that one widget stood elsewhere; None if that is not allowed."""
+        values = {known: widget.value for known, widget in self.widgets.items()}
+        try:
+            return self._made({**values, name: value})
+        except ValueError:
+            return None
+
+    def _made(self, values: dict[str, Any]) -> Recipe:
         fields = {name: value for name, value in values.items() if name not in OPTION_CONTROLS}
         options = {**self._base.options, **{n: v for n, v in values.items() if n not in fields}}
         known = option_defaults(fields.get("optimizer", self._base.optimizer))
@@ -96,6 +114,10 @@ class Controls:
         if not self._quiet:
             self._enable()
             self._changed(name)
+
+    def _on_focus(self, name: str) -> None:
+        if self.widgets[name].focused:
+            self._touched(name)
 
     def _enable(self) -> None:
         """Options that the optimizer does not take cannot be moved."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,17 @@ from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.rules import refuse
 from gradwidgets.core.script import script, script_lines
 from gradwidgets.core.script_text import Line
-from gradwidgets.core.training import Run
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.controls import Controls
+from gradwidgets.widgets.lab_work import LabWork
 from gradwidgets.widgets.listing import Listing
 from gradwidgets.widgets.picture import Picture
-from gradwidgets.widgets.rerun import Rerun
-from gradwidgets.widgets.results import Results
+from gradwidgets.widgets.saving import save_page
+from gradwidgets.widgets.slider import Slider
 from gradwidgets.widgets.toolbar import toolbar
 from gradwidgets.widgets.words import lab_line
 
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
-LONG_RUN = 0.5
-"""A run that takes more seconds than this shows its progress."""
-FRAME = 0.12
-"""Seconds between two pictures of a run that is under way; more would only delay its end."""
 
 
 class GradLab:
@@ -63,33 +59,29 @@ class GradLab:
         size: tuple[int, int] = (1100, 320),
     ) -> None:
         self.problem = problems.get(problem)
-        self._start = self._recipe = recipe or self.problem.recipe
-        self._compare = compare
+        start = recipe or self.problem.recipe
         self.followers: list[Callable[[], object]] = []
-        self._drawn_at = self._asked_at = 0.0
         self._in_hand = self._shown_text = ""
-        self._controls = Controls(show, self._recipe, self._changed)
+        self._controls = Controls(show, start, self._changed, self._touched)
         self.controls = self._controls.widgets
         self._picture = Picture(self.problem, panels, size, self.cancel)
         self._screen = self._picture.screen
-        self._screen.observe(lambda _: self._rerun.soon(self._draw), "dark")
         self._listing = Listing()
-        self._results = Results(self.problem)
-        self._rerun: Rerun = Rerun(self._next_run, self._results, self._progressed, self._settled)
-        rows = [self._controls.layout(), self._screen, toolbar(self, self._rerun.soon)]
+        self._work = LabWork(self.problem, start, compare, self._picture, self._list)
+        self._screen.observe(lambda _: self._work.soon(self._work.draw), "dark")
+        rows = [self._controls.layout(), self._screen, toolbar(self, self._work.soon)]
         self.widget = ipywidgets.VBox([*rows, self._listing])
-        self._rerun.finish()
+        self._work.rerun.finish()
 
     @property
     def recipe(self) -> Recipe:
         """The settings in hand. Setting it moves the controls and trains."""
-        return self._recipe
+        return self._work.recipe
 
     @recipe.setter
     def recipe(self, recipe: Recipe) -> None:
         self._controls.set(recipe)
-        self._recipe = recipe
-        self._request()
+        self._request(recipe)
 
     @property
     def history(self) -> History:
@@ -99,19 +91,19 @@ class GradLab:
     @property
     def baseline(self) -> History | None:
         """What the starting settings lead to on the same seed, batches and number of updates."""
-        self._rerun.finish()
-        return self._results.history(self._wanted[-1]) if self._compare else None
+        self._finish()
+        return self._work.baseline
 
     @property
     def summary(self) -> str:
         """The sentence under the picture."""
-        self._rerun.finish()
+        self._finish()
         return str(self._screen.sentence)
 
     @property
     def picture(self) -> bytes:
         """The picture, as PNG."""
-        self._rerun.finish()
+        self._finish()
         return bytes(self._screen.png)
 
     def run(self) -> History:
@@ -120,38 +112,42 @@ class GradLab:
         Raises:
             TrainingError: the model, the loss or the optimizer failed.
         """
-        self._rerun.finish()
-        if error := self._results.error(self._recipe):
+        self._finish()
+        if error := self._work.results.error(self.recipe):
             raise error
-        history = self._results.history(self._recipe)
+        history = self._work.results.history(self.recipe)
         assert history is not None
         return history
 
+    def seeds(self) -> None:
+        """Draw the middle half of ten seeds behind each run, so that noise shows; or no more."""
+        self._work.bands = not self._work.bands
+
     def cancel(self) -> None:
         """End the run under way; what it has done so far is shown."""
-        self._rerun.cancel()
+        self._work.rerun.cancel()
 
     def reset(self) -> None:
         """Back to the starting settings."""
-        self.recipe = self._start
+        self.recipe = self._work.start
 
     def pin(self, label: str = "") -> None:
         """Keep the present curve on the picture, under a name."""
         self._picture.pin(self.run(), label)
-        self._draw()
+        self._work.draw()
 
     def unpin(self) -> None:
         """Take all pinned curves away."""
         self._picture.unpin()
-        self._draw()
+        self._work.draw()
 
     def script(self) -> str:
         """The settings in hand as a plain PyTorch program."""
-        return script(self.problem, self._recipe)
+        return script(self.problem, self.recipe)
 
     def share(self) -> str:
         """One line of Python that gives this lab, seed included."""
-        return lab_line(self.problem, self._recipe, tuple(self.controls), SHOW)
+        return lab_line(self.problem, self.recipe, tuple(self.controls), SHOW)
 
     def save(self, path: str | Path) -> None:
         """Write the picture (.png) or the numbers (.csv).
@@ -160,6 +156,20 @@ class GradLab:
             ValueError: the path ends otherwise.
         """
         Path(path).write_bytes(self._file(Path(path).suffix))
+
+    def save_page(
+        self,
+        path: str | Path,
+        field: str,
+        other: str | None = None,
+        values: Sequence[Any] | None = None,
+    ) -> Path:
+        """Write the lab as one HTML file whose slider over `field` needs no kernel: see `saving`.
+
+        Raises:
+            ValueError: a setting has no control, or a value is not allowed.
+        """
+        return save_page(self, path, field, other, values)
 
     def download(self, suffix: str) -> None:
         """Hand the picture (".png") or the numbers (".csv") to the browser.
@@ -177,12 +187,15 @@ class GradLab:
     def toggle(self, text: str) -> None:
         """Show "code" or the line to "share" under the lab, or hide it again."""
         self._shown_text = "" if self._shown_text == text else text
-        self._rerun.finish()
+        self._finish()
         self._list()
+
+    def _finish(self) -> None:
+        self._work.rerun.finish()
 
     def close(self) -> None:
         """Stop training and remove every widget."""
-        self._rerun.stop()
+        self._work.stop()
         close(self.widget)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
@@ -192,57 +205,34 @@ class GradLab:
         bundle["image/png"] = base64.b64encode(self._picture.still()).decode()
         return bundle
 
-    @property
-    def _wanted(self) -> list[Recipe]:
-        """The recipe in hand, then the start on what must be equal for a fair comparison."""
-        now = self._recipe
-        fair = {"seed": now.seed, "batch_size": now.batch_size, "updates": now.updates}
-        return [now, *([self._start.replace(**fair)] if self._compare else [])]
-
     def _changed(self, name: str) -> None:
         """The learner moved a control."""
         self._in_hand = name
         try:
-            self._recipe = self._controls.recipe()
+            recipe = self._controls.recipe()
         except ValueError as error:
             self._screen.sentence = str(error)
         else:
-            self._request()
+            self._touched(name)
+            self._request(recipe)
 
-    def _request(self) -> None:
-        self._results.forget()
-        self._asked_at = self._drawn_at = time.monotonic()
-        self._rerun.request()
+    def _touched(self, name: str) -> None:
+        """The learner has a control in hand."""
+        control = self.controls[name]
+        if isinstance(control, Slider):
+            self._work.look_ahead(control, partial(self._controls.recipe_at, name))
+
+    def _request(self, recipe: Recipe) -> None:
+        self._work.request(recipe)
         for changed in self.followers:
             changed()
-
-    def _next_run(self) -> Run | None:
-        return self._results.next_run(self._wanted)
-
-    def _progressed(self, run: Run) -> None:
-        now = time.monotonic()
-        if now - self._asked_at > LONG_RUN:
-            self._screen.progress = len(run.losses) / run.recipe.updates
-        if now - self._drawn_at > FRAME and run.recipe == self._recipe:
-            self._draw(run.history())
-
-    def _settled(self) -> None:
-        self._screen.progress = -1.0
-        self._draw()
-        self._list()
 
     def _list(self) -> None:
         """Show the program or the line to share, if the learner asked for one."""
         if self._shown_text == "code":
-            lines = script_lines(self.problem, self._recipe)
+            lines = script_lines(self.problem, self.recipe)
             self._listing.show("the lab as a plain PyTorch program", lines, self._in_hand)
         elif self._shown_text == "share":
             self._listing.show("one line that gives this lab", [Line(self.share())])
         else:
             self._listing.hide()
-
-    def _draw(self, live: History | None = None) -> None:
-        live = live or self._results.history(self._recipe)
-        baseline = self._results.history(self._wanted[-1]) if self._compare else None
-        self._picture.draw(live, baseline, self._results.error(self._recipe))
-        self._drawn_at = time.monotonic()

@@ -10,7 +10,10 @@ from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem
 from gradwidgets.plots import Shown
 from gradwidgets.widgets.screen import Screen
-from gradwidgets.widgets.words import comparison, description
+from gradwidgets.widgets.words import comparison, description, over_seeds
+
+Seeds = tuple[History, ...]
+"""A recipe's histories under several seeds; () where there are none."""
 
 
 class Picture:
@@ -49,13 +52,20 @@ class Picture:
         self._pinned = []
 
     def draw(
-        self, live: History | None, baseline: History | None, error: Exception | None = None
+        self,
+        live: History | None,
+        baseline: History | None,
+        error: Exception | None = None,
+        seeds: tuple[Seeds, Seeds] = ((), ()),
     ) -> None:
-        """Show the run in hand beside the start and the pinned runs, or what went wrong."""
+        """Show the run in hand beside the start and the pinned runs, or what went wrong.
+
+        Behind the run in hand, and behind the start, the same under several seeds.
+        """
         self._runs = []
         if baseline and baseline is not live:
-            self._runs.append(Shown(baseline, "start", "baseline"))
-        self._runs += [*self._pinned, *([Shown(live, "now")] if live else [])]
+            self._runs.append(Shown(baseline, "start", "baseline", seeds=seeds[1]))
+        self._runs += [*self._pinned, *([Shown(live, "now", seeds=seeds[0])] if live else [])]
         with self.screen.hold_sync():
             if self._runs:
                 self.screen.png = self._canvas.render(self._runs, self._theme)
@@ -63,7 +73,8 @@ class Picture:
             if error:
                 self.screen.sentence = str(error) or repr(error)
             elif live and live.ended:
-                self.screen.sentence = comparison(live, baseline)
+                said = (comparison(live, baseline), over_seeds(seeds[0]))
+                self.screen.sentence = " ".join(filter(None, said))
             self.screen.trace = "".join(traceback.format_exception(error)) if error else ""
 
     def still(self) -> bytes:

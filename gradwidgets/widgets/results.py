@@ -18,21 +18,25 @@ class Results:
     """Outcomes of a problem's runs by recipe.
 
     Finished histories are kept, at most `capacity` bytes of them but never fewer than two.
-    Failures and cancelled runs are kept until `forget`, so that they are not tried in a circle.
+    Previews (histories of a sweep, which equal finished ones up to rounding) take what room is
+    left. Failures and cancelled runs are kept until `forget`, so that they are not tried in a
+    circle.
     """
 
     def __init__(self, problem: Problem, capacity: int = CAPACITY) -> None:
         self.problem = problem
         self.capacity = capacity
         self._finished: OrderedDict[Recipe, History] = OrderedDict()
+        self._previews: OrderedDict[Recipe, History] = OrderedDict()
         self._cancelled: dict[Recipe, History] = {}
         self._errors: dict[Recipe, Exception] = {}
         self._started: Recipe | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the arrays of finished histories."""
-        return sum(history.nbytes for history in self._finished.values())
+        """Bytes held by the arrays of finished histories and of previews."""
+        kept = (*self._finished.values(), *self._previews.values())
+        return sum(history.nbytes for history in kept)
 
     def history(self, recipe: Recipe) -> History | None:
         """What the recipe led to, as far as it went; None if that is not known."""
@@ -60,8 +64,26 @@ class Results:
             self._cancelled[run.recipe] = history
             return
         self._finished[run.recipe] = history
-        while len(self._finished) > 2 and self.nbytes > self.capacity:
-            self._finished.popitem(last=False)
+        self._make_room()
+
+    def preview(self, recipe: Recipe) -> History | None:
+        """What the recipe leads to, exactly or up to rounding; None if that is not known."""
+        if recipe in self._finished or recipe not in self._previews:
+            return self._finished.get(recipe)
+        self._previews.move_to_end(recipe)
+        return self._previews[recipe]
+
+    def keep_previews(self, histories: Sequence[History]) -> None:
+        """Keep the histories of a sweep."""
+        self._previews |= {history.recipe: history for history in histories}
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Let the least recently used go, previews first."""
+        excess = self.nbytes - self.capacity
+        while excess > 0 and (self._previews or len(self._finished) > 2):
+            oldest = self._previews or self._finished
+            excess -= oldest.popitem(last=False)[1].nbytes
 
     def fail(self, error: Exception) -> None:
         """Note what ended the latest run."""

@@ -33,8 +33,17 @@ class Slices:
     def request(self) -> None:
         """Work soon; what an older request has left undone is dropped."""
         self.turn += 1
+        self.soon(self.unless_newer(self._slice))
+
+    def unless_newer(self, action: Callable[[], object]) -> Callable[[], None]:
+        """The action, which does nothing once there is a newer request."""
         turn = self.turn
-        self.soon(lambda: self._slice(turn))
+
+        def guarded() -> None:
+            if turn == self.turn:
+                action()
+
+        return guarded
 
     def finish(self) -> None:
         """Do all that is asked for, now."""
@@ -46,10 +55,8 @@ class Slices:
         """Forget all that is asked for."""
         self.turn += 1
 
-    def _slice(self, turn: int) -> None:
-        if turn != self.turn:
-            return  # the learner has moved on
+    def _slice(self) -> None:
         if not self.soon.deferred:
             self.finish()
         elif self._work(SLICE):
-            self.soon(lambda: self._slice(turn))
+            self.soon(self.unless_newer(self._slice))

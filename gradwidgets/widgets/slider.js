@@ -1,11 +1,39 @@
 // A native range input over a list of stops: named, keyboard-operable, in every front end.
+// Under it, once they are known, a bar for each stop: where the loss ends, and what is unstable.
+const SVG = "http://www.w3.org/2000/svg";
+
+function shape(tag, attributes) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
+function barsOf(bars) {
+  const picture = shape("svg", { viewBox: `0 0 ${bars.length} 1`, preserveAspectRatio: "none" });
+  picture.setAttribute("aria-hidden", "true"); // the words beside it say the same
+  bars.forEach((bar, x) => {
+    if (!bar) return;
+    const [height, unstable] = bar;
+    const size = { x: x + 0.1, y: 1 - height, width: 0.8, height };
+    picture.append(shape("rect", { ...size, class: unstable || "stable" }));
+    if (!unstable) return;
+    const cross = { x1: x + 0.1, x2: x + 0.9, class: "mark" }; // not by colour alone
+    picture.append(shape("line", { ...cross, y1: 1, y2: unstable === "diverges" ? 0 : 0.5 }));
+  });
+  return picture;
+}
+
+function create(tag, properties) {
+  return Object.assign(document.createElement(tag), properties);
+}
+
 function render({ model, el }) {
   const id = `gradwidgets-${crypto.randomUUID()}`;
-  const label = document.createElement("label");
-  const value = document.createElement("output");
-  const input = document.createElement("input");
-  label.htmlFor = id;
-  Object.assign(input, { id, type: "range", min: 0, step: 1 });
+  const label = create("label", { htmlFor: id });
+  const value = create("output", {});
+  const input = create("input", { id, type: "range", min: 0, step: 1 });
+  const strip = create("div", { className: "gradwidgets-strip" });
+  const words = create("span", { id: `${id}-words`, className: "gradwidgets-words" });
   // Jupyter would take the arrow keys for itself: it must neither act on them nor see them.
   input.setAttribute("data-lm-suppress-shortcuts", "true");
   input.addEventListener("keydown", (event) => event.stopPropagation());
@@ -24,16 +52,33 @@ function render({ model, el }) {
     input.setAttribute("aria-valuetext", text);
     value.textContent = text;
   }
+  function draw() {
+    const bars = model.get("bars");
+    strip.replaceChildren(...(bars.length ? [barsOf(bars)] : []));
+    strip.title = words.textContent = model.get("bars_text");
+    if (words.textContent) input.setAttribute("aria-describedby", words.id);
+    else input.removeAttribute("aria-describedby");
+  }
+  function tell(name, state) {
+    model.set(name, state);
+    model.save_changes();
+  }
   input.addEventListener("input", () => {
     show(input.valueAsNumber);
-    model.set("index", input.valueAsNumber);
-    model.save_changes();
+    tell("index", input.valueAsNumber);
   });
+  input.addEventListener("focus", () => tell("focused", true));
+  input.addEventListener("blur", () => tell("focused", false));
   model.on("change:label change:help change:texts change:index change:disabled", update);
+  model.on("change:bars change:bars_text", draw);
   el.classList.add("gradwidgets-slider");
-  el.append(label, value, input);
+  el.append(label, value, input, strip, words);
   update();
-  return () => model.off(null, update);
+  draw();
+  return () => {
+    model.off(null, update);
+    model.off(null, draw);
+  };
 }
 
 export default { render };

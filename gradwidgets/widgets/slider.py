@@ -17,7 +17,8 @@ HERE = Path(__file__).parent
 class Slider(anywidget.AnyWidget):
     """A slider over the stops of a `Control`.
 
-    `value` may be set to what is no stop: it then becomes one.
+    `value` may be set to what is no stop: it then becomes one. `bars` are drawn under it, see
+    `strip`; `bars_text` is the same in words.
     """
 
     _esm = HERE / "slider.js"
@@ -27,6 +28,9 @@ class Slider(anywidget.AnyWidget):
     texts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
+    focused = traitlets.Bool(False).tag(sync=True)
+    bars: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    bars_text = traitlets.Unicode().tag(sync=True)
     value = traitlets.Any()
 
     def __init__(self, control: Control, value: Any) -> None:
@@ -39,6 +43,15 @@ class Slider(anywidget.AnyWidget):
             index=self._stops.index(value),
             value=value,
         )
+
+    @property
+    def stops(self) -> tuple[Any, ...]:
+        """The values that the slider visits."""
+        return tuple(self._stops)
+
+    def clear_bars(self) -> None:
+        """Keep room for bars under the slider, and draw none."""
+        self.bars, self.bars_text = [None] * len(self._stops), ""
 
     @traitlets.validate("index")
     def _inside(self, proposal: Any) -> int:

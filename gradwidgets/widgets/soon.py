@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 
 
 class Soon:
@@ -32,6 +33,15 @@ class Soon:
             self._guarded(action)
         else:
             self._loop.call_soon_threadsafe(self._guarded, action)
+
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do `action` after so many seconds; without a loop at once."""
+        loop = self._loop
+        if loop is None or not seconds:
+            self(action)
+        else:
+            wait = partial(loop.call_later, seconds, self._guarded, action)
+            loop.call_soon_threadsafe(wait)
 
     def _guarded(self, action: Callable[[], object]) -> None:
         with self.lock:

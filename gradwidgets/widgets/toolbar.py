@@ -19,6 +19,7 @@ def toolbar(lab: GradLab, soon: Callable[[Action], None]) -> ipywidgets.Widget:
         _button("Reset", "Back to the starting settings", lab.reset),
         _button("Pin", "Keep the present curve on the picture", lab.pin),
         _button("Unpin", "Take all pinned curves away", lab.unpin),
+        _button("10 seeds", "Draw the middle half of ten seeds behind each run", lab.seeds),
         _button("Code", "The lab as a plain PyTorch program", lambda: lab.toggle("code")),
         _button("Share", "One line of Python that gives this lab", lambda: lab.toggle("share")),
         _button("Save picture", "Download the picture as PNG", lambda: lab.download(".png")),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+import numpy as np
 
 from gradwidgets.core import problems
 from gradwidgets.core.history import History
@@ -20,12 +23,29 @@ def comparison(live: History, baseline: History | None) -> str:
     return f"{live.summary()} The start ended at {baseline.loss[-1]:.4g}."
 
 
+def over_seeds(histories: Sequence[History]) -> str:
+    """Where the loss ends under several seeds: the median, and the middle half."""
+    if not histories:
+        return ""
+    ends = [h.loss[-1] if h.updates and not _diverged(h) else math.inf for h in histories]
+    low, median, high = np.quantile(ends, (0.25, 0.5, 0.75), method="nearest")
+    count = sum(map(_diverged, histories))
+    said = f"Over {len(ends)} seeds it ends at {median:.4g} (middle half {low:.4g} to {high:.4g})"
+    return f"{said}; {count} of them diverged." if count else f"{said}."
+
+
+def _diverged(history: History) -> bool:
+    return history.stopped is not None and history.stopped[1] == "diverged"
+
+
 def description(runs: Sequence[Shown], panels: Sequence[str]) -> str:
     """The picture in words: what each curve does, in numbers."""
     parts = [f"Plots of {', '.join(panels)}."]
     for run in runs:
         history = run.history
         parts.append(f"{run.label.capitalize()}: {history.summary()}")
+        if run.seeds:
+            parts.append(over_seeds(run.seeds))
         if not history.updates:
             continue
         first, last = history.edited_norm[[0, -1]]

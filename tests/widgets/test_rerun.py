@@ -10,22 +10,22 @@ LONG = Recipe(lr=0.5, updates=2000)
 
 
 async def settle(lab):
-    while lab._results.history(lab.recipe) is None:
+    while lab._work.results.history(lab.recipe) is None:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
 
 
 def trained(lab):
-    return [recipe.scale for recipe in lab._results._finished]
+    return [recipe.scale for recipe in lab._work.results._finished]
 
 
 def test_a_change_returns_at_once_and_is_answered_later():
     async def scenario():
         lab = GradLab("moons", recipe=Recipe(updates=20))
         lab.controls["scale"].value = 2.0
-        assert lab._results.history(lab.recipe) is None
+        assert lab._work.results.history(lab.recipe) is None
         await settle(lab)
-        assert lab._results.history(lab.recipe).loss.tolist() == expected.loss.tolist()
+        assert lab._work.results.history(lab.recipe).loss.tolist() == expected.loss.tolist()
         assert lab._screen.sentence.startswith(expected.summary())
 
     expected = train("moons", Recipe(updates=20, scale=2.0))
@@ -87,7 +87,7 @@ def test_a_long_run_shows_progress_and_can_be_cancelled():
             await asyncio.sleep(0.02)
         assert time.monotonic() - begun < 60
         assert "Cancelled after" in lab._screen.sentence
-        assert lab._results.history(lab.recipe).stopped[1] == "cancelled"
+        assert lab._work.results.history(lab.recipe).stopped[1] == "cancelled"
         lab.recipe = Recipe(updates=20)
         assert lab.history.updates == 20
 

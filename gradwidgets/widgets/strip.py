@@ -1,0 +1,77 @@
+"""The strip under a slider: where each of its stops leads, as far as that is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradwidgets.core.history import History
+from gradwidgets.core.verdict import verdict
+
+UNSTABLE = {"diverged": "diverges", "oscillating": "oscillates"}
+LOWEST = 0.08
+"""Height of the lowest bar, so that it can be seen."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One bar for each stop, and the same in words.
+
+    Args:
+        bars: for each stop None (not known), or [height in 0 to 1, "" or how it is unstable].
+        text: where the loss ends lowest, and where it is unstable.
+    """
+
+    bars: list[list[float | str] | None]
+    text: str
+
+
+def strip(texts: Sequence[str], histories: Sequence[History | None]) -> Strip:
+    """Bars for the final losses, on a logarithmic scale; stops that are unstable say so.
+
+    Args:
+        texts: the stops as they are shown.
+        histories: what each leads to, or None.
+    """
+    ends = [_end(history) for history in histories]
+    stable = [loss for loss, unstable in filter(None, ends) if not unstable and loss > 0]
+    low, high = math.log(min(stable, default=1.0)), math.log(max(stable, default=1.0))
+    bars: list[list[float | str] | None] = []
+    for end in ends:
+        if end is None:
+            bars.append(None)
+        elif end[1]:
+            bars.append([1.0, end[1]])
+        else:
+            share = (math.log(end[0]) - low) / (high - low) if end[0] > 0 and high > low else 0.0
+            bars.append([round(LOWEST + (1 - LOWEST) * share, 3), ""])
+    return Strip(bars, _words(texts, ends))
+
+
+End = tuple[float, str] | None
+"""The final loss, and how the run is unstable if it is."""
+
+
+def _end(history: History | None) -> End:
+    if history is None or not history.updates:
+        return None if history is None else (math.inf, "diverges")
+    word = verdict(history.loss, history.stopped)
+    return float(history.loss[-1]), UNSTABLE.get(word, "")
+
+
+def _words(texts: Sequence[str], ends: Sequence[End]) -> str:
+    known = [(text, end) for text, end in zip(texts, ends, strict=True) if end]
+    if len(known) < 2:
+        return ""
+    said = []
+    stable = [(end[0], text) for text, end in known if not end[1]]
+    if stable:
+        loss, text = min(stable, key=lambda pair: pair[0])
+        said.append(f"the loss ends lowest at {text} ({loss:.3g})")
+    for kind in UNSTABLE.values():
+        where = [text for text, end in known if end[1] == kind]
+        if where:
+            at = where[0] if len(where) == 1 else f"{where[0]} to {where[-1]}"
+            said.append(f"{kind} at {at}")
+    return f"Over its range: {'; '.join(said)}."

@@ -1,0 +1,24 @@
+"""Bands are quartiles, by nearest rank; runs that diverged count as infinite."""
+
+import numpy as np
+
+from gradwidgets.plots.band import quartiles
+
+
+def test_quartiles_are_numpys_at_every_update():
+    curves = np.random.default_rng(0).normal(size=(9, 30))
+    found = quartiles([(np.arange(30.0), curve) for curve in curves])
+    ranked = np.sort(curves, axis=0)
+    assert np.array_equal(found.low, ranked[2])
+    assert np.array_equal(found.median, ranked[4])
+    assert np.array_equal(found.high, ranked[6])
+
+
+def test_a_curve_that_ended_early_is_infinite_from_there():
+    whole, short = np.ones(10), np.zeros(4)
+    x = np.arange(10.0)
+    found = quartiles([(x, whole), (x, whole), (x[:4], short)])
+    assert found.x.tolist() == x.tolist()
+    assert found.median.tolist() == [1.0] * 10
+    assert np.isinf(found.high[4:]).all()
+    assert np.isfinite(found.high[:4]).all()

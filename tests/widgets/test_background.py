@@ -1,0 +1,237 @@
+"""While the learner looks, the range of the slider in hand is trained; dragging then shows it."""
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from gradwidgets import GradLab, Problem, Recipe, problems, train
+from gradwidgets.widgets.background import SHORT, Background
+from gradwidgets.widgets.results import Results
+from gradwidgets.widgets.strip import strip
+
+START = Recipe(lr=0.5, updates=20)
+
+
+def in_a_loop(scenario):
+    async def limited():
+        await asyncio.wait_for(scenario(), timeout=60)
+
+    asyncio.run(limited())
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+def stops_known(lab, name):
+    slider, results = lab.controls[name], lab._work.results
+    recipes = [lab._controls.recipe_at(name, stop) for stop in slider.stops]
+    return sum(results.preview(recipe) is not None for recipe in recipes)
+
+
+def all_known(lab, name):
+    return stops_known(lab, name) == len(lab.controls[name].stops)
+
+
+def test_focus_alone_trains_the_whole_range_and_draws_its_bars():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        slider = lab.controls["scale"]
+        assert slider.bars == [None] * len(slider.stops)
+        slider.focused = True
+        await until(lambda: all_known(lab, "scale"))
+        await until(lambda: all(slider.bars))
+        assert "the loss ends lowest at" in slider.bars_text
+        lab.close()
+
+    in_a_loop(scenario)
+
+
+def test_a_stop_that_is_known_is_drawn_from_the_sweep_and_then_trained_exactly():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        lab.controls["scale"].focused = True
+        await until(lambda: all_known(lab, "scale"))
+        at_first = lab._screen.sentence
+        lab.controls["scale"].value = 2.0
+        await until(lambda: lab._screen.sentence != at_first)
+        assert lab._work.results.history(lab.recipe) is None  # drawn, and no run was made
+        assert lab._screen.sentence.startswith(expected.summary())
+        await until(lambda: lab._work.results.history(lab.recipe) is not None)
+        assert lab._work.results.history(lab.recipe).loss.tolist() == expected.loss.tolist()
+        lab.close()
+
+    expected = train("moons", START.replace(scale=2.0))
+    in_a_loop(scenario)
+
+
+def test_what_code_asks_for_is_exact_whatever_was_drawn():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        lab.controls["scale"].focused = True
+        await until(lambda: all_known(lab, "scale"))
+        lab.controls["scale"].value = 3.2
+        assert lab.history.loss.tolist() == expected.loss.tolist()
+        lab.close()
+
+    expected = train("moons", START.replace(scale=3.2))
+    in_a_loop(scenario)
+
+
+def test_another_slider_in_hand_clears_the_bars_of_the_last():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        lab.controls["scale"].focused = True
+        await until(lambda: all(lab.controls["scale"].bars))
+        lab.controls["lr"].focused = True
+        assert not any(lab.controls["scale"].bars)
+        await until(lambda: all(lab.controls["lr"].bars))
+        lab.close()
+
+    in_a_loop(scenario)
+
+
+def test_where_each_stop_needs_its_own_run_only_the_neighbours_are_trained():
+    async def scenario():
+        lab = GradLab("moons", recipe=Recipe(optimizer="RMSprop", lr=0.01, updates=5))
+        lab.controls["scale"].focused = True
+        await until(lambda: stops_known(lab, "scale") > 1)
+        await asyncio.sleep(0.3)
+        assert stops_known(lab, "scale") == 7  # six neighbours and where it stands
+        bars = lab.controls["scale"].bars
+        at = lab.controls["scale"].index
+        assert [bar is not None for bar in bars[at - 3 : at + 4]] == [True] * 7
+        lab.close()
+
+    in_a_loop(scenario)
+
+
+def test_a_newer_event_is_never_kept_waiting():
+    waits = []
+
+    async def scenario():
+        done = []
+        start = problems.moons.recipe.replace(updates=400)
+        work = Background(problems.moons, done.append)
+        work.begin(lambda: [start.replace(scale=s) for s in np.linspace(0.1, 3, 51).tolist()])
+        while not done:
+            begun = time.thread_time()
+            await asyncio.sleep(0)
+            waits.append(time.thread_time() - begun)  # what the sweep worked between two events
+
+    in_a_loop(scenario)
+    assert np.median(waits) < 2 * SHORT
+
+
+def test_a_sweep_that_is_no_longer_wanted_is_dropped():
+    async def scenario():
+        done = []
+        work = Background(problems.moons, done.append)
+        long = Recipe(updates=100_000)
+        work.begin(lambda: [long, long.replace(scale=2.0)])
+        await asyncio.sleep(0.1)
+        work.begin(lambda: [START])
+        await until(lambda: done)
+        assert [[h.recipe for h in histories] for histories in done] == [[START]]
+
+    in_a_loop(scenario)
+
+
+def test_a_model_that_fails_is_left_to_the_lab_to_report():
+    async def scenario():
+        done = []
+        broken = Problem(
+            "broken", lambda: nn.Linear(3, 2), problems.moons.batches(), F.cross_entropy
+        )
+        work = Background(broken, done.append)
+        work.begin(lambda: [START])
+        await asyncio.sleep(0.2)
+        assert not done
+
+    in_a_loop(scenario)
+
+
+def test_previews_go_first_when_room_is_short():
+    exact = [train("moons", START.replace(seed=seed)) for seed in range(3)]
+    results = Results(problems.moons, capacity=4 * exact[0].nbytes)
+    for history in exact:
+        results._finished[history.recipe] = history
+    previews = [train("moons", START.replace(scale=scale)) for scale in (2.0, 3.0, 4.0)]
+    results.keep_previews(previews)
+    assert results.nbytes <= results.capacity
+    assert results.preview(previews[-1].recipe) is previews[-1]
+    assert results.preview(previews[0].recipe) is None
+    assert all(results.history(history.recipe) is history for history in exact)
+
+
+def test_bars_say_where_it_is_low_and_where_it_is_unstable():
+    scales = (0.1, 1.0, 0.3, 30.0, 100.0)
+    recipes = [Recipe(updates=100, scale=scale) for scale in scales]
+    histories = [*(train("bowl", recipe) for recipe in recipes), None]
+    shown = strip([*map(str, scales), "?"], histories)
+    ends = [history.loss[-1] for history in histories[:3]]
+    lowest = int(np.argmin(ends))
+    assert shown.bars[lowest][0] == min(bar[0] for bar in shown.bars if bar)
+    assert [bar[1] for bar in shown.bars[:5]] == ["", "", "", "diverges", "diverges"]
+    assert shown.bars[5] is None
+    assert f"lowest at {scales[lowest]}" in shown.text
+    assert "diverges at 30.0 to 100.0" in shown.text
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_ten_seeds_are_drawn_as_a_band_and_said(waits):
+    def check(lab):
+        ends = [train("moons", START.replace(seed=seed)).loss[-1] for seed in range(10)]
+        median = np.quantile(ends, 0.5, method="nearest")
+        assert f"Over 10 seeds it ends at {median:.4g}" in lab._screen.sentence
+        assert lab._screen.png != before
+        assert "Over 10 seeds" in lab._screen.alt
+        lab.seeds()
+        assert "seeds" not in lab._screen.sentence
+        lab.close()
+
+    async def scenario():
+        nonlocal before
+        lab = GradLab("moons", recipe=START)
+        before = lab._screen.png
+        lab.seeds()
+        await until(lambda: "seeds" in lab._screen.sentence)
+        check(lab)
+
+    before = b""
+    if waits:
+        in_a_loop(scenario)
+    else:
+        lab = GradLab("moons", recipe=START)
+        before = lab._screen.png
+        lab.seeds()
+        check(lab)
+
+
+def test_the_band_of_a_new_recipe_follows_it():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        lab.seeds()
+        await until(lambda: "seeds" in lab._screen.sentence)
+        first = lab._screen.sentence
+        lab.controls["scale"].value = 3.2
+        await until(lambda: "seeds" in lab._screen.sentence and lab._screen.sentence != first)
+        ends = [train("moons", START.replace(scale=3.2, seed=seed)).loss[-1] for seed in range(10)]
+        assert f"ends at {np.quantile(ends, 0.5, method='nearest'):.4g}" in lab._screen.sentence
+        lab.close()
+
+    in_a_loop(scenario)
+
+
+def test_without_a_loop_nothing_is_trained_ahead():
+    torch.manual_seed(0)
+    lab = GradLab("moons", recipe=START)
+    lab.controls["scale"].focused = True
+    assert stops_known(lab, "scale") == 1
+    lab.close()
