@@ -9,15 +9,21 @@ CELLS = {
     "stepper": "Stepper('moons', Recipe(optimizer='Adam', accumulation_steps=3))",
     "ledger": "Ledger('moons', Recipe(scale=0.1, mask=0.5, l2=0.1, max_norm=0.1, clear='never'))",
     "meter": "Meter(ragged=True)",
+    "meter of a problem": "Meter('digits_cnn')",
+    "meter beside a lab": "Meter(GradLab('moons', recipe=Recipe(accumulation_steps=3)))",
     "predict": "Predict('What is `2 + 2`?', ['three', 'four'], lambda: 'four')",
 }
 
 
 @pytest.fixture(params=[False, True], ids=["lab", "notebook7"])
 def desk(front_end, request):
+    front_end.page.set_viewport_size({"width": 1280, "height": 6000})  # every cell is in sight
     front_end.show("from gradwidgets import *", *CELLS.values(), notebook7=request.param)
     front_end.page.wait_for_selector(".gradwidgets-predict")
     front_end.page.wait_for_selector(".gradwidgets-screen img[src]")
+    front_end.page.wait_for_function(
+        "() => document.querySelectorAll('.gradwidgets-bars table').length === 4"
+    )
     yield front_end
     wear(front_end.page, "Light")
 
