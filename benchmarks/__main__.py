@@ -1,4 +1,4 @@
-"""`python -m benchmarks [word]`: print the table, or the rows whose name holds `word`."""
+"""`python -m benchmarks [word]`: rows whose name holds `word`; without, all, into BENCHMARKS.md."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from benchmarks import checkup, imports, lab, training
+from benchmarks import checkup, imports, lab, page, sweeps, training
 from benchmarks.measure import HEAD, Row, line, measure
 
 TABLE: tuple[Callable[[], Iterable[Row]], ...] = (
     training.rows,
+    sweeps.rows,
     lab.rows,
     checkup.rows,
     imports.rows,
@@ -22,11 +23,15 @@ TABLE: tuple[Callable[[], Iterable[Row]], ...] = (
 def main(word: str = "") -> None:
     """Measure and print row by row; both sides on one thread, as small models are trained."""
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}\n\n{HEAD}", flush=True)
+    lines = [HEAD]
+    print(HEAD, flush=True)
     for rows in TABLE:
         for row in rows():
             if word in row.name:
-                print(line(row, measure(row)), flush=True)
+                lines.append(line(row, measure(row)))
+                print(lines[-1], flush=True)
+    if not word:
+        page.put("Ratios", lines)
 
 
 if __name__ == "__main__":

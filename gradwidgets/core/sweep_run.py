@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from gradwidgets.core import failure
 from gradwidgets.core.batches import Batch, groups, samples
 from gradwidgets.core.history import History
-from gradwidgets.core.optimizers import OPTIMIZERS
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.sweep_edits import SweptEdits
 from gradwidgets.core.sweep_forward import forward_of
+from gradwidgets.core.sweep_rates import OwnRates
 from gradwidgets.core.sweep_recording import Figures, SweepRecorder
 from gradwidgets.core.training import measured_at
 from gradwidgets.core.world import World
@@ -50,7 +50,7 @@ class SweptRun:
             self.values = self._stacked().requires_grad_()
             self._batches = self._groups()
             self._edits = SweptEdits(recipes, self.model)
-            self._step = _OwnRates(self.values, recipes)
+            self._step = OwnRates(self.values, recipes)
             self._forward = forward_of(self.model, problem.loss)
             updates = recipes[0].updates
             self._recorder = SweepRecorder(self.values, self._sizes, updates, bool(self._edits))
@@ -209,33 +209,6 @@ class SweptRun:
         right = self._forward.right(self._pieces(), *self._test).tolist()
         for replica in replicas:
             self._accuracy[replica].append((self.count, right[replica]))
-
-
-class _OwnRates:
-    """A real optimizer whose step is as long for each replica as the replica's own `lr` says.
-
-    The step of every optimizer in `SWEPT` is proportional to `lr`, and its state does not depend
-    on it. So all step with the largest `lr`, and each replica keeps its share of the way.
-    """
-
-    def __init__(self, values: Tensor, recipes: Sequence[Recipe]) -> None:
-        rates = [recipe.lr for recipe in recipes]
-        kind = OPTIMIZERS[recipes[0].optimizer]
-        largest = max(rates) or 1.0
-        self.optimizer = kind([values], lr=largest, **recipes[0].options)  # type: ignore[call-arg]
-        self._values = values
-        self._share = None
-        if min(rates) < max(rates):
-            shares = [rate / largest for rate in rates]
-            self._share = values.new_tensor(shares).unsqueeze(1)
-
-    def __call__(self) -> None:
-        if self._share is None:
-            self.optimizer.step()
-            return
-        before = self._values.detach().clone()
-        self.optimizer.step()
-        self._values.copy_(torch.lerp(before, self._values, self._share))
 
 
 def _with_values(model: nn.Module, values: Tensor) -> nn.Module:

@@ -1,0 +1,35 @@
+"""BENCHMARKS.md: the project's account of its speed, one section for each kind of figure."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+PATH = Path(__file__).parents[1] / "BENCHMARKS.md"
+TOP = """# How fast it is
+
+Written by `make bench`. Every line compares two ways of doing the same thing, measured in turn in
+one run, so that a busy machine slows both alike; read the ratios.
+"""
+
+
+def put(title: str, lines: Sequence[str]) -> None:
+    """Write a section anew, or add it; say what it was measured on."""
+    text = PATH.read_text(encoding="utf-8") if PATH.exists() else TOP
+    top, *sections = text.split("\n## ")
+    kept = {section.partition("\n")[0]: section for section in sections}
+    body = "\n".join([*lines, "", machine()])
+    kept[title] = f"{title}\n\n{body}"
+    parts = [part.strip() + "\n" for part in [top, *kept.values()]]
+    PATH.write_text("\n## ".join(parts), encoding="utf-8")
+
+
+def machine() -> str:
+    """What the figures depend on, but no name of the machine."""
+    load = os.getloadavg()[0]
+    cores = f"{os.cpu_count()} cores, load {load:.1f} at the end"
+    return f"Python {platform.python_version()}, torch {torch.__version__}, {cores}."
