@@ -29,7 +29,7 @@ function place(stands) {
 
 function bar(stands, number, stop) {
   const node = document.createElement("i");
-  const end = ends[place(stands.with(number, stop))];
+  const end = ends[place(stands.map((stand, each) => (each === number ? stop : stand)))];
   node.style.height = `${end < 0 ? 100 : Math.max(end, 4)}%`;
   node.classList.toggle("diverged", end < 0);
   node.classList.toggle("here", stop === stands[number]);
@@ -64,5 +64,6 @@ byId("theme").addEventListener("click", () =>
 );
 system.addEventListener("change", ({ matches }) => paint(matches));
 byId("theme").hidden = false;
+byId("still").hidden = true;
 paint(system.matches);
 update();

@@ -27,6 +27,7 @@ THINNED = (
     "Of long runs about {} points a curve are drawn, the lowest and the highest of each stretch "
     "among them."
 )
+BARS = "Bars: the last loss of each run, from the lowest to the highest; hatched: diverged."
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def _words(
         "swatch": _swatch("live"),
         "head": "".join(f'<th scope="col">{name}</th>' for name in columns(histories[0], baseline)),
         "thinned": THINNED.format(most) if thinned else "",
+        "bars": BARS if any(dial.control.slider for dial in dials) else "",
         "extremes": escape(extremes(histories, _places(dials))),
     }
 
@@ -118,8 +120,8 @@ def _start(baseline: History) -> str:
     """The line on the run that the others are compared with."""
     settings, sentence = shared([baseline.recipe]), baseline.summary()
     return (
-        f"<dt>{_swatch('baseline')} start <small>{escape(settings)}</small></dt>"
-        f"<dd>{escape(sentence)}</dd>"
+        f'<p class="run">{_swatch("baseline")} start <small>{escape(settings)}</small></p>'
+        f"<p>{escape(sentence)}</p>"
     )
 
 
@@ -138,7 +140,8 @@ def _dial(number: int, dial: Dial) -> str:
     if dial.control.slider:
         field = (
             f'<div class="strip" aria-hidden="true"></div>'
-            f'<input {name} type="range" min="0" max="{len(texts) - 1}" step="1" value="{dial.at}" {said}>'
+            f'<input {name} type="range" min="0" max="{len(texts) - 1}" step="1" '
+            f'value="{dial.at}" {said}>'
             f'<div class="ends" aria-hidden="true"><span>{texts[0]}</span>'
             f"<span>{texts[-1]}</span></div>"
         )
@@ -156,7 +159,8 @@ def _dial(number: int, dial: Dial) -> str:
 
 
 def _panel(view: View, curves: str) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}">{view.scenery}<g class="now">{curves}</g></svg>'
+    inside = f'{view.scenery}<g class="now">{curves}</g>'
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">{inside}</svg>'
 
 
 def _file(name: str) -> str:

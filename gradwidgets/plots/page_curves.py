@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -59,6 +60,8 @@ def frame_of(panel: LinePanel, runs: Sequence[Shown], most: int) -> Frame:
     """One frame for all runs, so that only curves move: wide enough for those that stay finite."""
     calm = [run for run in runs if not run.diverged] or list(runs)
     last = max(run.history.recipe.updates for run in runs)
+    if any(panel.limits([run]).log for run in calm):  # another run may reach zero
+        panel = dataclasses.replace(panel, log=True)
     limits = panel.limits(calm)
     return Frame(Limits((0, last), limits.y, limits.log), most)
 

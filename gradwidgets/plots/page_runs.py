@@ -81,13 +81,12 @@ def programs(problem: Problem, histories: Sequence[History]) -> tuple[list[str],
 
 def ends(histories: Sequence[History], loss: View) -> list[int]:
     """Each run's last loss from the lowest (0) to the highest (100); -1 where it diverged."""
-    last = [history.loss[-1] if history.updates else np.nan for history in histories]
-    down = loss.frame.down(np.array(last))
-    finite = np.isfinite(down) & [not Shown(history, "").diverged for history in histories]
-    if not finite.any():
-        return [-1] * len(histories)
-    low, high = down[finite].max(), down[finite].min()
-    share = (down - low) / ((high - low) or 1.0)
+    last = np.array([history.loss[-1] if history.updates else np.nan for history in histories])
+    finite = np.isfinite(last) & [not Shown(history, "").diverged for history in histories]
+    down = loss.frame.down(last)
+    placed = down[finite & np.isfinite(down)]
+    low, high = (placed.max(), placed.min()) if len(placed) else (1.0, 0.0)
+    share = np.nan_to_num((down - low) / ((high - low) or 1.0))  # a loss of zero is the lowest
     return [round(100 * s) if ok else -1 for s, ok in zip(share.tolist(), finite, strict=True)]
 
 

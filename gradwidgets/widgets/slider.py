@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ class Slider(anywidget.AnyWidget):
 
     def __init__(self, control: Control, value: Any) -> None:
         self._control = control
-        self._stops = _with(control.stops, value)
+        self._stops = control.including(value)
         super().__init__(
             label=control.label,
             help=control.help,
@@ -47,7 +46,7 @@ class Slider(anywidget.AnyWidget):
     @property
     def stops(self) -> tuple[Any, ...]:
         """The values that the slider visits."""
-        return tuple(self._stops)
+        return self._stops
 
     def clear_bars(self) -> None:
         """Keep room for bars under the slider, and draw none."""
@@ -64,16 +63,6 @@ class Slider(anywidget.AnyWidget):
     @traitlets.observe("value")
     def _set(self, _: Any) -> None:
         if self.value not in self._stops:
-            self._stops = _with(self._control.stops, self.value)
+            self._stops = self._control.including(self.value)
             self.texts = [self._control.text(stop) for stop in self._stops]
         self.index = self._stops.index(self.value)
-
-
-def _with(stops: Sequence[Any], value: Any) -> list[Any]:
-    """The stops, and `value` at its place among them."""
-    if value in stops:
-        return list(stops)
-    place = next((i for i, s in enumerate(stops) if s is not None and s > value), None)
-    if place is None:
-        place = len(stops) - (stops[-1] is None)
-    return [*stops[:place], value, *stops[place:]]
