@@ -30,7 +30,7 @@ function place(stands) {
 function bar(stands, number, stop) {
   const node = document.createElement("i");
   const end = ends[place(stands.map((stand, each) => (each === number ? stop : stand)))];
-  node.style.height = `${end < 0 ? 100 : Math.max(end, 4)}%`;
+  node.style.height = `${end < 0 ? 100 : Math.max(end, 6)}%`;
   node.classList.toggle("diverged", end < 0);
   node.classList.toggle("here", stop === stands[number]);
   return node;
