@@ -11,6 +11,8 @@ from gradwidgets.widgets.bar_table import cell
 
 LOWEST, HIGHEST = -17, 1
 """Powers of ten at the ends of the bars."""
+ROUNDING = "rounding only"
+"""What plain text says of a difference by rounding, whose digits vary from machine to machine."""
 LONG = 10
 """More sizes than this are summed up."""
 
@@ -42,7 +44,8 @@ def _row(reading: Reading, rule: str, used: str) -> dict[str, Any]:
     apart, right = reading.differences[rule], rule in reading.right
     verdict = "✓ equal but for rounding" if right else "✗ another gradient"
     mark = "good" if right else "bad"
-    cells = [cell(f"{apart:.2g}", _place(apart), mark), cell(verdict, mark=mark)]
+    plain = ROUNDING if right else ""
+    cells = [cell(f"{apart:.2g}", _place(apart), mark, plain=plain), cell(verdict, mark=mark)]
     cells.append(cell(f"{reading.ratios[rule]:.3g}"))
     name = f"{rule} ◀ the lab" if rule == used else rule
     return {"name": name, "detail": f"`{RULES[rule]}`", "cells": cells}
@@ -70,9 +73,9 @@ def _sentence(reading: Reading) -> str:
 def _on_lab(reading: Reading, used: str) -> str:
     if len(reading.sizes) == 1:
         return "The lab takes its batch whole: nothing is accumulated."
-    apart = f"{reading.differences[used]:.2g}"
     if used in reading.right:
-        return f"The lab's `{used}` gives the full batch's gradient: they differ by {apart}."
+        return f"The lab's `{used}` gives the full batch's gradient, but for rounding."
+    apart = f"{reading.differences[used]:.2g}"
     return f"The lab's `{used}` is off by {apart} of the full batch's gradient. " + _sentence(
         reading
     )

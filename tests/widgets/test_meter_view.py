@@ -1,6 +1,7 @@
 """The meter's view, on the set-ups whose figures are known."""
 
 import asyncio
+import re
 
 import pytest
 import torch
@@ -134,7 +135,7 @@ def test_a_lab_is_followed_as_its_sliders_move():
     assert "nothing is accumulated" in sentence(view)
     lab.controls["accumulation_steps"].value = 4
     assert view.sizes == (50, 50, 50, 50)
-    assert sentence(view).startswith("The lab's `mean` gives the full batch's gradient")
+    assert sentence(view) == "The lab's `mean` gives the full batch's gradient, but for rounding."
     assert "mean ◀ the lab" in rows(view)
     lab.controls["average"].value = False
     assert sentence(view).startswith("The lab's `sum` is off by 3 of")
@@ -169,6 +170,19 @@ def test_plain_text_is_deterministic():
     view = Meter()
     assert repr(view) == repr(Meter())
     assert view._repr_mimebundle_()["text/plain"] == repr(view)
+    view.close()
+
+
+@pytest.mark.parametrize("settings", [{}, {"dtype": "float32"}, {"accumulation_steps": 1}])
+def test_plain_text_says_rounding_in_words_as_its_digits_vary_from_machine_to_machine(settings):
+    view = Meter(**settings)
+    for line in repr(view).splitlines()[2:6]:
+        rule, difference, *_ = re.split("  +", line)
+        wanted = "rounding only" if rule in view.reading.right else rows(view)[rule][0]
+        assert difference == wanted
+    assert "e-" not in repr(view)
+    shown = view.reading.differences["mean"]
+    assert rows(view)["mean"][0] == f"{shown:.2g}"  # the live table keeps the number
     view.close()
 
 
