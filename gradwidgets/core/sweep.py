@@ -65,13 +65,14 @@ class Sweep:
     Args:
         problem: what is trained.
         recipes: at least one.
+        snapshots: whether `History.parameters` is kept, where they are trained in one run.
 
     Raises:
         ValueError: there is no recipe, or the problem is not usable.
         TrainingError: the model or the loss failed at the first update.
     """
 
-    def __init__(self, problem: Problem, recipes: Sequence[Recipe]) -> None:
+    def __init__(self, problem: Problem, recipes: Sequence[Recipe], snapshots: bool = True) -> None:
         if not recipes:
             raise refuse("values", list(recipes), "at least one value")
         self._problem = problem
@@ -81,7 +82,7 @@ class Sweep:
         self._one_by_one: list[Run] = []
         self._swept: SweptRun | None = None
         if self.obstacle is None:
-            self._begin_together()
+            self._begin_together(snapshots)
 
     @property
     def done(self) -> bool:
@@ -114,7 +115,7 @@ class Sweep:
             return self._swept.histories()
         return [run.history() for run in self._one_by_one]
 
-    def _begin_together(self) -> None:
+    def _begin_together(self, snapshots: bool) -> None:
         """Make the first update, and hold it against a run of its own: models may do anything."""
         one = Run(self._problem, self._recipes[0])
         one.advance(updates=1)
@@ -122,7 +123,7 @@ class Sweep:
         if self.obstacle:
             return
         try:
-            swept = SweptRun(self._problem, self._recipes)
+            swept = SweptRun(self._problem, self._recipes, snapshots)
             swept.advance(updates=1)
         except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
             self.obstacle = f"the model cannot be replicated ({named(error)})"

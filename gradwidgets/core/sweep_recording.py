@@ -9,8 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradwidgets.core.recording import BLOCK, BLOCK_ELEMENTS, SNAPSHOT_ELEMENTS, Array
+from gradwidgets.core.recording import SNAPSHOT_ELEMENTS, Array
 
+BLOCK = 32
+"""Updates whose rows are kept before they become norms: few, so that no slice takes long."""
+BLOCK_ELEMENTS = 1_000_000
+"""Elements of one kind kept before they become norms, at most (larger sweeps: shorter blocks)."""
 KINDS = ("raw", "edited", "parameter", "change")
 
 
@@ -35,9 +39,17 @@ class SweepRecorder:
         updates: how many are expected, which decides what fits in memory: a parameter's history
             is kept if it has at most `SNAPSHOT_ELEMENTS` elements in all replicas together.
         edited: whether gradients are edited at all; if not, they are recorded once.
+        snapshots: whether the histories of small parameters are kept.
     """
 
-    def __init__(self, values: Tensor, sizes: Sequence[int], updates: int, edited: bool) -> None:
+    def __init__(
+        self,
+        values: Tensor,
+        sizes: Sequence[int],
+        updates: int,
+        edited: bool,
+        snapshots: bool = True,
+    ) -> None:
         self._now = values.detach()
         self._sizes = list(sizes)
         self._size = max(1, min(BLOCK, updates, BLOCK_ELEMENTS // max(1, values.numel())))
@@ -48,7 +60,7 @@ class SweepRecorder:
         self._filled = 0
         self._done = 0
         self._norms: dict[str, list[Tensor]] = {name: [] for name in KINDS}
-        limit = SNAPSHOT_ELEMENTS // (len(values) * (updates + 1))
+        limit = SNAPSHOT_ELEMENTS // (len(values) * (updates + 1)) if snapshots else 0
         self._snapshots: list[list[Array] | None] = [
             [np.empty((updates + 1, size)) for _ in values] if size <= limit else None
             for size in self._sizes

@@ -34,7 +34,7 @@ class SweptRun:
     or ends early leaves the others alone: no figure is shared between rows.
     """
 
-    def __init__(self, problem: Problem, recipes: Sequence[Recipe]) -> None:
+    def __init__(self, problem: Problem, recipes: Sequence[Recipe], snapshots: bool = True) -> None:
         self.problem = problem
         self.recipes = list(recipes)
         self.count = 0
@@ -52,8 +52,9 @@ class SweptRun:
             self._edits = SweptEdits(recipes, self.model)
             self._step = OwnRates(self.values, recipes)
             self._forward = forward_of(self.model, problem.loss)
-            updates = recipes[0].updates
-            self._recorder = SweepRecorder(self.values, self._sizes, updates, bool(self._edits))
+            self._recorder = SweepRecorder(
+                self.values, self._sizes, recipes[0].updates, bool(self._edits), snapshots
+            )
             self._undrawn = self._world.state()
         self._losses: list[list[float]] = []
         self._accuracy: list[list[tuple[int, float]]] = [[] for _ in recipes]

@@ -52,6 +52,8 @@ PANELS: dict[str, Callable[[Problem], Panel]] = {
     "boundary": BoundaryPanel,
 }
 """Every panel by name, made for a problem."""
+OF_PARAMETERS = frozenset({"weights", "spread", "surface"})
+"""Those that draw `History.parameters`."""
 
 
 def suited(problem: Problem) -> tuple[str, ...]:

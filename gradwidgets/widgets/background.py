@@ -24,15 +24,21 @@ class Background(Slices):
         done: is given the histories. A model that fails is left to the lab's own run to report.
         slow: train only so many, the first ones, where they must be trained one by one; None
             trains them all.
+        snapshots: whether the histories need `parameters`.
     """
 
     def __init__(
-        self, problem: Problem, done: Callable[[list[History]], object], slow: int | None = None
+        self,
+        problem: Problem,
+        done: Callable[[list[History]], object],
+        slow: int | None = None,
+        snapshots: bool = False,
     ) -> None:
         super().__init__(self._train)
         self._problem = problem
         self._done = done
         self._slow = slow
+        self._snapshots = snapshots
         self._recipes: Callable[[], Sequence[Recipe]] = list
         self._sweep: Sweep | None = None
 
@@ -55,7 +61,7 @@ class Background(Slices):
             recipes = self._recipes()
             if not recipes:
                 return False
-            self._sweep = Sweep(self._problem, recipes)
+            self._sweep = Sweep(self._problem, recipes, self._snapshots)
             if self._sweep.obstacle and self._slow is not None:
                 self._sweep = Sweep(self._problem, recipes[: self._slow])
         elif not self._sweep.done:

@@ -55,7 +55,8 @@ class LabWork:
         self.results = Results(problem)
         self.rerun = Rerun(self._next_run, self.results, self._progressed, self._settled)
         self.soon = self.rerun.soon
-        self._ahead = Background(problem, self._looked_ahead, NEIGHBOURS)
+        needed = picture.needs_parameters
+        self._ahead = Background(problem, self._looked_ahead, NEIGHBOURS, needed)
         self._seeds = Background(problem, self._trained_seeds)
         self._seeded: dict[Recipe, tuple[History, ...]] = {}
         self._banded = False

@@ -42,6 +42,11 @@ class Picture:
         self._runs: list[Shown] = []
         self.screen = Screen(on_cancel)
 
+    @property
+    def needs_parameters(self) -> bool:
+        """Whether a panel draws `History.parameters`."""
+        return not plots.OF_PARAMETERS.isdisjoint(self._panels)
+
     def pin(self, history: History, label: str) -> None:
         """Keep a history on the picture, under a name."""
         number = len(self._pinned)

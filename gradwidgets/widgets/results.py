@@ -10,40 +10,43 @@ from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.training import Run
 
-CAPACITY = 64_000_000
-"""Bytes of histories kept; the least recently used go first."""
+CAPACITY = 8_000_000
+"""Bytes of histories kept of each kind; the least recently used go first."""
+
+Kept = OrderedDict[Recipe, History]
+"""Histories by recipe, the least recently used first."""
 
 
 class Results:
     """Outcomes of a problem's runs by recipe.
 
-    Finished histories are kept, at most `capacity` bytes of them but never fewer than two.
-    Previews (histories of a sweep, which equal finished ones up to rounding) take what room is
-    left. Failures and cancelled runs are kept until `forget`, so that they are not tried in a
-    circle.
+    Kept are the histories of finished runs, and previews: those of a sweep, which equal them up
+    to rounding. Of each kind there are at most `capacity` bytes, but never fewer than two runs.
+    Failures and cancelled runs are kept until `forget`, so that they are not tried in a circle.
     """
 
     def __init__(self, problem: Problem, capacity: int = CAPACITY) -> None:
         self.problem = problem
         self.capacity = capacity
-        self._finished: OrderedDict[Recipe, History] = OrderedDict()
-        self._previews: OrderedDict[Recipe, History] = OrderedDict()
+        self._exact: Kept = OrderedDict()
+        self._previews: Kept = OrderedDict()
         self._cancelled: dict[Recipe, History] = {}
         self._errors: dict[Recipe, Exception] = {}
         self._started: Recipe | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the arrays of finished histories and of previews."""
-        kept = (*self._finished.values(), *self._previews.values())
-        return sum(history.nbytes for history in kept)
+        """Bytes held by the arrays of all histories kept."""
+        return _nbytes(self._exact) + _nbytes(self._previews)
 
     def history(self, recipe: Recipe) -> History | None:
         """What the recipe led to, as far as it went; None if that is not known."""
-        if recipe in self._finished:
-            self._finished.move_to_end(recipe)
-            return self._finished[recipe]
-        return self._cancelled.get(recipe) or getattr(self.error(recipe), "history", None)
+        found = _used(self._exact, recipe) or self._cancelled.get(recipe)
+        return found or getattr(self.error(recipe), "history", None)
+
+    def preview(self, recipe: Recipe) -> History | None:
+        """What the recipe leads to, exactly or up to rounding; None if that is not known."""
+        return _used(self._exact, recipe) or _used(self._previews, recipe)
 
     def error(self, recipe: Recipe) -> Exception | None:
         """The exception that ended the recipe's run, or None."""
@@ -63,27 +66,17 @@ class Results:
         if history.stopped and history.stopped[1] == "cancelled":
             self._cancelled[run.recipe] = history
             return
-        self._finished[run.recipe] = history
-        self._make_room()
-
-    def preview(self, recipe: Recipe) -> History | None:
-        """What the recipe leads to, exactly or up to rounding; None if that is not known."""
-        if recipe in self._finished or recipe not in self._previews:
-            return self._finished.get(recipe)
-        self._previews.move_to_end(recipe)
-        return self._previews[recipe]
+        self._keep(self._exact, [history])
 
     def keep_previews(self, histories: Sequence[History]) -> None:
         """Keep the histories of a sweep."""
-        self._previews |= {history.recipe: history for history in histories}
-        self._make_room()
+        self._keep(self._previews, histories)
 
-    def _make_room(self) -> None:
-        """Let the least recently used go, previews first."""
-        excess = self.nbytes - self.capacity
-        while excess > 0 and (self._previews or len(self._finished) > 2):
-            oldest = self._previews or self._finished
-            excess -= oldest.popitem(last=False)[1].nbytes
+    def _keep(self, kept: Kept, histories: Sequence[History]) -> None:
+        kept |= {history.recipe: history for history in histories}
+        excess = _nbytes(kept) - self.capacity
+        while excess > 0 and len(kept) > 2:
+            excess -= kept.popitem(last=False)[1].nbytes
 
     def fail(self, error: Exception) -> None:
         """Note what ended the latest run."""
@@ -94,3 +87,14 @@ class Results:
         """Let failed and cancelled runs be tried again."""
         self._errors.clear()
         self._cancelled.clear()
+
+
+def _nbytes(kept: Kept) -> int:
+    return sum(history.nbytes for history in kept.values())
+
+
+def _used(kept: Kept, recipe: Recipe) -> History | None:
+    """What is kept of a recipe, which is now the last to go."""
+    if recipe in kept:
+        kept.move_to_end(recipe)
+    return kept.get(recipe)

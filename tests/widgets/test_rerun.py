@@ -16,7 +16,7 @@ async def settle(lab):
 
 
 def trained(lab):
-    return [recipe.scale for recipe in lab._work.results._finished]
+    return [recipe.scale for recipe in lab._work.results._exact]
 
 
 def test_a_change_returns_at_once_and_is_answered_later():
