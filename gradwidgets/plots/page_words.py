@@ -79,7 +79,7 @@ def _chosen(history: History) -> list[int]:
     if not history.updates:
         return []
     spread = np.linspace(0, history.updates - 1, ROWS).round().astype(int)
-    measured = history.accuracy[1::2, 0].astype(int)
+    measured = history.accuracy[::-2, 0].astype(int)  # the last is among them
     extremes = [int(np.argmin(history.loss)), int(np.argmax(history.loss))]
     some = measured if len(measured) else spread
     return sorted({0, history.updates - 1, *extremes, *map(int, some)})

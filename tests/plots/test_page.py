@@ -14,7 +14,7 @@ from gradwidgets.core import problems
 from gradwidgets.core.control import Control
 from gradwidgets.core.history import History
 from gradwidgets.plots.page import Dial, page
-from gradwidgets.plots.page_curves import FINE, UP, kept
+from gradwidgets.plots.page_curves import FINE, TOP, UP, kept
 
 LIMIT = 1_500_000
 HOSTILE = """<script>alert(1)</script><img src=x onerror='alert("2")'>"""
@@ -85,7 +85,9 @@ def test_every_number_is_that_of_train(problem, field, values, changes):
             if n < history.updates:
                 numbers = (history.loss, history.grad_norm, history.edited_norm)
                 assert [loss, raw, edited] == [f"{column[n]:.4g}" for column in numbers]
-            assert right in ([], ["\N{EN DASH}"], [f"{accuracy.get(n, -1):.1%}"])
+            share = f"{accuracy[n]:.1%}" if n in accuracy else "\N{EN DASH}"
+            assert right == ([share] if accuracy else [])
+        assert len(history.accuracy) == 0 or float(right[0].rstrip("%")) > 0
 
 
 def test_the_table_holds_the_ends_and_the_extremes_of_the_loss():
@@ -103,15 +105,21 @@ def heights(markup):
     return int(path[2]) + np.cumsum(steps[1::2])
 
 
+def ticks(text):
+    """(value, height) of the numbers beside the first panel."""
+    panel = text.partition('<svg viewBox="0 0 420 300"')[2].partition("</svg>")[0]
+    found = re.findall(r'class="left" x="[\d.]+" y="([\d.]+)">([^<]+)<', panel)
+    return np.array([(float(value), float(y) - 4 - TOP) for y, value in found])
+
+
 def test_curves_stand_where_the_axis_says():
     text, histories = made("bowl", "lr", (0.01, 0.1, 0.2), updates=50)
-    runs = data_of(text)["runs"]
-    drawn = np.concatenate([heights(run["curves"][0]) for run in runs])
-    losses = np.log10(np.concatenate([history.loss for history in histories]))
-    slope, offset = np.polyfit(losses, drawn, 1)
-    assert np.abs(slope * losses + offset - drawn).max() <= 0.6
-    assert drawn.min() >= 0
-    assert drawn.max() <= UP * FINE
+    values, places = ticks(text).T
+    slope, offset = np.polyfit(np.log10(values), places, 1)
+    for run, history in zip(data_of(text)["runs"], histories, strict=True):
+        drawn = heights(run["curves"][0]) / FINE
+        assert np.abs(slope * np.log10(history.loss) + offset - drawn).max() <= 0.15
+        assert 0 <= drawn.min() < drawn.max() <= UP
 
 
 def test_thinning_keeps_the_extremes():
@@ -138,7 +146,8 @@ def test_a_run_that_diverges_ends_in_a_cross_and_hides_nothing():
     assert "cross" in data["runs"][2]["curves"][0]
     assert "at update" in data["runs"][2]["curves"][0]
     assert "1 of 3 runs diverged." in text
-    assert np.ptp(heights(data["runs"][1]["curves"][0])) > 0.3 * UP * FINE
+    without, _ = made("bowl", "lr", (0.01, 0.1))
+    assert ticks(text).tolist() == ticks(without).tolist()
 
 
 def test_bars_stand_in_the_order_of_the_last_losses():
@@ -177,8 +186,9 @@ def noise(index):
 
 def test_a_grid_of_two_settings_is_small_enough_too():
     problem = Problem("noise", nn.Linear(1, 1), (torch.ones(2, 1),) * 2, nn.functional.mse_loss)
-    dials = [Dial(Control(name, "Run", "", tuple(range(11))), tuple(range(11)), 0) for name in "ab"]
-    text = page(problem, dials, [noise(index) for index in range(121)], noise(0))
+    stops = tuple(range(13))
+    dials = [Dial(Control(name, "Run", "", stops), stops, 0) for name in "ab"]
+    text = page(problem, dials, [noise(index) for index in range(169)], noise(0))
     assert len(text.encode()) <= LIMIT
 
 
@@ -249,6 +259,7 @@ def test_the_lab_starts_where_it_stands_and_adds_a_stop_for_it(tmp_path):
     texts = data_of(text)["texts"][0]
     assert texts[int(slider["value"])] == slider["aria-valuetext"] == "0.123"
     assert len(texts) == 52
+    assert texts == sorted(texts, key=float)
     assert lab.baseline.summary() in text
     lab.close()
 
