@@ -27,12 +27,6 @@ WRONG = {
         NESTEROV + VELOCITY + "    g.add_(v, alpha=beta)\n    p.add_(g, alpha=-lr)",
         NESTEROV + "    v = torch.zeros_like(p).add_(g)\n    p.sub_(lr * (g + beta * v))",
     ],
-    "ex-long": [
-        "def too_long(beta1, beta2, t):\n    return (1 - beta1**t) / (1 - beta2**t)",
-        "def too_long(beta1, beta2, t):\n    return (1 - beta2**t) ** 0.5 / (1 - beta1**t)",
-        "def too_long(beta1, beta2, t):\n    return (1 - beta1) / (1 - beta2) ** 0.5",
-        "def too_long(beta1, beta2, t):\n    return str((1 - beta1**t) / (1 - beta2**t) ** 0.5)",
-    ],
     "ex-resume": [
         SAVE.format(BOTH) + RESUME,
         SAVE.format(f"copy.deepcopy({BOTH})") + RESUME.replace("    optimizer.load", "    # "),
