@@ -161,3 +161,31 @@ def test_two_views_of_a_lab_move_together(front_end):
     assert sliders.nth(1).input_value() == sliders.nth(0).input_value()
     sentences = front_end.page.locator(".gradwidgets-screen [role=status]").all_inner_texts()
     assert sentences[0] == sentences[1]
+
+
+def test_a_slider_in_focus_is_swept_and_its_stops_are_shown_without_a_run(lab):
+    lab.slider("scale").focus()
+    lab.page.wait_for_function(
+        "() => document.querySelectorAll('.gradwidgets-strip rect').length > 50"
+    )
+    words = lab.page.locator(f"#{lab.slider('scale').get_attribute('aria-describedby')}")
+    assert "the loss ends lowest at" in words.inner_text()
+    lab.page.keyboard.press("ArrowRight")
+    lab.wait_sentence(ended(START.replace(scale=1.3)))
+    lab.slider("learning rate").focus()
+    lab.page.wait_for_function(
+        """() => document.querySelectorAll('.gradwidgets-strip')[0]
+                     .querySelectorAll('rect').length === 0"""
+    )
+
+
+def test_ten_seeds_by_keyboard(lab):
+    lab.page.get_by_role("button", name="10 seeds").focus()
+    lab.page.keyboard.press("Enter")
+    lab.wait_sentence("Over 10 seeds")
+    assert "Over 10 seeds" in lab.page.locator(".gradwidgets-screen img").get_attribute("alt")
+    lab.page.keyboard.press("Enter")
+    lab.page.wait_for_function(
+        """() => !document.querySelector('.gradwidgets-screen [role=status]')
+                      .textContent.includes('seeds')"""
+    )
