@@ -80,6 +80,8 @@ def test_every_number_is_that_of_train(problem, field, values, changes):
         assert run["sentence"] == history.summary()
         assert history.summary() in run["picture"]
         accuracy = dict(history.accuracy.tolist())
+        last = "accuracy on held-out data" if accuracy else "update / parameter norm"
+        assert f"Curves of loss, gradient norm, {last} over" in run["picture"]
         for update, loss, _, raw, edited, *right in cells(run["rows"]):
             n = int(update)
             if n < history.updates:
@@ -148,6 +150,22 @@ def test_a_run_that_diverges_ends_in_a_cross_and_hides_nothing():
     assert "1 of 3 runs diverged." in text
     without, _ = made("bowl", "lr", (0.01, 0.1))
     assert ticks(text).tolist() == ticks(without).tolist()
+
+
+def test_runs_that_have_no_update_at_all_can_be_saved():
+    def loss(output, target):
+        return (output - target).pow(2).mean() / 0.0
+
+    x = torch.ones(4, 1)
+    problem = Problem("hopeless", lambda: nn.Linear(1, 1), (x, x), loss, recipe=Recipe(updates=3))
+    text, histories = made(problem, "lr", (0.1, 0.2))
+    data = data_of(text)
+    assert [history.updates for history in histories] == [0, 0]
+    assert data["ends"] == [-1, -1]
+    assert data["runs"][0]["sentence"] == "Diverged at update 0: its loss is not finite."
+    assert "2 of 2 runs diverged." in text
+    assert "NaN" not in Reader(text).scripts[0]
+    assert "nan" not in "".join(data["runs"][0]["curves"])
 
 
 def test_bars_stand_in_the_order_of_the_last_losses():
