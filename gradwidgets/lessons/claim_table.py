@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradwidgets.lessons.claims import PAGE, Claim, by_lesson, read_claims, unsettled
+from gradwidgets.lessons.claims import PAGE, Claim, read_claims
 
 CELL = "claims"
 """The id of the page's cell that holds the table."""
@@ -28,17 +28,22 @@ def _row(claim: Claim) -> str:
     return f"| {claim.claim} | **{verdict}** | {claim.truth} | {place} |"
 
 
+def by_lesson(claims: Sequence[Claim]) -> dict[tuple[str, str], list[Claim]]:
+    """The claims of each lesson, by its file name and title, in the order of the course."""
+    groups: dict[tuple[str, str], list[Claim]] = {}
+    for claim in claims:
+        if claim.experiment:
+            lesson = claim.experiment.notebook, claim.experiment.title
+            groups.setdefault(lesson, []).append(claim)
+    return dict(sorted(groups.items()))
+
+
 def whole_table(folder: Path) -> str:
-    """All claims, lesson by lesson, and those that no lesson settles."""
-    claims, open_ones = read_claims(folder), unsettled(folder)
-    parts = [
-        f"### {lesson.notebook[:2]} {lesson.title}\n\n{rows(group)}"
-        for lesson, group in by_lesson(claims)
-    ]
-    if open_ones:
-        lines = [f"* {c.claim} {open_ones[c.id]}" for c in claims if c.id in open_ones]
-        parts.append("\n".join(["### What no experiment here can settle\n", *lines]))
-    return "\n\n".join(parts)
+    """All claims, lesson by lesson."""
+    return "\n\n".join(
+        f"### {notebook[:2]} {title}\n\n{rows(group)}"
+        for (notebook, title), group in by_lesson(read_claims(folder)).items()
+    )
 
 
 def write(folder: Path) -> None:

@@ -7,7 +7,6 @@ metadata of that cell (`"gradwidgets": {"claims": [...]}`) and nowhere else.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ class Claim:
         claim: what is claimed.
         verdict: one of `VERDICTS`.
         truth: what is true.
-        experiment: what settles it; None while no lesson does.
+        experiment: what settles it; None where its lesson is not in the folder.
     """
 
     id: str
@@ -74,12 +73,6 @@ def read_claims(folder: Path) -> tuple[Claim, ...]:
     table = json.loads((folder / FILE).read_text(encoding="utf-8"))["claims"]
     found = experiments(folder)
     return tuple(Claim(**row, experiment=found.get(row["id"])) for row in table)
-
-
-def unsettled(folder: Path) -> dict[str, str]:
-    """The claims that no lesson can settle, and why."""
-    table: dict[str, str] = json.loads((folder / FILE).read_text(encoding="utf-8"))["unsettled"]
-    return table
 
 
 def experiments(folder: Path) -> dict[str, Experiment]:
@@ -114,15 +107,6 @@ def title_of(path: Path) -> str:
 def source_of(cell: dict[str, Any]) -> str:
     """The text of a cell."""
     return "".join(cell["source"])
-
-
-def by_lesson(claims: Sequence[Claim]) -> Iterator[tuple[Experiment, list[Claim]]]:
-    """The claims of each lesson, in the order of the course."""
-    settled = [claim for claim in claims if claim.experiment]
-    for name in sorted({claim.experiment.notebook for claim in settled if claim.experiment}):
-        group = [c for c in settled if c.experiment and c.experiment.notebook == name]
-        assert group[0].experiment
-        yield group[0].experiment, group
 
 
 def _cells(path: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,6 @@ from gradwidgets.lessons.claims import (
     code_cells,
     read_claims,
     source_of,
-    unsettled,
 )
 from gradwidgets.lessons.fact_check import FactCheck
 from tests.lessons.notebooks import FOLDER, PATHS, read
@@ -55,23 +54,16 @@ def test_no_text_stands_twice():
 
 
 def test_a_lesson_after_the_first_settles_every_claim():
-    assert set(EVERY) - set(unsettled(FOLDER)) - settled_in(LESSONS) == set()
+    assert set(EVERY) - settled_in(LESSONS) == set()
 
 
 def test_no_cell_settles_a_claim_that_nobody_made():
     assert settled_in(PATHS) - set(EVERY) == set()
 
 
-def test_what_cannot_be_settled_says_why_and_is_not():
-    assert set(unsettled(FOLDER)) <= set(EVERY) - settled_in(PATHS)
-    assert all(len(why) > 10 for why in unsettled(FOLDER).values())
-
-
 @pytest.mark.parametrize("claim", read_claims(FOLDER), ids=lambda claim: claim.id)
 def test_the_experiment_of_a_claim_proves_something(claim):
     """That these cells run, and print what they printed, is tested lesson by lesson."""
-    if claim.id in unsettled(FOLDER):
-        return
     cells = {cell["id"]: cell for cell in code_cells(FOLDER / claim.experiment.notebook)}
     sources = [source_of(cells[name]) for name in claim.experiment.cells]
     assert any("assert " in source for source in sources)
@@ -88,9 +80,8 @@ def test_the_table_in_the_page_is_what_the_claims_make():
 def test_the_table_leads_to_every_experiment():
     text = claim_table.whole_table(FOLDER)
     for claim in read_claims(FOLDER):
-        if claim.experiment:
-            assert text.count(f"[{claim.id}]({claim.experiment.link})") == 1
-            assert (FOLDER / claim.experiment.notebook).exists()
+        assert text.count(f"[{claim.id}]({claim.experiment.link})") == 1
+        assert (FOLDER / claim.experiment.notebook).exists()
 
 
 def printed(path, *names):
