@@ -26,7 +26,7 @@ from gradwidgets.core import (
 )
 
 if TYPE_CHECKING:
-    from gradwidgets.lessons import Predict
+    from gradwidgets.lessons import Predict, grading
     from gradwidgets.widgets import GradLab, Ledger, Meter, Stepper
 
 __version__ = "0.1.0"
@@ -50,6 +50,7 @@ __all__ = [
     "Ledger",
     "Meter",
     "Predict",
+    "grading",
 ]
 
 _LATER = {
@@ -58,6 +59,7 @@ _LATER = {
     "Ledger": "gradwidgets.widgets",
     "Meter": "gradwidgets.widgets",
     "Predict": "gradwidgets.lessons",
+    "grading": "gradwidgets.lessons",
 }
 
 

@@ -1,0 +1,43 @@
+"""The solutions that the sources of the homework hold, by the ids of their cells."""
+
+import re
+from pathlib import Path
+
+import nbformat
+
+COURSE = Path(__file__).parents[2] / "notebooks" / "homework"
+SOURCES = sorted(COURSE.glob("source/*/*.ipynb"))
+MARKERS = re.compile(r"^ *### (?:BEGIN|END) SOLUTION\n?", re.MULTILINE)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def graded(cell):
+    return cell.metadata.get("nbgrader", {})
+
+
+def is_solution(cell):
+    return bool(graded(cell).get("solution"))
+
+
+def is_test(cell):
+    return bool(graded(cell).get("grade")) and not is_solution(cell)
+
+
+def solutions(path):
+    """The whole cell of each solution, without nbgrader's marks."""
+    cells = filter(is_solution, read(path).cells)
+    return {graded(cell)["grade_id"]: MARKERS.sub("", cell.source) for cell in cells}
+
+
+def right_functions():
+    """Every function that is asked for, as the sources solve it."""
+    space = {}
+    exec("import torch\nfrom torch import nn", space)
+    for path in SOURCES:
+        for name, source in solutions(path).items():
+            if name != "why":
+                exec(source, space)
+    return space
