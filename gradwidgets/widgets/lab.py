@@ -41,6 +41,8 @@ class GradLab:
         compare: draw the starting recipe beside the one in hand, on the same seed and batches.
         panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem.
         size: (width, height) of the picture in pixels.
+        look_ahead: train the range of the slider in hand while nothing happens. Many learners on
+            one machine may want to do without.
 
     Raises:
         ValueError: an argument is not usable; names it and what would be right.
@@ -57,11 +59,13 @@ class GradLab:
         compare: bool = True,
         panels: Sequence[str] | None = None,
         size: tuple[int, int] = (1100, 320),
+        look_ahead: bool = True,
     ) -> None:
         self.problem = problems.get(problem)
         start = recipe or self.problem.recipe
         self.followers: list[Callable[[], object]] = []
         self._in_hand = self._shown_text = ""
+        self._look_ahead = look_ahead
         self._controls = Controls(show, start, self._changed, self._touched)
         self.controls = self._controls.widgets
         self._picture = Picture(self.problem, panels, size, self.cancel)
@@ -219,7 +223,7 @@ class GradLab:
     def _touched(self, name: str) -> None:
         """The learner has a control in hand."""
         control = self.controls[name]
-        if isinstance(control, Slider):
+        if self._look_ahead and isinstance(control, Slider):
             self._work.look_ahead(control, partial(self._controls.recipe_at, name))
 
     def _request(self, recipe: Recipe) -> None:

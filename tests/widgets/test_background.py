@@ -115,6 +115,17 @@ def test_where_each_stop_needs_its_own_run_only_the_neighbours_are_trained():
     in_a_loop(scenario)
 
 
+def test_looking_ahead_can_be_switched_off():
+    async def scenario():
+        lab = GradLab("moons", recipe=START, look_ahead=False)
+        lab.controls["scale"].focused = True
+        await asyncio.sleep(1.0)
+        assert stops_known(lab, "scale") == 1
+        lab.close()
+
+    in_a_loop(scenario)
+
+
 def test_a_newer_event_is_never_kept_waiting():
     waits = []
 
