@@ -25,6 +25,7 @@ WRONG = {
         REMEMBER.format(first="p.sub_(lr * p.grad)", then="total.add_(p.grad)"),
         REMEMBER.format(first="total.add_(p.grad)", then="p.add_(lr * total)"),
         REMEMBER.format(first="total.mul_(0.9).add_(p.grad)", then="p.sub_(lr * total)"),
+        REMEMBER.format(first="total.add_(p.grad).div_(2)", then="p.sub_(lr * total)"),
         REMEMBER.format(first="total = total + p.grad", then="p.sub_(lr * total)"),
         REMEMBER.format(first="total.add_(p.grad)", then="p = p - lr * total"),
         "def remembering_step(model, memory, lr):\n"

@@ -48,6 +48,9 @@ WRONG = {
         "def why_jump(before, after):\n    return 'learning rate'",
         "def why_jump(before, after):\n    return None",
         "def why_jump(before, after):\n"
+        "    order = {'gradient': 'gradients', 'loss': 'data', 'step': 'learning rate'}\n"
+        "    return next((c for w, c in order.items() if after[w] > 2 * before[w]), 'nothing')",
+        "def why_jump(before, after):\n"
         "    order = {'step': 'learning rate', 'gradient': 'gradients', 'loss': 'data'}\n"
         "    return next((c for w, c in order.items() if after[w] > 2 * before[w]), 'nothing')",
     ],
