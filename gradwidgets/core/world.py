@@ -37,20 +37,17 @@ class World:
     @contextmanager
     def inside(self) -> Iterator[None]:
         """The run's state is in force within, the caller's again afterwards."""
-        theirs, threads = self.state(), torch.get_num_threads()
+        theirs = self.state()
         try:
-            if self._one_thread:
-                torch.set_num_threads(1)
             if self._states is None:
                 _seed(self._seed)
             else:
                 self.restore(self._states)
-            with torch.inference_mode(False), torch.enable_grad():
+            with one_thread(self._one_thread), torch.inference_mode(False), torch.enable_grad():
                 yield
         finally:
             self._states = self.state()
             self.restore(theirs)
-            torch.set_num_threads(threads)
 
     def state(self) -> list[Any]:
         """What every generator holds now."""
@@ -60,6 +57,18 @@ class World:
         """Put every generator back to what `state` returned."""
         for (_, write), state in zip(self._sources, states, strict=True):
             write(state)
+
+
+@contextmanager
+def one_thread(only: bool = True) -> Iterator[None]:
+    """Torch computes on one thread within, if `only` says so; on as many as before afterwards."""
+    threads = torch.get_num_threads()
+    if only:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def is_small(model: nn.Module) -> bool:

@@ -19,6 +19,7 @@ from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem, is_pair
 from gradwidgets.core.recording import Array
+from gradwidgets.core.world import is_small, one_thread
 from gradwidgets.plots.scale import Limits, nice
 from gradwidgets.plots.shown import Shown
 from gradwidgets.plots.theme import DASHES, Theme
@@ -148,7 +149,7 @@ def regions(model: nn.Module, limits: Limits, like: Tensor) -> Array:
     across = torch.linspace(*limits.x, GRID, dtype=like.dtype, device=like.device)
     up = torch.linspace(*limits.y, GRID, dtype=like.dtype, device=like.device)
     points = torch.cartesian_prod(up, across).flip(1)
-    with evaluating(model):
+    with evaluating(model), one_thread(is_small(model)):
         chances = model(points).softmax(1)[:, 1]
     return torch.nan_to_num(chances, 0.5).reshape(GRID, GRID).double().cpu().numpy()
 
@@ -167,7 +168,7 @@ def surface(problem: Problem, first: Array, second: Array) -> Array:
         named = {n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}
         return problem.loss(torch.func.functional_call(model, named, (x,)), y)
 
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         try:
             losses = torch.func.vmap(loss)(points)
         except Exception:  # a model may branch on its values, or raise
