@@ -29,6 +29,11 @@ WRONG = {
         STEP
         + "    optimizer.zero_grad(); v = loss(model(x), y); v.backward(); optimizer.step()\n"
         + "    return v.detach()": 4,
+        # returns its own kind of float
+        "class Own(float): __eq__ = lambda *_: True"
+        + STEP
+        + "    optimizer.zero_grad(); v = loss(model(x), y); v.backward(); optimizer.step()\n"
+        + "    return Own(v.item())": 4,
         # returns the loss after the step
         STEP
         + "    optimizer.zero_grad(); loss(model(x), y).backward(); optimizer.step()\n"
@@ -106,6 +111,9 @@ WRONG = {
         "def freeze(layer, optimizer): ...": 0,
         "def freeze(layer, optimizer): layer.requires_grad_(False)": 1,
         "def freeze(layer, optimizer): layer.eval()": 0,
+        "def freeze(layer, optimizer):\n"
+        "    for g in optimizer.param_groups:\n"
+        "        for p in g['params']: p.requires_grad_(False)": 0,
         "def freeze(layer, optimizer):\n    for g in optimizer.param_groups: g['lr'] = 0.0": 0,
         "def freeze(layer, optimizer):\n"
         "    own = {id(p) for p in layer.parameters()}\n"

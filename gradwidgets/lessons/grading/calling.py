@@ -41,22 +41,23 @@ def call(function: Function, *arguments: Any) -> Any:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Demand that the global generators and the grad mode are left as found; put them back.
+    """Demand that the global generators are left as found; put them back.
 
     Raises:
         Wrong: they are not.
     """
     ours, theirs, numpys = torch.get_rng_state(), random.getstate(), np.random.get_state()
-    yield
-    numbers = np.random.get_state()
-    left = {
-        "torch": bytes(torch.get_rng_state().tolist()) == bytes(ours.tolist()),
-        "random": random.getstate() == theirs,
-        "numpy": all(map(np.array_equal, numbers, numpys)),
-    }
-    torch.set_rng_state(ours)
-    random.setstate(theirs)
-    np.random.set_state(numpys)
+    try:
+        yield
+        left = {
+            "torch": torch.get_rng_state().tolist() == ours.tolist(),
+            "random": random.getstate() == theirs,
+            "numpy": all(map(np.array_equal, np.random.get_state(), numpys)),
+        }
+    finally:
+        torch.set_rng_state(ours)
+        random.setstate(theirs)
+        np.random.set_state(numpys)
     for whose, untouched in left.items():
         if not untouched:
             raise Wrong(f"The global random number generator of {whose} is not as it was found.")

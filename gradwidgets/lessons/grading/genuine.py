@@ -36,7 +36,7 @@ def strangers(holders: Iterable[Any] = HOLDERS) -> list[str]:
     """The names of all functions in these modules and classes that are not genuine."""
     files: dict[str, set[CodeType]] = {}
     found = [
-        f"{getattr(holder, '__name__', holder)}.{name}"
+        f"{_name(holder)}.{name}"
         for holder in holders
         for name, value in list(vars(holder).items())
         if any(_is_strange(each, files) for each in _functions(value))
@@ -60,6 +60,11 @@ def interventions() -> list[str]:
     ]
     modes = torch._C._len_torch_function_stack() + torch._C._len_torch_dispatch_stack()
     return hooks + ["what every function of torch does (a mode)"] * bool(modes)
+
+
+def _name(holder: Any) -> str:
+    module = f"{holder.__module__}." if isinstance(holder, type) else ""
+    return f"{module}{holder.__name__}"
 
 
 def _functions(value: Any, depth: int = 4) -> Iterator[Any]:

@@ -20,6 +20,8 @@ TASKS: dict[str, Task] = {
 
 TAMPERED = "{} has been replaced; leave it as it is. Nothing can be judged with it."
 
+WAITS = "Waits until the first check passes."
+
 
 def judge(task: str, function: Function, student: str | None = None) -> list[Verdict]:
     """Judge a function by what it does, on inputs that belong to the student.
@@ -45,16 +47,23 @@ def judge(task: str, function: Function, student: str | None = None) -> list[Ver
         if not verdicts[0].passed:
             break
     found = found or strangers() + interventions()
-    if found:
-        return without_points(known, TAMPERED.format(found[0]))
-    rest = known.checks[len(verdicts) :]
-    waits = "Waits until the first check passes."
-    return [*verdicts, *(Verdict(c.title, False, waits, 0, c.points) for c in rest)]
+    return tampered_with(known, found[0]) if found else _complete(known, verdicts)
+
+
+def tampered_with(task: Task, name: str) -> list[Verdict]:
+    """The verdicts where something has been replaced: no points, whatever the function does."""
+    return without_points(task, TAMPERED.format(name))
 
 
 def without_points(task: Task, sentence: str) -> list[Verdict]:
     """The verdicts of a task that cannot be judged, and why."""
-    return [Verdict(check.title, False, sentence, 0, check.points) for check in task.checks]
+    first = task.checks[0]
+    return _complete(task, [Verdict(first.title, False, sentence, 0, first.points)])
+
+
+def _complete(task: Task, verdicts: list[Verdict]) -> list[Verdict]:
+    rest = task.checks[len(verdicts) :]
+    return [*verdicts, *(Verdict(c.title, False, WAITS, 0, c.points) for c in rest)]
 
 
 def grade(
@@ -76,7 +85,7 @@ def grade(
     known = _known(task)
     function = space.get(task)
     if tampered:
-        verdicts = without_points(known, TAMPERED.format(tampered[0]))
+        verdicts = tampered_with(known, tampered[0])
     elif not callable(function):
         verdicts = without_points(known, f"There is no function `{task}`.")
     else:
@@ -98,4 +107,7 @@ def _tried(check: Check, function: Function, task: Task, student: str) -> Verdic
         check.test(function, generator(student, task.name, check.title))
     except Wrong as wrong:
         return Verdict(check.title, False, str(wrong), 0, check.points)
+    except Exception as error:  # the function may leave anything behind
+        broken = f"What it leaves behind cannot be used: {type(error).__name__}."
+        return Verdict(check.title, False, broken, 0, check.points)
     return Verdict(check.title, True, "As it should be.", check.points, check.points)

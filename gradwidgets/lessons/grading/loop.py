@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from gradwidgets.lessons.grading.calling import call, undisturbed
 from gradwidgets.lessons.grading.cases import Case, squared, tensor, untouched
@@ -57,8 +56,6 @@ def manners(train_step: Function, draw: np.random.Generator) -> None:
     case.model.eval()
     with undisturbed():
         call(train_step, case.model, case.optimizer, squared, *given)
-        if not torch.is_grad_enabled():
-            raise Wrong("Gradients are switched off after the call.")
     untouched(given[0], x, "x")
     untouched(given[1], y, "y")
     if case.model.training:
