@@ -44,7 +44,8 @@ bench: $(VENV)/.bench $(VENV)/.dev
 execute: $(VENV)/.dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False \
-		--CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
+		--CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb \
+		notebooks/homework/source/*/*.ipynb
 
 # Write the table of the fact check anew, after a change in claims.json or in a lesson's cells.
 fact-check: $(VENV)/.dev

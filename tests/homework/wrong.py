@@ -17,6 +17,10 @@ WRONG = {
         STEP + "    optimizer.step()\n    return 10.5": 0,
         # forgets to clear
         STEP + "    v = loss(model(x), y); v.backward(); optimizer.step(); return v.item()": 4,
+        # clears behind itself only
+        STEP
+        + "    v = loss(model(x), y); v.backward(); optimizer.step(); optimizer.zero_grad()\n"
+        + "    return v.item()": 4,
         # clears in the wrong place
         STEP
         + "    v = loss(model(x), y); v.backward(); optimizer.zero_grad(); optimizer.step()\n"
