@@ -29,23 +29,27 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# A browser and its kernel take both cores; all other tests run side by side, one thread each.
 unit: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser
 
 notebooks: $(VENV)/.dev
-	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=60 \
-		--nbval-sanitize-with tests/sanitize.cfg notebooks/
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval --nbval-current-env \
+		--nbval-cell-timeout=60 --nbval-sanitize-with tests/sanitize.cfg notebooks/
 
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/pytest -p tests.browser.conftest -s benchmarks/latency.py
 
 # Run the notebooks and save their outputs: the references that `make notebooks` compares with.
+# The second command joins what a cell printed in pieces; in one command that would come first.
+NBCONVERT := $(BIN)/jupyter nbconvert --to notebook --inplace
+NOTEBOOKS := notebooks/*.ipynb notebooks/homework/source/*/*.ipynb
 execute: $(VENV)/.dev
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False \
-		--CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb \
-		notebooks/homework/source/*/*.ipynb
+	$(NBCONVERT) --execute --ExecutePreprocessor.store_widget_state=False \
+		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	$(NBCONVERT) --CoalesceStreamsPreprocessor.enabled=True $(NOTEBOOKS)
 
 # Write the table of the fact check anew, after a change in claims.json or in a lesson's cells.
 fact-check: $(VENV)/.dev
