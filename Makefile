@@ -40,7 +40,7 @@ notebooks: $(VENV)/.dev
 
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks
-	$(BIN)/pytest -p tests.browser.conftest -s benchmarks/latency.py
+	$(BIN)/python -m pytest -p tests.browser.conftest -s benchmarks/latency.py
 
 # Run the notebooks and save their outputs: the references that `make notebooks` compares with.
 # The second command joins what a cell printed in pieces; in one command that would come first.
