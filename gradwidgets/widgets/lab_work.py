@@ -142,7 +142,6 @@ class LabWork:
         self._told()
         self._begin_seeds()
         if self._slider:
-            self._mark()
             self.look_ahead(*self._slider)
 
     def _stops(self) -> list[Recipe | None]:
@@ -152,8 +151,9 @@ class LabWork:
         return [at(stop) for stop in slider.stops]
 
     def _unknown(self) -> list[Recipe]:
-        """What is not known of the slider's range, the nearest stops first."""
+        """What is not known of the slider's range, the nearest stops first; marks what is."""
         assert self._slider
+        self._mark()
         here = self._slider[0].index
         nearest = sorted(enumerate(self._stops()), key=lambda stop: abs(stop[0] - here))
         return [r for _, r in nearest if r and self.results.preview(r) is None]
@@ -183,6 +183,7 @@ class LabWork:
         return [recipe.replace(seed=recipe.seed + turn) for turn in range(SEEDS)]
 
     def _trained_seeds(self, histories: Sequence[History]) -> None:
-        self._seeded[histories[0].recipe] = tuple(histories)
+        seeded = {**self._seeded, histories[0].recipe: tuple(histories)}
+        self._seeded = {r: seeded[r] for r in self._wanted if r in seeded}  # no more is drawn
         self.draw()
         self._begin_seeds()

@@ -261,6 +261,9 @@ def test_the_band_of_a_new_recipe_follows_it():
         await until(lambda: "seeds" in lab._screen.sentence and lab._screen.sentence != first)
         ends = [train("moons", START.replace(scale=3.2, seed=seed)).loss[-1] for seed in range(10)]
         assert f"ends at {np.quantile(ends, 0.5, method='nearest'):.4g}" in lab._screen.sentence
+        lab.controls["scale"].value = 1.6
+        await until(lambda: lab.recipe in lab._work._seeded)
+        assert list(lab._work._seeded) == [lab.recipe, START]  # what is not drawn is not kept
         lab.close()
 
     in_a_loop(scenario)
