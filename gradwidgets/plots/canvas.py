@@ -20,13 +20,16 @@ class Canvas:
     Args:
         panels: what to show.
         size: (width, height) in pixels.
+        text_scale: factor on type, lines and margins, to be legible from the last row.
     """
 
-    def __init__(self, panels: Sequence[Panel], size: tuple[int, int] = (1100, 320)) -> None:
+    def __init__(
+        self, panels: Sequence[Panel], size: tuple[int, int] = (1100, 320), text_scale: float = 1.0
+    ) -> None:
         self.size = size
         edges = np.linspace(0, size[0], len(panels) + 1).round().astype(int).tolist()
         self._panes = [
-            Pane(panel, (right - left, size[1]))
+            Pane(panel, (right - left, size[1]), text_scale)
             for panel, left, right in zip(panels, edges[:-1], edges[1:], strict=True)
         ]
 

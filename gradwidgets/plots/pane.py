@@ -30,19 +30,25 @@ class Pane:
 
     Axes, contours and all runs but the live one are a stored background. It is drawn anew only
     when the limits, the other runs or the theme change; limits change in coarse steps.
+
+    Args:
+        panel: what to show.
+        size: (width, height) in pixels.
+        text_scale: factor on type, lines and margins.
     """
 
-    def __init__(self, panel: Panel, size: tuple[int, int]) -> None:
+    def __init__(self, panel: Panel, size: tuple[int, int], text_scale: float = 1.0) -> None:
         self.panel = panel
         width, height = size
-        left, right, bottom, top = MARGINS
+        left, right, bottom, top = (text_scale * margin for margin in MARGINS)
         across, up = width - left - right, height - bottom - top
-        self._figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+        dpi = DPI * text_scale
+        self._figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
         self._agg = FigureCanvasAgg(self._figure)
         self._axes: Axes = self._figure.add_axes(
             (left / width, bottom / height, across / width, up / height)
         )
-        self._gap = LABEL_GAP / up
+        self._gap = text_scale * LABEL_GAP / up
         self._limits: Limits | None = None
         self._background: Any = None
         self._known: Any = None

@@ -43,11 +43,13 @@ class GradLab:
         size: (width, height) of the picture in pixels.
         look_ahead: train the range of the slider in hand while nothing happens. Many learners on
             one machine may want to do without.
+        text_scale: factor on the picture's type and lines; 1.6 is legible from the last row.
 
     Raises:
         ValueError: an argument is not usable; names it and what would be right.
 
     Attributes:
+        start: the recipe that `compare` compares with, and `reset()` goes back to.
         followers: called after each change of `recipe`, and must return at once.
     """
 
@@ -60,15 +62,16 @@ class GradLab:
         panels: Sequence[str] | None = None,
         size: tuple[int, int] = (1100, 320),
         look_ahead: bool = True,
+        text_scale: float = 1.0,
     ) -> None:
         self.problem = problems.get(problem)
-        start = recipe or self.problem.recipe
+        self.start = start = recipe or self.problem.recipe
         self.followers: list[Callable[[], object]] = []
         self._in_hand = self._shown_text = ""
         self._look_ahead = look_ahead
         self._controls = Controls(show, start, self._changed, self._touched)
         self.controls = self._controls.widgets
-        self._picture = Picture(self.problem, panels, size, self.cancel)
+        self._picture = Picture(self.problem, panels, size, self.cancel, text_scale)
         self._screen = self._picture.screen
         self._listing = Listing()
         self._work = LabWork(self.problem, start, compare, self._picture, self._list)
@@ -86,6 +89,11 @@ class GradLab:
     def recipe(self, recipe: Recipe) -> None:
         self._controls.set(recipe)
         self._request(recipe)
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing left to train for the settings in hand."""
+        return self._work.settled
 
     @property
     def history(self) -> History:
@@ -133,7 +141,7 @@ class GradLab:
 
     def reset(self) -> None:
         """Back to the starting settings."""
-        self.recipe = self._work.start
+        self.recipe = self.start
 
     def pin(self, label: str = "") -> None:
         """Keep the present curve on the picture, under a name."""

@@ -67,6 +67,12 @@ class LabWork:
         return self.results.history(self._wanted[-1]) if self._compare else None
 
     @property
+    def settled(self) -> bool:
+        """Whether all that is asked for is trained, or has failed."""
+        known = (self.results.history(r) or self.results.error(r) for r in self._wanted)
+        return all(map(bool, known))
+
+    @property
     def bands(self) -> bool:
         """Whether each recipe is trained under several seeds, too. Setting it draws."""
         return self._banded

@@ -24,6 +24,7 @@ class Picture:
         panels: names of panels; None chooses for the problem.
         size: (width, height) in pixels.
         on_cancel: called when the learner cancels a run.
+        text_scale: factor on type, lines and margins.
 
     Raises:
         ValueError: a panel is unknown, or cannot show this problem.
@@ -35,9 +36,10 @@ class Picture:
         panels: Sequence[str] | None,
         size: tuple[int, int],
         on_cancel: Callable[[], None],
+        text_scale: float = 1.0,
     ) -> None:
         self._panels = tuple(panels or plots.suited(problem))
-        self._canvas = plots.Canvas(plots.make(self._panels, problem), size)
+        self._canvas = plots.Canvas(plots.make(self._panels, problem), size, text_scale)
         self._pinned: list[Shown] = []
         self._runs: list[Shown] = []
         self.screen = Screen(on_cancel)
