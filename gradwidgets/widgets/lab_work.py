@@ -69,8 +69,7 @@ class LabWork:
     @property
     def settled(self) -> bool:
         """Whether all that is asked for is trained, or has failed."""
-        known = (self.results.history(r) or self.results.error(r) for r in self._wanted)
-        return all(map(bool, known))
+        return all(map(self.results.knows, self._wanted))
 
     @property
     def bands(self) -> bool:

@@ -52,6 +52,10 @@ class Results:
         """The exception that ended the recipe's run, or None."""
         return self._errors.get(recipe)
 
+    def knows(self, recipe: Recipe) -> bool:
+        """Whether the recipe's outcome is known, if only up to rounding, or its failure."""
+        return bool(self.history(recipe) or self.preview(recipe) or self.error(recipe))
+
     def next_run(self, wanted: Sequence[Recipe]) -> Run | None:
         """A run of the first recipe whose outcome is not known, or None."""
         for recipe in wanted:
