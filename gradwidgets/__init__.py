@@ -26,7 +26,7 @@ from gradwidgets.core import (
 )
 
 if TYPE_CHECKING:
-    from gradwidgets.lessons import Predict, grading
+    from gradwidgets.lessons import Predict, Scene, Walkthrough, grading
     from gradwidgets.widgets import GradLab, Ledger, Meter, Stepper
 
 __version__ = "0.1.0"
@@ -50,6 +50,8 @@ __all__ = [
     "Ledger",
     "Meter",
     "Predict",
+    "Walkthrough",
+    "Scene",
     "grading",
 ]
 
@@ -59,6 +61,8 @@ _LATER = {
     "Ledger": "gradwidgets.widgets",
     "Meter": "gradwidgets.widgets",
     "Predict": "gradwidgets.lessons",
+    "Walkthrough": "gradwidgets.lessons",
+    "Scene": "gradwidgets.lessons",
     "grading": "gradwidgets.lessons",
 }
 

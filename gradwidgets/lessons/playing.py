@@ -1,0 +1,108 @@
+"""A change of recipe as a short animation: real runs at what lies between."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+from gradwidgets.core.control import Control
+from gradwidgets.core.optimizers import OPTION_CONTROLS, option_defaults
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.widgets.lab import GradLab
+from gradwidgets.widgets.soon import Soon
+
+FRAMES = 6
+"""Recipes of an animation, the last one included."""
+FRAME = 0.12
+"""Seconds that each of them stays at least."""
+PATIENCE = 0.4
+"""Seconds that its run may take; then the next one takes its place."""
+LOOK = 0.03
+"""Seconds between two looks whether the run is done."""
+
+
+class Player:
+    """Moves a lab to another recipe; whatever is newer, a slider too, takes the place of it."""
+
+    def __init__(self, lab: GradLab) -> None:
+        self._lab = lab
+        self._soon = Soon()
+        self._turn = 0
+        self._sent = lab.recipe
+        lab.followers.append(self._followed)
+
+    def play(self, recipe: Recipe, animate: bool) -> None:
+        """Move the lab to `recipe`; without an event loop at once."""
+        self._turn += 1
+        self._soon(partial(self._begin, self._turn, recipe, animate and self._soon.deferred))
+
+    def stop(self) -> None:
+        """Leave the lab where it is."""
+        self._turn += 1
+        if self._followed in self._lab.followers:
+            self._lab.followers.remove(self._followed)
+
+    def _begin(self, turn: int, recipe: Recipe, animate: bool) -> None:
+        self._show(turn, between(self._lab.recipe, recipe) if animate else [recipe], PATIENCE)
+
+    def _show(self, turn: int, frames: list[Recipe], waited: float) -> None:
+        """Show the first frame once the one before it is there, then the others."""
+        if turn != self._turn:
+            return
+        if not self._lab.settled and waited < PATIENCE:
+            self._soon.later(LOOK, partial(self._show, turn, frames, waited + LOOK))
+            return
+        self._sent, *rest = frames
+        self._lab.recipe = self._sent
+        if rest:
+            self._soon.later(FRAME, partial(self._show, turn, rest, FRAME))
+
+    def _followed(self) -> None:
+        if self._lab.recipe != self._sent:
+            self._turn += 1
+
+
+def between(start: Recipe, end: Recipe) -> list[Recipe]:
+    """Up to `FRAMES` recipes from one to another, `end` last.
+
+    What has a slider moves over its stops; everything else, and how long a run is, changes at once.
+    """
+    ways = {
+        name: _way(control, getattr(start, name), getattr(end, name))
+        for name, control in _sliders().items()
+    }
+    options = {
+        name: _way(control, _option(start, name), _option(end, name))
+        for name, control in OPTION_CONTROLS.items()
+        if start.optimizer == end.optimizer and name in {**start.options, **end.options}
+    }
+    frames = []
+    for index in range(FRAMES - 1):
+        fields = {name: way[index] for name, way in ways.items()}
+        moving = {name: way[index] for name, way in options.items()}
+        frames.append(end.replace(**fields, options={**end.options, **moving}))
+    frames.append(end)
+    different = zip([start, *frames[:-1]], frames, strict=True)
+    return [frame for before, frame in different if frame != before] or [end]
+
+
+def _sliders() -> dict[str, Control]:
+    controls = {spec.name: spec.metadata.get("control") for spec in dataclasses.fields(Recipe)}
+    return {
+        name: control
+        for name, control in controls.items()
+        if control and control.slider and control.group != "Run" and control.stops != (False, True)
+    }
+
+
+def _option(recipe: Recipe, name: str) -> Any:
+    return recipe.options.get(name, option_defaults(recipe.optimizer)[name])
+
+
+def _way(control: Control, start: Any, end: Any) -> list[Any]:
+    """`FRAMES` values from one stop of a slider to another, `end` last."""
+    control = dataclasses.replace(control, stops=control.including(start))
+    stops = control.including(end)
+    first, last = stops.index(start), stops.index(end)
+    return [stops[first + round((last - first) * n / FRAMES)] for n in range(1, FRAMES + 1)]
