@@ -9,10 +9,13 @@ import time
 import urllib.request
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.front_end import FrontEnd
 
+PATIENCE = 60_000
+"""Milliseconds that anything on a page may take: a shared machine can be slow."""
+expect.set_options(timeout=PATIENCE)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -100,6 +103,7 @@ def front_end(chromium, server, request):
     """Opens notebooks in a front end; fails on console errors and on requests to elsewhere."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(PATIENCE)
     desk = FrontEnd(context.new_page(), *server)
     yield desk
     failed = getattr(request.node, "failed", False)

@@ -1,6 +1,7 @@
 """The ledger and the meter under the keyboard, in JupyterLab and in Notebook 7."""
 
 import pytest
+from playwright.sync_api import expect
 
 LEDGER = """
 from gradwidgets import Ledger, Recipe
@@ -39,21 +40,28 @@ def test_the_ledger_follows_its_slider(show):
     desk.page.keyboard.press("End")
     wait(desk.page, "Update 19,")
     region = desk.page.get_by_role("region", name="2-norms of every gradient in update 19")
-    assert region.get_by_role("row").count() == 6
+    expect(region.get_by_role("row")).to_have_count(6)
 
 
 def test_the_change_without_the_scale_stands_beside_the_change(show):
     page = show(LEDGER).page
     page.get_by_text("Adam cancels a constant scale").wait_for()
-    bars = page.locator("tbody tr:first-child td", has_text="without scale")
-    widths = [bar.bounding_box()["width"] for bar in bars.locator(".gradwidgets-bar").all()]
-    assert widths[0] == pytest.approx(widths[1], rel=0.02)
+    cell = page.locator("tbody tr:first-child td", has_text="without scale")
+    expect(cell.locator(".gradwidgets-bar")).to_have_count(2)
+    page.wait_for_function(
+        """cell => {
+            const bars = [...cell.querySelectorAll('.gradwidgets-bar')];
+            const [one, other] = bars.map((bar) => bar.getBoundingClientRect().width);
+            return one > 0 && Math.abs(one - other) < 0.02 * one;
+        }""",
+        arg=cell.element_handle(),
+    )
 
 
 def test_sizes_can_be_typed(show):
     page = show(METER).page
     box = page.get_by_role("textbox", name="sizes")
-    assert box.input_value() == "10, 10, 10, 2"
+    expect(box).to_have_value("10, 10, 10, 2")
     box.focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("8, 8, 16")
@@ -67,7 +75,7 @@ def test_sizes_can_be_typed(show):
     page.keyboard.type("32")
     page.keyboard.press("Tab")
     wait(page, "Right, to rounding: sum, mean, samples, tokens.")
-    assert page.locator(".jp-Notebook .jp-Cell").count() == 1  # no key reached the notebook
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)  # no key reached the notebook
 
 
 def test_a_meter_beside_a_lab_follows_its_sliders(show):
@@ -85,17 +93,16 @@ def test_tab_reaches_every_control_in_order(show):
     """From the first control to the table, and nothing is passed over or holds the focus."""
     page = show(METER).page
     page.get_by_role("slider", name="micro-batches").focus()
-    seen = []
-    for _ in range(9):
-        seen.append(
-            page.evaluate("(e => e.type ?? e.getAttribute('role'))(document.activeElement)")
-        )
-        page.keyboard.press("Tab")
-    assert seen == [
+    for kind in (
         *("range", "checkbox", "text", "select-one"),  # micro-batches, ragged, sizes, data
         *("checkbox", "range", "select-one", "select-one"),  # BatchNorm, dropout, mode, precision
         "region",  # the table, which can be scrolled
-    ]
+    ):
+        page.wait_for_function(
+            "kind => (e => e.type ?? e.getAttribute('role'))(document.activeElement) === kind",
+            arg=kind,
+        )
+        page.keyboard.press("Tab")
 
 
 def test_the_meter_follows_its_controls(show):

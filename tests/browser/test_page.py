@@ -5,6 +5,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from gradwidgets import GradLab, Recipe, train
 from gradwidgets.core import problems
@@ -74,6 +75,7 @@ def shown(page):
 
 def check(page, scale):
     """The page shows what `train` says of this value."""
+    expect(page.locator(".value").first).to_have_text(f"{scale:g}")
     history, seen = run_of(scale), shown(page)
     assert seen["value"] == seen["spoken"] == f"{scale:g}"
     assert seen["sentence"] == history.summary()
@@ -89,7 +91,7 @@ def test_keys_move_the_slider_and_all_that_it_shows(show):
     seen = [check(page, 1.0)]
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    assert slider.evaluate("node => node === document.activeElement")
+    expect(slider).to_be_focused()
     for key, scale in [("ArrowRight", 3.0), ("ArrowRight", 10.0), ("ArrowRight", 10.0)]:
         page.keyboard.press(key)
         seen.append(check(page, scale))
@@ -120,11 +122,11 @@ def test_two_settings_move_independently_and_divergence_is_marked(show):
         for optimizer in ("Adam", "SGD"):
             optimizers.select_option(label=optimizer)
             history = train("bowl", Recipe(optimizer, rate, updates=30))
-            assert page.get_by_role("status").text_content() == history.summary()
+            expect(page.get_by_role("status")).to_have_text(history.summary())
             diverged = history.stopped is not None
-            assert page.locator("#picture .now .cross").count() == 3 * diverged
+            expect(page.locator("#picture .now .cross")).to_have_count(3 * diverged)
     assert diverged
-    assert page.locator(".strip .diverged.here").count() == 1
+    expect(page.locator(".strip .diverged.here")).to_have_count(1)
 
 
 def test_nothing_is_wrong_with_its_accessibility(show):
@@ -140,23 +142,22 @@ def test_the_colours_follow_the_system_and_the_button(show, scheme):
     page = show("scale.html")
     paper = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 17, 17)"}
     other = {"light": "dark", "dark": "light"}[scheme]
-    background = "getComputedStyle(document.body).backgroundColor"
-    button = page.get_by_role("button", name="Dark")
-    assert page.evaluate(background) == paper[scheme]
-    assert button.get_attribute("aria-pressed") == str(scheme == "dark").lower()
+    body, button = page.locator("body"), page.get_by_role("button", name="Dark")
+    expect(body).to_have_css("background-color", paper[scheme])
+    expect(button).to_have_attribute("aria-pressed", str(scheme == "dark").lower())
     button.click()
-    assert page.evaluate(background) == paper[other]
+    expect(body).to_have_css("background-color", paper[other])
     assert Axe().run(page).response["violations"] == []
     page.emulate_media(media="print")
-    assert page.evaluate(background) == paper["light"]
-    assert not button.is_visible()
+    expect(body).to_have_css("background-color", paper["light"])
+    expect(button).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [320, 390, 640, 1920])
 def test_it_fits_any_width(show, width):
     page = show("two.html")
     page.set_viewport_size({"width": width, "height": 700})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.wait_for_function("w => document.documentElement.scrollWidth <= w", arg=width)
 
 
 def test_the_policy_stops_what_would_get_in(chromium, saved):
@@ -166,11 +167,13 @@ def test_the_policy_stops_what_would_get_in(chromium, saved):
     (saved / "hostile.html").write_text(hostile, encoding="utf-8")
     context = chromium.new_context()
     page = context.new_page()
-    refused = []
-    page.on("console", lambda message: refused.append(message.text))
-    page.goto((saved / "hostile.html").as_uri())
+    policy = "Content Security Policy"
+    with (
+        page.expect_console_message(lambda said: re.search(f"script.*{policy}", said.text)),
+        page.expect_console_message(lambda said: re.search(f"image.*{policy}", said.text)),
+    ):
+        page.goto((saved / "hostile.html").as_uri())
     assert page.title() == "moons: scale"
-    assert len(re.findall("Content Security Policy", " ".join(refused))) >= 2
     context.close()
 
 
@@ -178,7 +181,7 @@ def test_without_scripts_it_still_shows_the_run_it_was_saved_at(chromium, saved)
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((saved / "scale.html").as_uri())
-    assert page.get_by_role("status").text_content() == run_of(1.0).summary()
-    assert page.locator("#picture .now path.live").count() == 3
-    assert page.get_by_text("Scripts are switched off").is_visible()
+    expect(page.get_by_role("status")).to_have_text(run_of(1.0).summary())
+    expect(page.locator("#picture .now path.live")).to_have_count(3)
+    expect(page.get_by_text("Scripts are switched off")).to_be_visible()
     context.close()

@@ -1,6 +1,7 @@
 """The stepper under the keyboard, in JupyterLab and in Notebook 7."""
 
 import pytest
+from playwright.sync_api import expect
 
 CELL = "from gradwidgets import Recipe, Stepper\nStepper('moons', Recipe(accumulation_steps=3))"
 
@@ -16,8 +17,8 @@ def wait(page, text):
     page.locator(".gradwidgets-stepper [role=status]", has_text=text).wait_for()
 
 
-def focused(page):
-    return page.evaluate("document.activeElement.getAttribute('aria-label')")
+def expect_focus(page, name):
+    expect(page.get_by_role("checkbox", name=name, exact=True)).to_be_focused()
 
 
 def test_the_keyboard_alone_steps_switches_and_moves(page):
@@ -31,10 +32,10 @@ def test_the_keyboard_alone_steps_switches_and_moves(page):
     wait(page, "optimizer.zero_grad() changed none")
     for _ in range(3):
         keyboard.press("ArrowDown")
-    assert focused(page) == "switch off: loss = F.cross_entropy(model(xk), yk)"
+    expect_focus(page, "switch off: loss = F.cross_entropy(model(xk), yk)")
     keyboard.press("Space")
     page.get_by_role("checkbox", name="switch on: loss = ").wait_for()
-    assert focused(page) == "switch on: loss = F.cross_entropy(model(xk), yk)"
+    expect_focus(page, "switch on: loss = F.cross_entropy(model(xk), yk)")
     keyboard.press("End")
     wait(page, "raised NameError")
     page.get_by_text("There is no loss yet").wait_for()
@@ -42,22 +43,22 @@ def test_the_keyboard_alone_steps_switches_and_moves(page):
     wait(page, "At the start of update 0")
     keyboard.press("Alt+ArrowDown")
     page.locator("li:nth-child(5) code", has_text="loss = F").wait_for()
-    assert focused(page) == "switch on: loss = F.cross_entropy(model(xk), yk)"
-    assert page.locator(".jp-Notebook .jp-Cell").count() == 1  # no key reached the notebook
+    expect_focus(page, "switch on: loss = F.cross_entropy(model(xk), yk)")
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(1)  # no key reached the notebook
 
 
 def test_buttons_and_none_and_change_marks(page):
     page.get_by_role("button", name="Next line").click()
     wait(page, "optimizer.zero_grad()")
     cells = page.locator(".gradwidgets-stepper tbody tr:first-child td")
-    assert cells.all_inner_texts()[1] == "None"
+    expect(cells.nth(1)).to_have_text("None")
     page.get_by_role("spinbutton", name="number of updates to run").fill("2")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("update 1").wait_for()
     page.get_by_role("button", name="Previous line").click()
     wait(page, "optimizer.step() changed the value of every parameter")
-    assert "changed" in cells.all_inner_texts()[0]
-    assert page.locator("li[data-mark=next]").get_attribute("aria-current") == "step"
+    expect(cells.nth(0)).to_contain_text("changed")
+    expect(page.locator("li[data-mark=next]")).to_have_attribute("aria-current", "step")
 
 
 def test_a_long_run_answers_says_how_far_it_is_and_is_cancelled_by_keyboard(front_end):
@@ -71,9 +72,8 @@ def test_a_long_run_answers_says_how_far_it_is_and_is_cancelled_by_keyboard(fron
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     wait(page, "of 900000 updates are made.")
-    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Run", exact=True).wait_for()
-    assert page.evaluate("document.activeElement.textContent") == "Run"
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_focused()
     where = page.locator(".gradwidgets-where").inner_text()
     assert 0 < int(where.removeprefix("update ")) < 900_000
