@@ -115,6 +115,7 @@ class Pane:
             "va": "center",
             "transform": axes.transAxes,
             "clip_on": False,
+            "parse_math": False,  # names are not formulas
         }
         return [
             Text(1.02, y, text, color=color, **style)

@@ -60,8 +60,8 @@ class SurfacePanel:
         axes.contour(x, y, heights, np.unique(levels), colors=theme.baseline, linewidths=0.6)
         axes.set_title(self.title)
         names = _element_names(self.problem)
-        axes.set_xlabel(names[0])
-        axes.set_ylabel(names[1])
+        axes.set_xlabel(names[0], parse_math=False)
+        axes.set_ylabel(names[1], parse_math=False)
 
     def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
         """The path of one run, from a circle to a square."""

@@ -106,3 +106,21 @@ def test_regions_are_the_models_answers_and_leave_its_modes():
     model.eval()
     corner = model(torch.tensor([[1.0, -2.0]])).softmax(1)[0, 1].item()
     assert answers[0, -1] == pytest.approx(corner, rel=1e-6)
+
+
+def unlucky():
+    """A model whose parameters have names that matplotlib would take for formulas."""
+    model = nn.Module()
+    for name in ("$\\frac", "<b>$x_"):
+        model.register_parameter(f"{name}$", nn.Parameter(torch.ones(())))
+    model.forward = lambda x: x * sum(model.parameters())
+    return model
+
+
+def test_names_are_not_formulas():
+    data = torch.ones(4, 1), torch.zeros(4, 1)
+    problem = Problem("costs $5 and $\\frac", unlucky, data, nn.functional.mse_loss)
+    history = train(problem, Recipe(lr=0.01, updates=3))
+    canvas = plots.Canvas(plots.make(("loss", "weights", "surface"), problem))
+    drawn = {canvas.render([Shown(history, label)]) for label in ("$\\frac$", "$x$", "x")}
+    assert len(drawn) == 3
