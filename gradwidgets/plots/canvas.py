@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +11,14 @@ from gradwidgets.plots.caption import caption
 from gradwidgets.plots.pane import Pane
 from gradwidgets.plots.panels import Panel
 from gradwidgets.plots.png import encode
+from gradwidgets.plots.scale import Limits, steadied
 from gradwidgets.plots.shown import Shown
 from gradwidgets.plots.theme import LIGHT, Theme
+
+KEPT = 100
+"""Pictures kept at most, each of some 30 kB; the oldest go first."""
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class Canvas:
@@ -27,7 +34,9 @@ class Canvas:
         self, panels: Sequence[Panel], size: tuple[int, int] = (1100, 320), text_scale: float = 1.0
     ) -> None:
         self.size = size
+        self._drawn: dict[Hashable, tuple[bytes, tuple[Shown, ...]]] = {}
         edges = np.linspace(0, size[0], len(panels) + 1).round().astype(int).tolist()
+        self._limits: list[Limits | None] = [None] * len(panels)
         self._panes = [
             Pane(panel, (right - left, size[1]), text_scale)
             for panel, left, right in zip(panels, edges[:-1], edges[1:], strict=True)
@@ -37,7 +46,46 @@ class Canvas:
         self, runs: Sequence[Shown], theme: Theme = LIGHT, sentence: str | None = None
     ) -> bytes:
         """The picture of these runs, as PNG; with a `sentence`, that stands under it."""
-        pixels = np.concatenate([pane.render(runs, theme) for pane in self._panes], axis=1)
+        limits = self._steadied(runs)
+        self._limits = [*limits]
         if sentence:
-            pixels = np.concatenate([pixels, caption(sentence, self.size[0], theme)])
-        return encode(pixels[..., :3])
+            under = caption(sentence, self.size[0], theme)[..., :3]
+            panes = [self._pixels(turn, runs, theme, limits) for turn in range(len(limits))]
+            return encode(np.concatenate([np.concatenate(panes, axis=1), under]))
+        for _ in self._draw(runs, theme, limits):
+            pass
+        return self._drawn[_key(runs, theme, limits)][0]
+
+    def prepare(self, runs: Sequence[Shown], theme: Theme) -> Iterator[None]:
+        """Render for later, a pane at each step: what `render` would return if it came next."""
+        return self._draw(runs, theme, self._steadied(runs))
+
+    def _draw(
+        self, runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]
+    ) -> Iterator[None]:
+        key = _key(runs, theme, limits)
+        if key in self._drawn:
+            return
+        panes = []
+        for turn in range(len(limits)):
+            panes.append(self._pixels(turn, runs, theme, limits))
+            yield
+        if len(self._drawn) >= KEPT:
+            del self._drawn[next(iter(self._drawn))]
+        self._drawn[key] = encode(np.concatenate(panes, axis=1)), tuple(runs)
+
+    def _pixels(
+        self, turn: int, runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]
+    ) -> Pixels:
+        """(height, width, 3) pixels of one pane."""
+        return self._panes[turn].render(runs, theme, limits[turn])[..., :3].copy()
+
+    def _steadied(self, runs: Sequence[Shown]) -> list[Limits]:
+        """Limits of each pane for these runs, as they are now where that will do."""
+        pairs = zip(self._limits, self._panes, strict=True)
+        return [steadied(old, pane.panel.limits(runs)) for old, pane in pairs]
+
+
+def _key(runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]) -> Hashable:
+    """What a picture is kept under; valid as long as its runs live."""
+    return theme, *limits, *(run.key for run in runs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import matplotlib
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from gradwidgets.plots.panels import Panel
-from gradwidgets.plots.scale import Limits, steadied
+from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.shown import Shown
 from gradwidgets.plots.theme import Theme
 
@@ -23,13 +23,15 @@ MARGINS = (64, 78, 50, 38)
 """Pixels to the left, right, bottom and top of the axes: numbers, curve names, labels, title."""
 LABEL_GAP = 14
 """Least pixels between two curve names."""
+BACKGROUNDS = 4
+"""Stored at most, each of half a megabyte."""
 
 
 class Pane:
     """One panel of the picture.
 
-    Axes, contours and all runs but the live one are a stored background. It is drawn anew only
-    when the limits, the other runs or the theme change; limits change in coarse steps.
+    Axes, contours and all runs but the live one are a background, of which the latest few are
+    stored: another is drawn only when the limits, the other runs or the theme change.
 
     Args:
         panel: what to show.
@@ -49,28 +51,33 @@ class Pane:
             (left / width, bottom / height, across / width, up / height)
         )
         self._gap = text_scale * LABEL_GAP / up
-        self._limits: Limits | None = None
-        self._background: Any = None
-        self._known: Any = None
+        self._scene: Any = None
         self._scenery: Any = None
+        self._backgrounds: dict[Hashable, tuple[Any, Sequence[Shown]]] = {}
 
-    def render(self, runs: Sequence[Shown], theme: Theme) -> np.ndarray[Any, Any]:
+    def render(
+        self, runs: Sequence[Shown], theme: Theme, limits: Limits
+    ) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """(height, width, 4) pixels of these runs; valid until the next call."""
+        self._set_scene(limits, theme)
         others = [run for run in runs if run.role != "live"]
-        self._limits = limits = steadied(self._limits, self.panel.limits(runs))
-        shown = [(id(run.history), id(run.seeds), run.label) for run in others]
-        known = (limits, shown, theme)
-        if known != self._known:
-            self._draw_background(others, limits, theme)
-            self._known = known
-        self._agg.restore_region(self._background)  # type: ignore[no-untyped-call]
+        key = limits, theme, *(run.key for run in others)
+        if key not in self._backgrounds:
+            if len(self._backgrounds) >= BACKGROUNDS:
+                del self._backgrounds[next(iter(self._backgrounds))]
+            self._backgrounds[key] = self._draw_background(others, theme), others
+        self._agg.restore_region(self._backgrounds[key][0])  # type: ignore[no-untyped-call]
         for run in runs:
             if run.role == "live":
                 self._draw(self.panel.artists(run, self._axes, theme))
         self._draw(self._labels(runs, theme))
         return np.asarray(self._agg.buffer_rgba())  # type: ignore[no-untyped-call]
 
-    def _draw_background(self, others: Sequence[Shown], limits: Limits, theme: Theme) -> None:
+    def _set_scene(self, limits: Limits, theme: Theme) -> None:
+        """Make the axes what they have to be for these limits."""
+        if (limits, theme) == self._scene:
+            return
+        self._scene = limits, theme
         self._figure.set_facecolor(theme.paper)
         scenery = (self.panel.scenery(limits), theme)
         if scenery != self._scenery:
@@ -78,11 +85,12 @@ class Pane:
             self._scenery = scenery
         self._axes.set_xlim(limits.x)
         self._axes.set_ylim(limits.y)
+
+    def _draw_background(self, others: Sequence[Shown], theme: Theme) -> Any:
         self._agg.draw()  # type: ignore[no-untyped-call]
         for run in others:
             self._draw(self.panel.artists(run, self._axes, theme))
-        whole = self._figure.bbox
-        self._background = self._agg.copy_from_bbox(whole)  # type: ignore[no-untyped-call]
+        return self._agg.copy_from_bbox(self._figure.bbox)  # type: ignore[no-untyped-call]
 
     def _draw_scenery(self, limits: Limits, theme: Theme) -> None:
         with matplotlib.rc_context(_style(theme)):

@@ -1,8 +1,8 @@
-"""Sweeps that are trained while the learner does nothing, in slices that never get in the way."""
+"""Work that is done while the learner does nothing, in slices that never get in the way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem
@@ -17,57 +17,50 @@ IDLE = 0.3
 
 
 class Background(Slices):
-    """Trains several recipes together; a newer request takes the place of an older one.
+    """Takes one step after another of a piece of work; newer work takes the place of older."""
+
+    def __init__(self) -> None:
+        super().__init__(self._step)
+        self._steps: Iterator[None] = iter(())
+
+    def begin(self, steps: Iterator[None], after: float = 0.0) -> None:
+        """Take these steps, in so many seconds unless something newer comes.
+
+        Work that raises is dropped: a model that fails is left to the lab's own run to report.
+        """
+        self.stop()
+        self._steps = steps
+        self.soon.later(after, self.unless_newer(self._slice))
+
+    def _step(self, _: float) -> bool:
+        """Take one step; returns whether there may be another."""
+        try:
+            next(self._steps)
+        except Exception:  # the end, or whatever the learner's own model may raise
+            return False
+        return True
+
+
+def trained(
+    problem: Problem, recipes: Sequence[Recipe], slow: int | None = None, snapshots: bool = True
+) -> Generator[None, None, list[History]]:
+    """Train several recipes together, a short slice at each step; returns their histories.
 
     Args:
         problem: what is trained.
-        done: is given the histories. A model that fails is left to the lab's own run to report.
+        recipes: the settings.
         slow: train only so many, the first ones, where they must be trained one by one; None
             trains them all.
         snapshots: whether the histories need `parameters`.
     """
-
-    def __init__(
-        self,
-        problem: Problem,
-        done: Callable[[list[History]], object],
-        slow: int | None = None,
-        snapshots: bool = False,
-    ) -> None:
-        super().__init__(self._train)
-        self._problem = problem
-        self._done = done
-        self._slow = slow
-        self._snapshots = snapshots
-        self._recipes: Callable[[], Sequence[Recipe]] = list
-        self._sweep: Sweep | None = None
-
-    def begin(self, recipes: Callable[[], Sequence[Recipe]], after: float = 0.0) -> None:
-        """Train what `recipes()` returns, in so many seconds unless something newer comes."""
-        self.stop()
-        self._recipes, self._sweep = recipes, None
-        self.soon.later(after, self.unless_newer(self._slice))
-
-    def _train(self, seconds: float) -> bool:
-        """Train for a while; returns whether there is more to do."""
-        try:
-            return self._advance(min(seconds, SHORT) if self.soon.deferred else seconds)
-        except Exception:  # the learner's own model may raise anything
-            self._recipes = list
-            return False
-
-    def _advance(self, seconds: float) -> bool:
-        if self._sweep is None:
-            recipes = self._recipes()
-            if not recipes:
-                return False
-            self._sweep = Sweep(self._problem, recipes, self._snapshots)
-            if self._sweep.obstacle and self._slow is not None:
-                self._sweep = Sweep(self._problem, recipes[: self._slow])
-        elif not self._sweep.done:
-            self._sweep.advance(seconds=seconds)
-        else:
-            histories, self._sweep, self._recipes = self._sweep.histories(), None, list
-            self._done(histories)
-            return False
-        return True
+    if not recipes:
+        return []
+    sweep = Sweep(problem, recipes, snapshots)
+    if sweep.obstacle and slow is not None:
+        if not slow:
+            return []
+        sweep = Sweep(problem, recipes[:slow])
+    while not sweep.done:
+        yield
+        sweep.advance(seconds=SHORT)
+    return sweep.histories()

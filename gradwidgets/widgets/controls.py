@@ -11,6 +11,7 @@ import ipywidgets
 from gradwidgets.core.control import GROUPS, Control
 from gradwidgets.core.optimizers import OPTION_CONTROLS, option_defaults
 from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.sweep_fit import FIELDS
 from gradwidgets.widgets.slider import Slider
 
 
@@ -71,6 +72,15 @@ class Controls:
             return self._made({**values, name: value})
         except ValueError:
             return None
+
+    def one_move_away(self) -> list[Recipe]:
+        """What one step of any slider leads to, as far as one run could train it all."""
+        now, found = self.recipe(), []
+        for name, slider in self.widgets.items():
+            if name in FIELDS and isinstance(slider, Slider):
+                stops = slider.stops[max(slider.index - 1, 0) : slider.index + 2]
+                found += [self.recipe_at(name, stop) for stop in stops if stop != slider.value]
+        return [recipe for recipe in found if recipe and recipe != now]
 
     def _made(self, values: dict[str, Any]) -> Recipe:
         fields = {name: value for name, value in values.items() if name not in OPTION_CONTROLS}

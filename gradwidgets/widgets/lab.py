@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,8 @@ class GradLab:
         compare: draw the starting recipe beside the one in hand, on the same seed and batches.
         panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem.
         size: (width, height) of the picture in pixels.
-        look_ahead: train the range of the slider in hand while nothing happens. Many learners on
-            one machine may want to do without.
+        look_ahead: train what may be asked for next while nothing happens. Many learners on one
+            machine may want to do without.
         text_scale: factor on the picture's type and lines; 1.6 is legible from the last row.
 
     Raises:
@@ -68,13 +67,13 @@ class GradLab:
         self.start = start = recipe or self.problem.recipe
         self.followers: list[Callable[[], object]] = []
         self._in_hand = self._shown_text = ""
-        self._look_ahead = look_ahead
         self._controls = Controls(show, start, self._changed, self._touched)
         self.controls = self._controls.widgets
         self._picture = Picture(self.problem, panels, size, self.cancel, text_scale)
         self._screen = self._picture.screen
         self._listing = Listing()
-        self._work = LabWork(self.problem, start, compare, self._picture, self._list)
+        ahead = self._controls if look_ahead else None
+        self._work = LabWork(self.problem, start, compare, self._picture, ahead, self._list)
         self._screen.observe(lambda _: self._work.soon(self._work.draw), "dark")
         rows = [self._controls.layout(), self._screen, toolbar(self, self._work.soon)]
         self.widget = ipywidgets.VBox([*rows, self._listing])
@@ -230,9 +229,8 @@ class GradLab:
 
     def _touched(self, name: str) -> None:
         """The learner has a control in hand."""
-        control = self.controls[name]
-        if self._look_ahead and isinstance(control, Slider):
-            self._work.look_ahead(control, partial(self._controls.recipe_at, name))
+        if isinstance(self.controls[name], Slider):
+            self._work.look_ahead(name)
 
     def _request(self, recipe: Recipe) -> None:
         self._work.request(recipe)

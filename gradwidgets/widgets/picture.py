@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from gradwidgets import plots
 from gradwidgets.core.history import History
@@ -62,17 +62,14 @@ class Picture:
         self,
         live: History | None,
         baseline: History | None,
-        error: Exception | None = None,
         seeds: tuple[Seeds, Seeds] = ((), ()),
+        error: Exception | None = None,
     ) -> None:
         """Show the run in hand beside the start and the pinned runs, or what went wrong.
 
         Behind the run in hand, and behind the start, the same under several seeds.
         """
-        self._runs = []
-        if baseline and baseline is not live:
-            self._runs.append(Shown(baseline, "start", "baseline", seeds=seeds[1]))
-        self._runs += [*self._pinned, *([Shown(live, "now", seeds=seeds[0])] if live else [])]
+        self._runs = self._together(live, baseline, seeds)
         with self.screen.hold_sync():
             if self._runs:
                 self.screen.png = self._canvas.render(self._runs, self._theme)
@@ -84,9 +81,23 @@ class Picture:
                 self.screen.sentence = " ".join(filter(None, said))
             self.screen.trace = "".join(traceback.format_exception(error)) if error else ""
 
+    def prepare(
+        self, live: History, baseline: History | None, seeds: tuple[Seeds, Seeds] = ((), ())
+    ) -> Iterator[None]:
+        """Draw what may be asked for next, a short step at a time."""
+        return self._canvas.prepare(self._together(live, baseline, seeds), self._theme)
+
     def still(self) -> bytes:
         """The picture with its sentence, as PNG, to be looked at where no widget lives."""
         return self._canvas.render(self._runs, plots.LIGHT, self.screen.sentence)
+
+    def _together(
+        self, live: History | None, baseline: History | None, seeds: tuple[Seeds, Seeds]
+    ) -> list[Shown]:
+        runs = [*self._pinned, *([Shown(live, "now", seeds=seeds[0])] if live else [])]
+        if baseline and baseline is not live:
+            runs.insert(0, Shown(baseline, "start", "baseline", seeds=seeds[1]))
+        return runs
 
     @property
     def _theme(self) -> plots.Theme:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from gradwidgets import GradLab, Problem, Recipe, problems, train
-from gradwidgets.widgets.background import SHORT, Background
+from gradwidgets.widgets.background import SHORT, Background, trained
 from gradwidgets.widgets.results import Results
 from gradwidgets.widgets.strip import strip
 
@@ -126,14 +126,19 @@ def test_looking_ahead_can_be_switched_off():
     in_a_loop(scenario)
 
 
+def kept(done, problem, recipes):
+    """Steps that train recipes and put their histories into a list."""
+    done.append((yield from trained(problem, recipes)))
+
+
 def test_a_newer_event_is_never_kept_waiting():
     waits = []
 
     async def scenario():
         done = []
         start = problems.moons.recipe.replace(updates=400)
-        work = Background(problems.moons, done.append)
-        work.begin(lambda: [start.replace(scale=s) for s in np.linspace(0.1, 3, 51).tolist()])
+        recipes = [start.replace(scale=s) for s in np.linspace(0.1, 3, 51).tolist()]
+        Background().begin(kept(done, problems.moons, recipes))
         while not done:
             begun = time.thread_time()
             await asyncio.sleep(0)
@@ -143,14 +148,14 @@ def test_a_newer_event_is_never_kept_waiting():
     assert np.median(waits) < 2 * SHORT
 
 
-def test_a_sweep_that_is_no_longer_wanted_is_dropped():
+def test_work_that_is_no_longer_wanted_is_dropped():
     async def scenario():
         done = []
-        work = Background(problems.moons, done.append)
+        work = Background()
         long = Recipe(updates=100_000)
-        work.begin(lambda: [long, long.replace(scale=2.0)])
+        work.begin(kept(done, problems.moons, [long, long.replace(scale=2.0)]))
         await asyncio.sleep(0.1)
-        work.begin(lambda: [START])
+        work.begin(kept(done, problems.moons, [START]))
         await until(lambda: done)
         assert [[h.recipe for h in histories] for histories in done] == [[START]]
 
@@ -163,11 +168,37 @@ def test_a_model_that_fails_is_left_to_the_lab_to_report():
         broken = Problem(
             "broken", lambda: nn.Linear(3, 2), problems.moons.batches(), F.cross_entropy
         )
-        work = Background(broken, done.append)
-        work.begin(lambda: [START])
+        work = Background()
+        work.begin(kept(done, broken, [START]))
         await asyncio.sleep(0.2)
         assert not done
+        work.begin(kept(done, problems.moons, [START]))
+        await until(lambda: done)  # and what comes after it is done
 
+    in_a_loop(scenario)
+
+
+def test_the_pictures_of_the_range_and_of_one_move_elsewhere_are_drawn_ahead():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        canvas = lab._picture._canvas
+        lab.controls["scale"].focused = True
+        drawn = 0
+        while drawn < len(canvas._drawn) or drawn < 20:  # until no more are added
+            drawn = len(canvas._drawn)
+            await asyncio.sleep(0.5)
+        ready = {picture for picture, _ in canvas._drawn.values()}
+        lab.controls["lr"].index += 1
+        await until(lambda: lab._screen.sentence.startswith(expected))
+        shown = lab._screen.png
+        assert shown in ready
+        canvas._drawn.clear()
+        lab._work.draw(lab._work.results.preview(lab.recipe))
+        assert lab._screen.png == shown
+        lab.close()
+
+    above = GradLab("moons", recipe=START).controls["lr"].stops
+    expected = train("moons", START.replace(lr=above[above.index(0.5) + 1])).summary()
     in_a_loop(scenario)
 
 

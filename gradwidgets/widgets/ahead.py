@@ -1,0 +1,97 @@
+"""What a lab prepares while the learner looks: the runs that may come next, and their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+
+from gradwidgets.core.problem import Problem
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.widgets.background import IDLE, Background, trained
+from gradwidgets.widgets.controls import Controls
+from gradwidgets.widgets.results import Results
+from gradwidgets.widgets.slider import Slider
+from gradwidgets.widgets.strip import strip
+
+NEIGHBOURS = 6
+"""Stops of the slider in hand that are trained ahead where each needs a run of its own."""
+
+
+class Ahead:
+    """Trains the range of the slider in hand, then one move of every other, and draws them.
+
+    Args:
+        problem: what is trained.
+        controls: the lab's.
+        results: where histories are kept.
+        snapshots: whether pictures need `History.parameters`.
+        draw: draws the picture of a recipe whose outcome is known, for later.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        controls: Controls,
+        results: Results,
+        snapshots: bool,
+        draw: Callable[[Recipe], Iterator[None]],
+    ) -> None:
+        self._problem, self._controls, self._results = problem, controls, results
+        self._snapshots = snapshots
+        self._draw = draw
+        self._background = Background()
+        self._in_hand = ""
+
+    def begin(self, in_hand: str = "") -> None:
+        """Soon, if the learner does nothing else, prepare what may come next.
+
+        Args:
+            in_hand: the name of the slider that the learner has taken, if it is another one.
+        """
+        if in_hand and in_hand != self._in_hand:
+            if slider := self._slider:
+                slider.clear_bars()  # they were for another recipe
+            self._in_hand = in_hand
+        if self._background.soon.deferred:
+            self._background.begin(self._steps(), IDLE)
+
+    def stop(self) -> None:
+        """Leave everything as it is."""
+        self._background.stop()
+
+    def _steps(self) -> Iterator[None]:
+        """The slider in hand first: its runs, its bars, its pictures."""
+        if slider := self._slider:
+            self._mark(slider)
+            nearest = sorted(enumerate(self._range()), key=lambda at: abs(at[0] - slider.index))
+            near = [recipe for _, recipe in nearest if recipe]
+            yield from self._prepare(near, NEIGHBOURS, lambda: self._mark(slider))
+        yield from self._prepare(self._controls.one_move_away(), 0)
+
+    def _prepare(
+        self, recipes: Iterable[Recipe], slow: int, known: Callable[[], object] = lambda: None
+    ) -> Generator[None, None, None]:
+        recipes = list(recipes)
+        unknown = [recipe for recipe in recipes if self._results.preview(recipe) is None]
+        histories = yield from trained(self._problem, unknown, slow, self._snapshots)
+        self._results.keep_previews(histories)
+        known()
+        for recipe in recipes:
+            yield
+            yield from self._draw(recipe)
+
+    @property
+    def _slider(self) -> Slider | None:
+        control = self._controls.widgets.get(self._in_hand)
+        return control if isinstance(control, Slider) else None
+
+    def _range(self) -> list[Recipe | None]:
+        """The recipe at every stop of the slider in hand; None where it is not allowed."""
+        assert self._slider
+        return [self._controls.recipe_at(self._in_hand, stop) for stop in self._slider.stops]
+
+    def _mark(self, slider: Slider) -> None:
+        """Draw under the slider what is known of its range."""
+        known = [self._results.preview(recipe) if recipe else None for recipe in self._range()]
+        shown = strip(slider.texts, known)
+        with slider.hold_sync():
+            slider.bars, slider.bars_text = shown.bars, shown.text
