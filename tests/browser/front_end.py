@@ -45,8 +45,9 @@ class FrontEnd:
         self._ready()
 
     def run_all(self):
-        """Run every cell, and wait until all are done."""
-        self.page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+        """Run every cell, and wait until all are done, which they must be without an error."""
+        right = self.page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+        assert right, self.page.locator(".jp-OutputArea-output").all_inner_texts()
 
     def show(self, *cells, notebook7=False):
         """Write, open and run a notebook of these cells."""
