@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 from gradwidgets import plots
@@ -10,7 +9,7 @@ from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem
 from gradwidgets.plots import Shown
 from gradwidgets.widgets.screen import Screen
-from gradwidgets.widgets.words import comparison, description, over_seeds
+from gradwidgets.widgets.words import comparison, description, over_seeds, traced
 
 Seeds = tuple[History, ...]
 """A recipe's histories under several seeds; () where there are none."""
@@ -79,7 +78,7 @@ class Picture:
             elif live and live.ended:
                 said = (comparison(live, baseline), over_seeds(seeds[0]))
                 self.screen.sentence = " ".join(filter(None, said))
-            self.screen.trace = "".join(traceback.format_exception(error)) if error else ""
+            self.screen.trace = traced(error) if error else ""
 
     def prepare(
         self, live: History, baseline: History | None, seeds: tuple[Seeds, Seeds] = ((), ())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import traceback
 from collections.abc import Sequence
 
 import numpy as np
@@ -53,6 +55,12 @@ def description(runs: Sequence[Shown], panels: Sequence[str]) -> str:
         if len(history.accuracy):
             parts.append(f"Held-out accuracy ends at {history.accuracy[-1, 1]:.1%}.")
     return " ".join(parts)
+
+
+def traced(error: Exception) -> str:
+    """The traceback; a whole room may read it, so the home folder in its paths is `~`."""
+    text = "".join(traceback.format_exception(error))
+    return text.replace(os.path.expanduser("~") + os.sep, "~" + os.sep)
 
 
 def lab_line(
