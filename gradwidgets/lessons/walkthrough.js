@@ -55,10 +55,10 @@ function render({ model, el }) {
   const motion = create("input", { type: "checkbox" });
   const animate = create("label", {}, motion, " animate");
   const nav = create("div", { className: "gradwidgets-scenes" });
-  nav.append(back, place, next, jump, animate);
   const notes = create("div", {});
   const fold = create("details", {}, create("summary", { textContent: "Speaker notes" }), notes);
-  const stage = create("section", { tabIndex: 0 }, words, nav, fold);
+  nav.append(back, place, next, jump, animate, fold);
+  const stage = create("section", { tabIndex: 0 }, words, nav);
 
   function option({ title: name }, index) {
     const label = `${index + 1}. ${name.replaceAll("`", "")}`;
