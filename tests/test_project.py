@@ -23,7 +23,7 @@ PACKAGE = ROOT / "gradwidgets"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 FLOORS = {"core": 0, "checkup": 0, "plots": 1, "widgets": 2, "lessons": 3}
-LIBRARIES = {"core": {"torch", "numpy", "sklearn"}, "checkup": {"torch"}}
+LIBRARIES = {"core": {"torch", "numpy"}, "checkup": {"torch"}}
 
 
 def short(path: Path) -> str:

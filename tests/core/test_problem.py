@@ -81,12 +81,14 @@ def test_the_bowl_is_a_quadratic_of_condition_25_with_its_minimum_at_one_one() -
 def test_the_digits_are_those_of_scikit_learn_and_every_fifth_is_held_out() -> None:
     from sklearn.datasets import load_digits
 
-    images = load_digits().data
-    (x, _), (test_x, test_y) = problems.digits.batches(), problems.digits.test_pair()
+    digits = load_digits()
+    held_out = np.arange(1797) % 5 == 0
+    (x, y), (test_x, test_y) = problems.digits.batches(), problems.digits.test_pair()
     assert (len(x), len(test_x)) == (1437, 360)
-    np.testing.assert_allclose(16 * test_x[1], images[5])
-    np.testing.assert_allclose(16 * x[0], images[1])
-    assert test_y[1] == load_digits().target[5]
+    np.testing.assert_array_equal(16 * test_x, digits.data[held_out])
+    np.testing.assert_array_equal(16 * x, digits.data[~held_out])
+    np.testing.assert_array_equal(test_y, digits.target[held_out])
+    np.testing.assert_array_equal(y, digits.target[~held_out])
 
 
 def test_padding_tokens_neither_count_in_the_loss_nor_train_their_embedding() -> None:
