@@ -1,4 +1,5 @@
-// A question with a native radio group; the answer is asked for with "Commit", once.
+// A question with a native radio group, or a number of hands for each choice; the answer is asked
+// for with the button, once.
 function create(tag, properties, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children);
@@ -10,11 +11,22 @@ function prose(text) {
   return text.split("`").map((part, i) => (i % 2 ? create("code", { textContent: part }) : part));
 }
 
+// How many hands went up, as a bar and in words.
+function barOf(hands, all) {
+  const share = all ? Math.round((100 * hands) / all) : 0;
+  const fill = create("span", {});
+  fill.style.width = `${share}%`;
+  const bar = create("span", { className: "gradwidgets-bar" }, fill);
+  return [bar, `${hands} hand${hands === 1 ? "" : "s"}, ${share} %`];
+}
+
 function render({ model, el }) {
   const id = `gradwidgets-${crypto.randomUUID()}`;
   const legend = create("legend", {});
   const fieldset = create("fieldset", {}, legend);
-  const commit = create("button", { type: "submit", textContent: "Commit" });
+  const tally = model.get("tally");
+  const button = tally ? "Run the experiment" : "Commit";
+  const commit = create("button", { type: "submit", textContent: button });
   const status = create("p", {});
   status.setAttribute("role", "status");
   status.setAttribute("aria-live", "polite");
@@ -23,40 +35,60 @@ function render({ model, el }) {
   let held = false; // whether the keyboard was here when "Commit" took it away
 
   // Jupyter would take arrows and letters for itself: it must neither act on them nor see them.
+  form.toggleAttribute("data-tally", tally);
   form.setAttribute("data-lm-suppress-shortcuts", "true");
   form.addEventListener("keydown", (event) => event.stopPropagation());
 
   const rows = model.get("choices").map((text, index) => {
-    const radio = create("input", { type: "radio", name: id, id: `${id}-${index}`, value: index });
-    const label = create("label", { htmlFor: radio.id }, ...prose(text));
+    const kind = tally
+      ? { type: "number", min: 0, value: model.get("votes")[index] }
+      : { type: "radio", name: id, value: index };
+    const input = create("input", { ...kind, id: `${id}-${index}` });
+    const label = create("label", { htmlFor: input.id }, ...prose(text));
     const mark = create("span", { className: "gradwidgets-mark" });
+    const hands = create("p", { id: `${id}-hands-${index}`, className: "gradwidgets-hands" });
     const why = create("p", { id: `${id}-why-${index}` });
-    radio.setAttribute("data-lm-suppress-shortcuts", "true");
+    input.setAttribute("data-lm-suppress-shortcuts", "true");
+    input.setAttribute("aria-describedby", `${hands.id} ${why.id}`);
     label.append(mark);
-    fieldset.append(create("div", {}, radio, label, why));
-    return { radio, mark, why };
+    fieldset.append(create("div", {}, input, label, hands, why));
+    return { input, mark, hands, why };
   });
+  const counted = () => rows.map(({ input }) => Math.max(0, Math.floor(input.valueAsNumber) || 0));
+  function picked() {
+    if (!tally) return rows.findIndex(({ input }) => input.checked);
+    const most = Math.max(...counted());
+    return most ? counted().indexOf(most) : -1;
+  }
 
-  form.addEventListener("change", update);
+  form.addEventListener("input", () => {
+    if (tally) {
+      model.set("votes", counted());
+      model.save_changes();
+    }
+    update();
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const picked = rows.findIndex(({ radio }) => radio.checked);
-    if (picked < 0 || waiting || model.get("chosen") >= 0) return;
+    const choice = picked();
+    if (choice < 0 || waiting || model.get("chosen") >= 0) return;
     waiting = true;
     held = form.contains(document.activeElement);
     update();
-    model.send({ kind: "commit", choice: model.get("choices")[picked] });
+    model.send({ kind: "commit", choice: model.get("choices")[choice] });
   });
 
   function update() {
     const chosen = model.get("chosen");
     const answered = chosen >= 0;
     legend.replaceChildren(...prose(model.get("question")));
-    rows.forEach(({ radio }, index) => {
-      if (answered) radio.checked = index === chosen;
-      radio.disabled = waiting || answered;
+    const all = counted().reduce((sum, votes) => sum + votes, 0);
+    rows.forEach(({ input, hands }, index) => {
+      if (answered && !tally) input.checked = index === chosen;
+      input.disabled = waiting || answered;
+      if (tally) hands.replaceChildren(...barOf(counted()[index], all));
     });
-    commit.disabled = waiting || !rows.some(({ radio }) => radio.checked);
+    commit.disabled = waiting || picked() < 0;
     commit.hidden = answered;
     form.dataset.state = answered ? (model.get("shown").right ? "right" : "wrong") : "open";
     if (answered) reveal(chosen, model.get("shown"));
@@ -64,12 +96,12 @@ function render({ model, el }) {
   }
 
   function reveal(chosen, shown) {
-    rows.forEach(({ mark, why, radio }, index) => {
-      const marks = [index === chosen && "your choice", index === shown.answer && "measured"];
+    rows.forEach(({ mark, why }, index) => {
+      const whose = tally ? "most hands" : "your choice";
+      const marks = [index === chosen && whose, index === shown.answer && "measured"];
       mark.textContent = marks.filter(Boolean).join(" and ");
       mark.dataset.measured = index === shown.answer;
       why.replaceChildren(...prose(shown.why[index]));
-      radio.setAttribute("aria-describedby", why.id);
     });
     status.replaceChildren(...prose(shown.verdict));
   }

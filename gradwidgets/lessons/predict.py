@@ -10,7 +10,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.core.rules import Text, refuse
+from gradwidgets.core.rules import Flag, Text, refuse
 from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
 
 HERE = Path(__file__).parent
@@ -27,6 +27,8 @@ class Predict(anywidget.AnyWidget):
         answer: runs the experiment and returns the right choice, or (right choice, a sentence
             with the figures measured). Called once, when it is first needed.
         why: for any of the choices, why it is right or what is wrong with it.
+        tally: ask a room: the hands for each choice are counted and typed in, and the choice with
+            most of them is committed to.
 
     Raises:
         ValueError: an argument is not usable; names it and what would be right.
@@ -36,6 +38,8 @@ class Predict(anywidget.AnyWidget):
     _css = HERE / "predict.css"
     question = traitlets.Unicode().tag(sync=True)
     choices: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    tally = traitlets.Bool(False).tag(sync=True)
+    votes: traitlets.List[int] = traitlets.List(traitlets.Int(min=0)).tag(sync=True)
     chosen = traitlets.Int(-1).tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
@@ -46,9 +50,12 @@ class Predict(anywidget.AnyWidget):
         choices: Sequence[str],
         answer: Callable[[], str | tuple[str, str]],
         why: Mapping[str, str] | None = None,
+        tally: bool = False,
     ) -> None:
         _check(question, choices, answer, why or {})
-        super().__init__(question=question, choices=list(choices))
+        Flag()("tally", tally)
+        votes = [0] * len(choices)
+        super().__init__(question=question, choices=list(choices), tally=tally, votes=votes)
         self._answer = answer
         self._why = dict(why or {})
         self._outcome: Outcome | None = None
@@ -89,7 +96,7 @@ class Predict(anywidget.AnyWidget):
             self.shown = {
                 "right": choice == outcome.choice,
                 "answer": self.choices.index(outcome.choice),
-                "verdict": verdict(outcome, choice),
+                "verdict": " ".join(filter(None, [verdict(outcome, choice), self._hands(outcome)])),
                 "why": [self._why.get(each, "") for each in self.choices],
             }
             self.chosen = self.choices.index(choice)
@@ -101,6 +108,11 @@ class Predict(anywidget.AnyWidget):
         """
         why = {} if self.answered else self._why
         return as_text(self._measured(), self.choice, why)
+
+    def _hands(self, outcome: Outcome) -> str:
+        """How much of the room was right; "" if nobody has been counted."""
+        right = self.votes[self.choices.index(outcome.choice)]
+        return f"{right} of {sum(self.votes)} hands were right." if sum(self.votes) else ""
 
     def _measured(self) -> Outcome:
         self._outcome = self._outcome or measured(self._answer, self.choices)
@@ -125,7 +137,8 @@ class Predict(anywidget.AnyWidget):
     def __repr__(self) -> str:
         """The question, the choices, and where it stands."""
         marks = ["(x)" if each == self.choice else "( )" for each in self.choices]
-        lines = [self.question, *map("  {} {}".format, marks, self.choices)]
+        hands = [f": {votes}" if any(self.votes) else "" for votes in self.votes]
+        lines = [self.question, *map("  {} {}{}".format, marks, self.choices, hands)]
         if not self.answered:
             return "\n".join([*lines, "Not answered yet."])
         return "\n".join([*lines, as_text(self._measured(), self.choice, self._why)])

@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+import traitlets
 
 from gradwidgets import Predict
 
@@ -119,6 +120,7 @@ def test_a_strange_message_changes_nothing(message):
         ({"choices": ["yes", 3]}, "choices"),
         ({"answer": "yes"}, "answer"),
         ({"why": {"perhaps": "?"}}, "why"),
+        ({"tally": 1}, "tally"),
     ],
 )
 def test_bad_arguments_are_named(change, names):
@@ -161,3 +163,22 @@ def test_the_experiment_runs_on_the_loop_that_made_it():
 def test_the_package_loads_it_late():
     program = "import gradwidgets, sys; sys.exit('anywidget' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_hands_are_counted_and_the_outcome_is_computed_all_the_same():
+    experiment = Experiment(("yes", "Measured: 4."))
+    predict = Predict(QUESTION, ["yes", "no"], experiment, tally=True)
+    predict.votes = [12, 18]
+    assert repr(predict).endswith("( ) yes: 12\n  ( ) no: 18\nNot answered yet.")
+    assert experiment.runs == 0
+    predict._received(None, {"kind": "commit", "choice": "no"}, [])
+    assert predict.right is False
+    said = predict.shown["verdict"]
+    assert said == "Not so. The experiment says: yes. Measured: 4. 12 of 30 hands were right."
+
+
+@pytest.mark.parametrize("votes", [[-1, 2], ["a", 2]])
+def test_a_count_of_hands_is_a_whole_number_from_0(votes):
+    predict = Predict(QUESTION, ["yes", "no"], lambda: "yes", tally=True)
+    with pytest.raises(traitlets.TraitError, match="votes"):
+        predict.votes = votes
