@@ -38,8 +38,8 @@ class History:
         parameters: values of small parameters by name, (updates + 1, *shape): the start first.
         accuracy: (m, 2) rows of (updates done, share of the held-out samples that is right).
         stopped: None, or (update, why): "threshold", "diverged", "cancelled" or
-            "failed". A run that
-            diverged at update n has n rows: its loss was no longer finite there.
+            "failed". A run that diverged at update n has n rows: its loss, or a parameter, was
+            no longer finite there.
         seconds: how long the training took.
         make_model: returns the trained model; None has none.
     """
@@ -57,6 +57,12 @@ class History:
     stopped: tuple[int, str] | None
     seconds: float
     make_model: Callable[[], nn.Module] | None = None
+
+    def __post_init__(self) -> None:
+        """A last step that left no numbers has diverged, though no loss came after it to tell."""
+        failed = self.stopped is not None and self.stopped[1] == "failed"
+        if not failed and not np.isfinite(self.change_norms[-1:]).all():
+            object.__setattr__(self, "stopped", (self.updates, "diverged"))
 
     @cached_property
     def model(self) -> nn.Module | None:

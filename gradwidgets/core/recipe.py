@@ -116,7 +116,7 @@ class Recipe:
     )
     accumulation_steps: int = _setting(
         1,
-        Count(),
+        Count(1, 2**31 - 1),  # `Tensor.chunk` overflows near 2**63
         Control(
             "accumulation steps",
             "Accumulation",

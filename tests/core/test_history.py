@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Problem, Recipe, live, train
@@ -69,6 +71,22 @@ def test_a_run_that_is_cancelled_says_so_and_keeps_what_it_has() -> None:
     assert history.updates == 20
     assert history.stopped == (20, "cancelled")
     assert history.summary().startswith("Cancelled after 20 updates of 50")
+
+
+@pytest.mark.parametrize("end", [{"updates": 1}, {"stop_below": 1e9}, {}])
+def test_a_last_step_that_leaves_no_numbers_has_diverged(end: dict[str, Any]) -> None:
+    """No further loss is computed that could tell."""
+
+    def poison(parameters: Sequence[Tensor]) -> None:
+        parameters[0].grad = torch.full_like(parameters[0], torch.nan)
+
+    run = Run("moons", Recipe(edits=(poison,), **({"updates": 50} | end)))
+    run.advance(updates=1)
+    run.cancel()
+    history = run.history()
+    assert np.isnan(history.parameters["0.weight"][1]).all()
+    assert history.stopped == (1, "diverged")
+    assert history.summary().startswith("Diverged at update 1: the loss went from")
 
 
 def test_advance_keeps_to_its_slice_of_time_and_makes_progress() -> None:

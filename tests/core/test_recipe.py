@@ -29,7 +29,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "l1": ([*NOT_NUMBERS, -1e-9], "a finite number from 0"),
     "l2": ([*NOT_NUMBERS, -1e-9], "a finite number from 0"),
     "max_norm": ([v for v in NOT_NUMBERS if v is not None] + [0, -1], "above 0 or None"),
-    "accumulation_steps": ([*NOT_COUNTS, None], "a whole number from 1"),
+    "accumulation_steps": ([*NOT_COUNTS, None, 2**31], "a whole number from 1 to 2147483647"),
     "average": ([1, 0, None, "yes"], "True or False"),
     "clear": (["None", None, "", True], "'none', 'zero', 'never'"),
     "batch_size": (NOT_COUNTS, "a whole number from 1 or None"),

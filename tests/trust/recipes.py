@@ -1,0 +1,104 @@
+"""Recipes that nobody would write, drawn by Hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from gradwidgets.core import Clip, Mask, Penalty, Recipe, Scale, problems
+from gradwidgets.core.optimizers import OPTIMIZERS, option_defaults
+
+HUGE = 2**63 - 1
+EXTREMES = (0.0, 5e-324, 1e-310, 1e-45, 1e-38, 1e-8, 0.5, 1.0, 1e4, 3e38, 1e39, 1.7e308)
+
+numbers = st.sampled_from(EXTREMES) | st.floats(0, 10) | st.floats(0, allow_infinity=False)
+signed = numbers | numbers.map(lambda number: -number)
+shares = st.sampled_from((0.0, 5e-324, 1e-9, 0.5, 1 - 1e-9, 1.0)) | st.floats(0, 1)
+counts = st.integers(1, 9) | st.sampled_from((50, 257, 1000, 10**6, 2**31 - 1, HUGE))
+PLAUSIBLE: dict[str, Any] = {
+    "alpha": shares,
+    "betas": st.tuples(shares, shares),
+    "dampening": shares,
+    "eps": numbers,
+    "line_search_fn": st.sampled_from((None, "strong_wolfe")),
+    "max_iter": st.integers(1, 4),
+    "momentum": shares,
+    "weight_decay": numbers,
+}
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 9),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.floats() | st.integers(-2, 2) | st.text(max_size=2), max_size=3),
+    st.builds(object),
+)
+
+
+def options(optimizer: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Any of an optimizer's options: mostly of the right kind, at times of any kind."""
+    known = option_defaults(optimizer)
+    usual = {name: PLAUSIBLE.get(name, st.booleans() | numbers) for name in known}
+    right = st.fixed_dictionaries({}, optional=usual)
+    wrong = st.dictionaries(st.sampled_from([*known, "bogus"]), anything, max_size=2)
+    return st.one_of(st.just({}), right, right, right, wrong)
+
+
+def drops(parameters: Sequence[Tensor]) -> None:
+    """An edit that takes gradients away."""
+    for parameter in parameters[1:]:
+        parameter.grad = None
+
+
+def poisons(parameters: Sequence[Tensor]) -> None:
+    """An edit that leaves what is no number."""
+    parameters[0].grad = torch.full_like(parameters[0], torch.nan)
+
+
+def raises(_: Sequence[Tensor]) -> None:
+    """An edit that fails."""
+    raise ArithmeticError("this edit fails")
+
+
+EDITS = (drops, poisons, raises, Scale(1e30), Mask(1.0), Penalty(1e30, 1e30), Clip(1e-300))
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "lr": numbers,
+    "scale": signed,
+    "mask": shares,
+    "mask_kind": st.sampled_from(("first", "random", "unit", "*", "*bias", "0.*", "[", "nobody")),
+    "l1": numbers,
+    "l2": numbers,
+    "max_norm": st.none() | numbers.filter(bool),
+    "accumulation_steps": counts,
+    "average": st.booleans(),
+    "clear": st.sampled_from(("none", "zero", "never")),
+    "batch_size": st.none() | counts,
+    "updates": st.integers(1, 5) | st.sampled_from((1, 10**6, HUGE)),
+    "stop_below": st.none() | signed,
+    "seed": st.integers(0, 3) | st.sampled_from((2**31, 2**32, HUGE)),
+    "edits": st.lists(st.sampled_from(EDITS), max_size=2).map(tuple),
+}
+
+
+@st.composite
+def settings_of_recipes(draw: st.DrawFn) -> dict[str, Any]:
+    """Keyword arguments of `Recipe`: a few fields far from their defaults; options of any kind."""
+    optimizer = draw(st.sampled_from(sorted(OPTIMIZERS)))
+    fields = {"optimizer": optimizer, "options": draw(options(optimizer))}
+    for name in draw(st.sets(st.sampled_from(sorted(FIELDS)), max_size=8)):
+        fields[name] = draw(FIELDS[name])
+    return fields
+
+
+names = st.sampled_from(problems.names())
+
+
+def small(recipe: Recipe) -> Recipe:
+    """The recipe with no more than five updates."""
+    return recipe.replace(updates=min(recipe.updates, 5))
