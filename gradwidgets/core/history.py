@@ -149,11 +149,13 @@ class _Lines:
 def _joint(norms: Array) -> Array:
     """The norm of all parameters together, from the norm of each."""
     squares = np.where(np.isnan(norms), 0.0, norms) if norms.size else norms
-    joint: Array = np.linalg.norm(squares, axis=1)
+    with np.errstate(over="ignore"):
+        joint: Array = np.linalg.norm(squares, axis=1)
     return joint
 
 
 def _ratio(change: Array, size: Array) -> Array:
     out = np.where(change > 0, np.inf, 0.0)
-    np.divide(change, size, out=out, where=size > 0)
+    with np.errstate(invalid="ignore"):  # infinite by infinite, where a run diverges
+        np.divide(change, size, out=out, where=size > 0)
     return out

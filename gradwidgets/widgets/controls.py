@@ -101,7 +101,7 @@ class Controls:
             for name, widget in self.widgets.items():
                 if name in OPTION_CONTROLS and name not in option_defaults(recipe.optimizer):
                     continue
-                widget.value = _value(recipe, name)
+                _put(widget, _value(recipe, name))
         finally:
             self._quiet = False
         self._enable()
@@ -142,6 +142,14 @@ def _value(recipe: Recipe, name: str) -> Any:
     if name not in OPTION_CONTROLS:
         return getattr(recipe, name)
     return recipe.options.get(name, option_defaults(recipe.optimizer).get(name, 0.0))
+
+
+def _put(widget: Any, value: Any) -> None:
+    """Set a widget to a value; a list that does not offer it offers it from now on."""
+    with widget.hold_sync():
+        if isinstance(widget, ipywidgets.Dropdown) and value not in widget.options:
+            widget.options = (*widget.options, value)
+        widget.value = value
 
 
 def _widget(control: Control, value: Any) -> Any:

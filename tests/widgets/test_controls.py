@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from gradwidgets.core.recipe import Recipe
+from gradwidgets import GradLab, Recipe, train
 from gradwidgets.widgets.controls import Controls, all_controls
 from gradwidgets.widgets.slider import Slider
 
@@ -68,3 +68,14 @@ def test_groups_fold_and_hold_their_controls():
     first = layout.children[0].children[0]
     assert [widget.label for widget in first.children] == ["scale", "mask"]
     assert all(isinstance(widget, Slider) for widget in first.children)
+
+
+def test_code_may_choose_what_a_list_does_not_offer():
+    lab = GradLab("moons", show=("optimizer", "mask_kind"), recipe=Recipe(updates=5))
+    lab.recipe = Recipe(optimizer="NAdam", mask_kind="2.*", mask=0.5, updates=5)
+    assert lab.controls["optimizer"].value == "NAdam"
+    assert lab.controls["mask_kind"].options[-1] == "2.*"
+    assert lab.history.loss.tolist() == train("moons", lab.recipe).loss.tolist()
+    lab.controls["optimizer"].value = "SGD"
+    assert lab.recipe == Recipe(mask_kind="2.*", mask=0.5, updates=5)
+    lab.close()
