@@ -45,7 +45,7 @@ bench: $(VENV)/.bench $(VENV)/.dev
 # Run the notebooks and save their outputs: the references that `make notebooks` compares with.
 # The second command joins what a cell printed in pieces; in one command that would come first.
 NBCONVERT := $(BIN)/jupyter nbconvert --to notebook --inplace
-NOTEBOOKS := notebooks/*.ipynb notebooks/homework/source/*/*.ipynb
+NOTEBOOKS := notebooks/*.ipynb notebooks/lectures/*.ipynb notebooks/homework/source/*/*.ipynb
 execute: $(VENV)/.dev
 	$(NBCONVERT) --execute --ExecutePreprocessor.store_widget_state=False \
 		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
