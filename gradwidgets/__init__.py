@@ -6,6 +6,7 @@ The core is imported at once; what needs matplotlib and ipywidgets when it is fi
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from gradwidgets.checkup import checkup  # the function, as the name of the package's member
@@ -19,6 +20,7 @@ from gradwidgets.core import (
     Scale,
     TrainingError,
     edit_gradients,
+    late_compiler,
     problems,
     script,
     sweep,
@@ -65,6 +67,9 @@ _LATER = {
     "Scene": "gradwidgets.lessons",
     "grading": "gradwidgets.lessons",
 }
+
+if os.environ.get("GRADWIDGETS_LATE_COMPILER"):
+    late_compiler.install()
 
 
 def __getattr__(name: str) -> Any:
