@@ -2,6 +2,7 @@
 #   make lab     open JupyterLab at the first notebook
 #   make test    everything that CI runs
 #   make bench   a table of speed ratios, measured side by side
+#   make hub     a class on a JupyterHub: what it waits for, and what each learner costs
 # PIP_ARGS is passed to pip; with it an ordinary Linux machine can take torch's smaller CPU
 # build: set it to the --index-url that PyTorch's install page names for "CPU".
 
@@ -10,9 +11,9 @@ PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab test lint types unit notebooks bench execute fact-check clean
+.PHONY: lab test lint types unit notebooks bench hub execute fact-check clean
 
-$(VENV)/.lab $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml constraints.txt
+$(VENV)/.lab $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[$*]'
 	touch $@
@@ -41,6 +42,12 @@ notebooks: $(VENV)/.dev
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m pytest -p tests.browser.conftest -s benchmarks/latency.py
+
+# A JupyterHub on loopback needs its proxy, and that needs node and npm.
+LEARNERS ?= 8
+hub: $(VENV)/.hub $(VENV)/.dev
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/npm configurable-http-proxy@5
+	$(BIN)/python -m benchmarks.classroom $(LEARNERS)
 
 # Run the notebooks and save their outputs: the references that `make notebooks` compares with.
 # The second command joins what a cell printed in pieces; in one command that would come first.

@@ -1,0 +1,132 @@
+"""`python -m benchmarks.classroom [learners]`: a class on a JupyterHub, into BENCHMARKS.md.
+
+Everybody signs in at the same time, opens lesson 03 by an nbgitpuller link, runs it and moves a
+slider. Fails unless each learner is shown what `train` gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from playwright.async_api import Browser, async_playwright
+
+from benchmarks import page
+from benchmarks.classroom import parts
+from benchmarks.classroom.hub import chromium, link, running_hub
+from benchmarks.classroom.learner import MOVES, Learner
+from benchmarks.classroom.memory import SIZES, Cost, costs, seconds
+from gradwidgets.core import problems, train
+from gradwidgets.widgets.controls import all_controls
+from tests.browser.conftest import FLAGS
+
+MINUTES = 4
+"""How long anything may take for which a learner waits."""
+PROBLEM, FIELD = "moons", "scale"
+"""The first lab of the lesson, and its first slider."""
+Costs = dict[str, list[Cost]]
+
+
+def sentences() -> dict[str, str]:
+    """What must stand under the lab at each stop of the slider, by the stop's text."""
+    torch.set_num_threads(1)
+    start, control = problems.get(PROBLEM).recipe, all_controls()[FIELD]
+    ends = f" The start ended at {train(PROBLEM, start).loss[-1]:.4g}."
+    said = {}
+    for stop in control.stops:
+        recipe = start.replace(**{FIELD: stop})
+        said[control.text(stop)] = train(PROBLEM, recipe).summary() + ends * (recipe != start)
+    return said
+
+
+async def seat(browser: Browser, count: int) -> list[Learner]:
+    """So many learners, each with a browser profile of their own."""
+    known, learners = sentences(), []
+    for number in range(1, count + 1):
+        context = await browser.new_context(viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(MINUTES * 60_000)
+        learners.append(Learner(await context.new_page(), f"learner{number}", known))
+    return learners
+
+
+async def hold_class(count: int, address: str) -> list[str]:
+    """What a class of `count` waits for, and what it costs, as tables."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        learners = await seat(browser, count)
+        waits = {}
+        waits["the open lesson, from its link"] = await asyncio.gather(
+            *(one.sign_in(link(address)) for one in learners)
+        )
+        phases = {"lesson open": costs()}
+        waits["all cells of the lesson"] = await asyncio.gather(*(one.run() for one in learners))
+        phases["lesson run"], begun = costs(), time.monotonic()
+        await asyncio.gather(*(one.move() for one in learners))
+        lasted = time.monotonic() - begun
+        phases[f"slider moved {MOVES} times"] = costs()
+        await browser.close()
+    waits["a new picture, from the key"] = [s for one in learners for s in one.pictures]
+    waits["the right sentence, from the key"] = [s for one in learners for s in one.answers]
+    return [*times(waits), "", *sizes(phases), "", work(*list(phases.values())[1:], lasted)]
+
+
+def times(waits: dict[str, list[float]]) -> list[str]:
+    """What learners wait for, as a table."""
+    lines = [
+        "| waiting for | times | median (s) | 95 % (s) | slowest (s) |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, each in waits.items():
+        late = sorted(each)[int(0.95 * (len(each) - 1))]
+        figures = " | ".join(
+            f"{figure:.2f}" for figure in (statistics.median(each), late, max(each))
+        )
+        lines.append(f"| {name} | {len(each)} | {figures} |")
+    return lines
+
+
+def sizes(phases: dict[str, Costs]) -> list[str]:
+    """What a learner's two processes hold, as a table; the hub and its proxy at the end."""
+    lines = ["| memory (MB), median | own (USS) | with its share (PSS) | whole (RSS) |"]
+    lines.append("|---|--:|--:|--:|")
+    rows = {}
+    for kind in ("server", "kernel"):
+        rows |= {f"{kind}, {when}": found[kind] for when, found in phases.items()}
+    rows |= {kind: list(phases.values())[-1][kind] for kind in ("hub", "proxy")}
+    for name, found in rows.items():
+        middles = [statistics.median(getattr(cost, size) for cost in found) for size in SIZES]
+        lines.append(f"| {name} | {' | '.join(f'{middle:.0f}' for middle in middles)} |")
+    return lines
+
+
+def work(before: Costs, after: Costs, lasted: float) -> str:
+    """Who used the processor while sliders moved."""
+    used = {kind: seconds(after[kind]) - seconds(before[kind]) for kind in after}
+    moves = MOVES * len(after["kernel"])
+    between = used["hub"] + used["proxy"]
+    return (
+        f"Sliders moved for {lasted:.0f} s. Of processor time, the kernels used "
+        f"{used['kernel']:.0f} s ({used['kernel'] / moves:.2f} s for each move), the servers "
+        f"{used['server']:.0f} s, the hub and its proxy {between:.0f} s, and the browsers, "
+        f"on the same machine, {used['browser']:.0f} s."
+    )
+
+
+def main(learners: str = "8") -> None:
+    """Hold a class and write the tables."""
+    with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as address:
+        lines = asyncio.run(hold_class(int(learners), address))
+    opening = f"{learners} learners at the same time, lesson 03, all answers right."
+    lines = [opening, "", *lines, "", *parts.lines()]
+    print(*lines, sep="\n")
+    page.put("A class on a JupyterHub", lines)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,113 @@
+"""A JupyterHub on loopback, set up as `hub/jupyterhub_config.py` advises."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlencode
+
+ROOT = Path(__file__).parents[2]
+PROXY = Path(sys.prefix) / "npm/node_modules/.bin/configurable-http-proxy"
+NOTEBOOK = "notebooks/03_scaling_gradients.ipynb"
+SECONDS = 60
+"""How long the hub may take to answer for the first time."""
+
+CONFIG = """
+load_subconfig({advised!r})
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.hub_port = {hub_port}
+c.JupyterHub.authenticator_class = "dummy"  # any name, any password: on loopback only
+c.JupyterHub.spawner_class = "simple"  # a process, no account and no container
+c.SimpleLocalProcessSpawner.home_dir_template = {homes!r}
+c.Spawner.args = [*c.Spawner.args, "--allow-root", "--LabApp.expose_app_in_browser=True"]
+c.Spawner.start_timeout = c.Spawner.http_timeout = 300
+c.ConfigurableHTTPProxy.command = [{proxy!r}]
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
+"""
+
+
+@contextmanager
+def running_hub(folder: Path) -> Iterator[str]:
+    """The address of a hub that keeps its files in `folder`.
+
+    Raises:
+        FileNotFoundError: there is no proxy; `make hub` installs it.
+        TimeoutError: the hub does not answer; its log says why.
+    """
+    if not PROXY.exists():
+        raise FileNotFoundError(f"no configurable-http-proxy at {PROXY}: run `make hub`")
+    port, hub_port, proxy_port = free_ports(3)
+    config = CONFIG.format(
+        advised=str(ROOT / "hub/jupyterhub_config.py"),
+        homes=str(folder / "{username}"),
+        proxy=str(PROXY),
+        port=port,
+        hub_port=hub_port,
+        proxy_port=proxy_port,
+    )
+    (folder / "jupyterhub_config.py").write_text(config, encoding="utf-8")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [sys.executable, "-m", "jupyterhub", "--config=jupyterhub_config.py"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, "PATH": path}, stdout=log, stderr=log
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/hub/health", folder / "log")
+        yield address
+    finally:
+        process.terminate()  # it stops the proxy and every learner's server
+        process.wait(timeout=SECONDS)
+
+
+def link(address: str) -> str:
+    """The nbgitpuller link that brings a learner the repository and opens the lesson."""
+    query = {
+        "repo": ROOT.as_uri(),
+        "targetpath": "gradwidgets",
+        "urlpath": f"lab/tree/gradwidgets/{NOTEBOOK}",
+    }
+    return f"{address}/hub/user-redirect/git-pull?{urlencode(query)}"
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def wait_for(address: str, log: Path) -> None:
+    """Return when something answers there."""
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        with suppress(OSError):
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"no answer from {address}; the log ends: {log.read_text()[-2000:]}")
+
+
+def chromium() -> str:
+    """Where Chromium is.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    for name in ("chromium", "chromium-browser", "chrome"):
+        if found := shutil.which(name):
+            return found
+    raise FileNotFoundError("no Chromium found: install Debian's package `chromium`")

@@ -1,0 +1,17 @@
+"""What a JupyterHub should give each learner of this course; README.md beside it says why.
+
+In your own jupyterhub_config.py: load_subconfig("hub/jupyterhub_config.py")
+"""
+
+c = get_config()  # noqa: F821
+
+c.Spawner.default_url = "/lab"
+c.Spawner.environment = {
+    "GRADWIDGETS_LATE_COMPILER": "1",  # 65 MB less in each kernel that compiles nothing
+    "OMP_NUM_THREADS": "1",  # a learner's share of the processor is one core or less
+}
+c.Spawner.args = ["--MappingKernelManager.cull_idle_timeout=1800"]  # each open lesson is a kernel
+c.Spawner.mem_guarantee = "512M"
+c.Spawner.mem_limit = "1G"
+c.Spawner.cpu_guarantee = 0.2
+c.Spawner.cpu_limit = 1
