@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Generator, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,23 +56,25 @@ class Canvas:
             pass
         return self._drawn[_key(runs, theme, limits)][0]
 
-    def prepare(self, runs: Sequence[Shown], theme: Theme) -> Iterator[None]:
+    def prepare(self, runs: Sequence[Shown], theme: Theme) -> Generator[None, None, bytes]:
         """Render for later, a pane at each step: what `render` would return if it came next."""
         return self._draw(runs, theme, self._steadied(runs))
 
     def _draw(
         self, runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, bytes]:
         key = _key(runs, theme, limits)
         if key in self._drawn:
-            return
+            return self._drawn[key][0]
         panes = []
         for turn in range(len(limits)):
             panes.append(self._pixels(turn, runs, theme, limits))
             yield
         if len(self._drawn) >= KEPT:
             del self._drawn[next(iter(self._drawn))]
-        self._drawn[key] = encode(np.concatenate(panes, axis=1)), tuple(runs)
+        png = encode(np.concatenate(panes, axis=1))
+        self._drawn[key] = png, tuple(runs)
+        return png
 
     def _pixels(
         self, turn: int, runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]

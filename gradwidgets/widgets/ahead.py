@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.widgets.background import IDLE, Background, trained
-from gradwidgets.widgets.controls import Controls
+from gradwidgets.widgets.controls import Controls, Move
 from gradwidgets.widgets.results import Results
 from gradwidgets.widgets.slider import Slider
 from gradwidgets.widgets.strip import strip
@@ -24,7 +24,8 @@ class Ahead:
         controls: the lab's.
         results: where histories are kept.
         snapshots: whether pictures need `History.parameters`.
-        draw: draws the picture of a recipe whose outcome is known, for later.
+        draw: draws the picture that a move leads to, for later: given the slider's label with the
+            stop's text, and the recipe, whose outcome is known.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Ahead:
         controls: Controls,
         results: Results,
         snapshots: bool,
-        draw: Callable[[Recipe], Iterator[None]],
+        draw: Callable[[Move, Recipe], Iterator[None]],
     ) -> None:
         self._problem, self._controls, self._results = problem, controls, results
         self._snapshots = snapshots
@@ -62,36 +63,31 @@ class Ahead:
         """The slider in hand first: its runs, its bars, its pictures."""
         if slider := self._slider:
             self._mark(slider)
-            nearest = sorted(enumerate(self._range()), key=lambda at: abs(at[0] - slider.index))
-            near = [recipe for _, recipe in nearest if recipe]
-            yield from self._prepare(near, NEIGHBOURS, lambda: self._mark(slider))
+            at = sorted(range(len(slider.stops)), key=lambda stop: abs(stop - slider.index))
+            moves = self._controls.moves(self._in_hand, at)
+            yield from self._prepare(moves, NEIGHBOURS, lambda: self._mark(slider))
         yield from self._prepare(self._controls.one_move_away(), 0)
 
     def _prepare(
-        self, recipes: Iterable[Recipe], slow: int, known: Callable[[], object] = lambda: None
+        self, moves: Mapping[Move, Recipe], slow: int, known: Callable[[], object] = lambda: None
     ) -> Generator[None, None, None]:
-        recipes = list(recipes)
-        unknown = [recipe for recipe in recipes if self._results.preview(recipe) is None]
+        unknown = [recipe for recipe in moves.values() if self._results.preview(recipe) is None]
         histories = yield from trained(self._problem, unknown, slow, self._snapshots)
         self._results.keep_previews(histories)
         known()
-        for recipe in recipes:
+        for move, recipe in moves.items():
             yield
-            yield from self._draw(recipe)
+            yield from self._draw(move, recipe)
 
     @property
     def _slider(self) -> Slider | None:
         control = self._controls.widgets.get(self._in_hand)
         return control if isinstance(control, Slider) else None
 
-    def _range(self) -> list[Recipe | None]:
-        """The recipe at every stop of the slider in hand; None where it is not allowed."""
-        assert self._slider
-        return [self._controls.recipe_at(self._in_hand, stop) for stop in self._slider.stops]
-
     def _mark(self, slider: Slider) -> None:
         """Draw under the slider what is known of its range."""
-        known = [self._results.preview(recipe) if recipe else None for recipe in self._range()]
+        recipes = [self._controls.recipe_at(self._in_hand, stop) for stop in slider.stops]
+        known = [self._results.preview(recipe) if recipe else None for recipe in recipes]
         shown = strip(slider.texts, known)
         with slider.hold_sync():
             slider.bars, slider.bars_text = shown.bars, shown.text

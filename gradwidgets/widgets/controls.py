@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -13,6 +13,9 @@ from gradwidgets.core.optimizers import OPTION_CONTROLS, option_defaults
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.sweep_fit import FIELDS
 from gradwidgets.widgets.slider import Slider
+
+Move = tuple[str, str]
+"""The label of a slider, and the text of the stop to which it may be moved."""
 
 
 def all_controls() -> dict[str, Control]:
@@ -73,14 +76,20 @@ class Controls:
         except ValueError:
             return None
 
-    def one_move_away(self) -> list[Recipe]:
+    def moves(self, name: str, indices: Iterable[int]) -> dict[Move, Recipe]:
+        """What the slider of that name leads to if it is moved to one of these stops."""
+        slider = self.widgets[name]
+        wanted = {slider.texts[at]: self.recipe_at(name, slider.stops[at]) for at in indices}
+        return {(slider.label, text): recipe for text, recipe in wanted.items() if recipe}
+
+    def one_move_away(self) -> dict[Move, Recipe]:
         """What one step of any slider leads to, as far as one run could train it all."""
-        now, found = self.recipe(), []
+        found = {}
         for name, slider in self.widgets.items():
             if name in FIELDS and isinstance(slider, Slider):
-                stops = slider.stops[max(slider.index - 1, 0) : slider.index + 2]
-                found += [self.recipe_at(name, stop) for stop in stops if stop != slider.value]
-        return [recipe for recipe in found if recipe and recipe != now]
+                near = {max(slider.index - 1, 0), min(slider.index + 1, len(slider.stops) - 1)}
+                found.update(self.moves(name, near - {slider.index}))
+        return found
 
     def _made(self, values: dict[str, Any]) -> Recipe:
         fields = {name: value for name, value in values.items() if name not in OPTION_CONTROLS}

@@ -225,15 +225,16 @@ class GradLab:
             self._screen.sentence = str(error)
         else:
             self._touched(name)
-            self._request(recipe)
+            control = self.controls[name]
+            self._request(recipe, control if isinstance(control, Slider) else None)
 
     def _touched(self, name: str) -> None:
         """The learner has a control in hand."""
         if isinstance(self.controls[name], Slider):
             self._work.look_ahead(name)
 
-    def _request(self, recipe: Recipe) -> None:
-        self._work.request(recipe)
+    def _request(self, recipe: Recipe, slider: Slider | None = None) -> None:
+        self._work.request(recipe, slider)
         for changed in self.followers:
             changed()
 

@@ -11,10 +11,11 @@ from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.training import Run
 from gradwidgets.widgets.ahead import Ahead
 from gradwidgets.widgets.background import IDLE, Background, trained
-from gradwidgets.widgets.controls import Controls
+from gradwidgets.widgets.controls import Controls, Move
 from gradwidgets.widgets.picture import Picture, Seeds
 from gradwidgets.widgets.rerun import Rerun
 from gradwidgets.widgets.results import Results
+from gradwidgets.widgets.slider import Slider
 
 LONG_RUN = 0.5
 """A run that takes more seconds than this shows its progress."""
@@ -50,7 +51,7 @@ class LabWork:
         self._compare = compare
         self._picture = picture
         self._told = settled
-        self._drawn_at = self._asked_at = 0.0
+        self._drawn_at = self._asked_at = self._turn = 0.0
         self.results = Results(problem)
         self.rerun = Rerun(self._next_run, self.results, self._progressed, self._settled)
         self.soon = self.rerun.soon
@@ -81,9 +82,17 @@ class LabWork:
         self._begin_seeds()
         self.draw()
 
-    def request(self, recipe: Recipe) -> None:
-        """Train a recipe and draw it; at once, if a sweep has been there already."""
+    def request(self, recipe: Recipe, slider: Slider | None = None) -> None:
+        """Train a recipe and draw it; at once, if a sweep has been there already.
+
+        Args:
+            recipe: the settings.
+            slider: the one that was moved, if nothing else was.
+        """
         self.recipe = recipe
+        self._picture.screen.forget(slider.label if slider else "")
+        if slider:
+            self._turn = max(self._turn, slider.turn)
         self.results.forget()
         self._stop_background()
         self._asked_at = self._drawn_at = time.monotonic()
@@ -107,13 +116,17 @@ class LabWork:
 
     def draw(self, live: History | None = None) -> None:
         """Draw the run in hand, or as much of it as there is, beside the start."""
-        live = live or self.results.history(self.recipe)
-        self._picture.draw(live, *self._beside(self.recipe), self.results.error(self.recipe))
+        turn = self._turn  # before the recipe, which another thread may change
+        recipe = self.recipe
+        live = live or self.results.history(recipe)
+        with self._picture.screen.hold_sync():
+            self._picture.draw(live, *self._beside(recipe), self.results.error(recipe))
+            self._picture.screen.turn = turn
         self._drawn_at = time.monotonic()
 
-    def _draw_ahead(self, recipe: Recipe) -> Iterator[None]:
+    def _draw_ahead(self, move: Move, recipe: Recipe) -> Iterator[None]:
         if history := self.results.preview(recipe):
-            yield from self._picture.prepare(history, *self._beside(recipe))
+            yield from self._picture.prepare(move, history, *self._beside(recipe))
 
     def _beside(self, recipe: Recipe) -> tuple[History | None, tuple[Seeds, Seeds]]:
         """What a recipe's run is drawn beside: the start, and the bands of both."""
@@ -134,7 +147,8 @@ class LabWork:
         now = time.monotonic()
         if now - self._asked_at > LONG_RUN:
             self._picture.screen.progress = len(run.losses) / run.recipe.updates
-        if now - self._drawn_at > FRAME and run.recipe == self.recipe:
+        shown = run.recipe != self.recipe or self.results.preview(run.recipe)
+        if now - self._drawn_at > FRAME and not shown:
             self.draw(run.history())
 
     def _settled(self) -> None:

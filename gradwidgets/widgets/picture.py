@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from gradwidgets import plots
 from gradwidgets.core.history import History
@@ -41,6 +41,7 @@ class Picture:
         self._canvas = plots.Canvas(plots.make(self._panels, problem), size, text_scale)
         self._pinned: list[Shown] = []
         self._runs: list[Shown] = []
+        self._beside: Hashable = None
         self.screen = Screen(on_cancel)
 
     @property
@@ -69,6 +70,7 @@ class Picture:
         Behind the run in hand, and behind the start, the same under several seeds.
         """
         self._runs = self._together(live, baseline, seeds)
+        self._forget_others(baseline, seeds)
         with self.screen.hold_sync():
             if self._runs:
                 self.screen.png = self._canvas.render(self._runs, self._theme)
@@ -76,19 +78,39 @@ class Picture:
             if error:
                 self.screen.sentence = str(error) or repr(error)
             elif live and live.ended:
-                said = (comparison(live, baseline), over_seeds(seeds[0]))
-                self.screen.sentence = " ".join(filter(None, said))
+                self.screen.sentence = _sentence(live, baseline, seeds)
             self.screen.trace = traced(error) if error else ""
 
     def prepare(
-        self, live: History, baseline: History | None, seeds: tuple[Seeds, Seeds] = ((), ())
+        self,
+        move: tuple[str, str],
+        live: History,
+        baseline: History | None,
+        seeds: tuple[Seeds, Seeds] = ((), ()),
     ) -> Iterator[None]:
-        """Draw what may be asked for next, a short step at a time."""
-        return self._canvas.prepare(self._together(live, baseline, seeds), self._theme)
+        """Draw what may be asked for next, a short step at a time, and let it wait.
+
+        Args:
+            move: what the learner would do to ask for it, see `Screen.keep_ready`.
+            live: the run that is then in hand.
+            baseline: the start.
+            seeds: both under several seeds.
+        """
+        runs = self._together(live, baseline, seeds)
+        png = yield from self._canvas.prepare(runs, self._theme)
+        alt = description(runs, self._panels)
+        self.screen.keep_ready(move, png, alt, _sentence(live, baseline, seeds))
 
     def still(self) -> bytes:
         """The picture with its sentence, as PNG, to be looked at where no widget lives."""
         return self._canvas.render(self._runs, plots.LIGHT, self.screen.sentence)
+
+    def _forget_others(self, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> None:
+        """Drop what waits if it was drawn beside other runs than those of today."""
+        beside = (id(baseline), id(seeds[1]), self._theme, *map(id, self._pinned))
+        if beside != self._beside:
+            self._beside = beside
+            self.screen.forget()
 
     def _together(
         self, live: History | None, baseline: History | None, seeds: tuple[Seeds, Seeds]
@@ -101,3 +123,7 @@ class Picture:
     @property
     def _theme(self) -> plots.Theme:
         return plots.DARK if self.screen.dark else plots.LIGHT
+
+
+def _sentence(live: History, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> str:
+    return " ".join(filter(None, (comparison(live, baseline), over_seeds(seeds[0]))))

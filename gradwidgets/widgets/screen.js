@@ -30,8 +30,7 @@ function render({ model, el }) {
   cancel.addEventListener("click", () => model.send({ kind: "cancel" }));
 
   let newest = 0;
-  async function paint() {
-    const png = model.get("png");
+  async function paint(png) {
     if (!png || !png.byteLength) return;
     const turn = ++newest;
     const url = URL.createObjectURL(new Blob([png], { type: "image/png" }));
@@ -43,35 +42,62 @@ function render({ model, el }) {
       if (old) URL.revokeObjectURL(old);
     } else URL.revokeObjectURL(url);
   }
+  function say(look) {
+    img.alt = look.alt;
+    if (sentence.textContent !== look.sentence) sentence.textContent = look.sentence;
+  }
   function describe() {
-    img.alt = model.get("alt");
-    sentence.textContent = model.get("sentence");
+    if (late()) return;
+    say({ alt: model.get("alt"), sentence: model.get("sentence") });
     details.hidden = !model.get("trace");
     trace.textContent = model.get("trace");
     const share = model.get("progress");
     working.hidden = share < 0;
     bar.value = Math.max(share, 0);
   }
+  // Pictures that may be asked for next; see screen.py.
+  const ready = new Map();
+  let moved = 0;
+  const late = () => model.get("turn") < moved; // it answers an older move than what is shown
+  const repaint = () => late() || paint(model.get("png"));
+  function forget(slider) {
+    for (const [move, look] of ready) if (look.slider !== slider) ready.delete(move);
+  }
+  function follow({ target, detail }) {
+    if (!el.parentElement?.contains(target)) return; // a slider of another lab
+    forget(detail.slider);
+    const look = ready.get(`${detail.slider}: ${detail.stop}`);
+    if (!look) return;
+    moved = detail.turn;
+    paint(look.png);
+    say(look);
+  }
+  const messages = {
+    download: (message, [data]) => download({ ...message, data }),
+    ready: (look, [png]) => ready.set(`${look.slider}: ${look.stop}`, { ...look, png }),
+    forget: ({ slider }) => forget(slider),
+  };
+
   function adapt() {
     if (model.get("dark") === isDark()) return;
     model.set("dark", isDark());
     model.save_changes();
   }
-  model.on("change:png", paint);
-  model.on("change:alt change:sentence change:trace change:progress", describe);
-  model.on("msg:custom", (message, buffers) => {
-    if (message.kind === "download") download({ ...message, data: buffers[0] });
-  });
+  model.on("change:png change:turn", repaint);
+  model.on("change:turn change:alt change:sentence change:trace change:progress", describe);
+  model.on("msg:custom", (message, buffers) => messages[message.kind](message, buffers));
+  document.addEventListener("gradwidgets-moved", follow);
   const theme = new MutationObserver(adapt);
   theme.observe(document.body, { attributes: true });
   el.classList.add("gradwidgets-screen");
   el.append(img, working, sentence, details);
-  paint();
+  repaint();
   describe();
   adapt();
   return () => {
     theme.disconnect();
-    model.off("change:png", paint);
+    document.removeEventListener("gradwidgets-moved", follow);
+    model.off(null, repaint);
     model.off(null, describe);
     URL.revokeObjectURL(img.src);
   };

@@ -59,16 +59,20 @@ function render({ model, el }) {
     if (words.textContent) input.setAttribute("aria-describedby", words.id);
     else input.removeAttribute("aria-describedby");
   }
-  function tell(name, state) {
-    model.set(name, state);
+  function tell(state) {
+    for (const name in state) model.set(name, state[name]);
     model.save_changes();
   }
   input.addEventListener("input", () => {
-    show(input.valueAsNumber);
-    tell("index", input.valueAsNumber);
+    const index = input.valueAsNumber;
+    const turn = Date.now();
+    show(index);
+    tell({ index, turn });
+    const move = { slider: model.get("label"), stop: model.get("texts")[index], turn };
+    el.dispatchEvent(new CustomEvent("gradwidgets-moved", { bubbles: true, detail: move }));
   });
-  input.addEventListener("focus", () => tell("focused", true));
-  input.addEventListener("blur", () => tell("focused", false));
+  input.addEventListener("focus", () => tell({ focused: true }));
+  input.addEventListener("blur", () => tell({ focused: false }));
   model.on("change:label change:help change:texts change:index change:disabled", update);
   model.on("change:bars change:bars_text", draw);
   el.classList.add("gradwidgets-slider");

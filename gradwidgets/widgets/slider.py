@@ -17,7 +17,7 @@ class Slider(anywidget.AnyWidget):
     """A slider over the stops of a `Control`.
 
     `value` may be set to what is no stop: it then becomes one. `bars` are drawn under it, see
-    `strip`; `bars_text` is the same in words.
+    `strip`; `bars_text` is the same in words. `turn` numbers the learner's moves: it grows.
     """
 
     _esm = HERE / "slider.js"
@@ -27,6 +27,7 @@ class Slider(anywidget.AnyWidget):
     texts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
+    turn = traitlets.Float(0.0).tag(sync=True)
     focused = traitlets.Bool(False).tag(sync=True)
     bars: traitlets.List[Any] = traitlets.List().tag(sync=True)
     bars_text = traitlets.Unicode().tag(sync=True)

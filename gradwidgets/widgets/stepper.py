@@ -24,6 +24,8 @@ FRAME = 0.25
 """Seconds between two pages of a run that is under way; more would only delay its end."""
 CHANGES = ("switch", "move", "repeat")
 """What a learner does to one line, which is named by its key."""
+DETAILS = {"key": -1, "number": 1}
+"""What a message may say beside its action, and what holds where it does not."""
 
 
 class Stepper(anywidget.AnyWidget):
@@ -85,9 +87,10 @@ class Stepper(anywidget.AnyWidget):
     def _received(self, _: Any, message: Any, __: Any) -> None:
         known = (*ACTIONS, *CHANGES, "cancel")
         if isinstance(message, dict) and message.get("action") in known:
-            self._slices.soon(lambda: self._obey(**message))
+            key, number = (_whole(message.get(name), usual) for name, usual in DETAILS.items())
+            self._slices.soon(lambda: self._obey(message["action"], key, number))
 
-    def _obey(self, action: str, key: int = -1, number: int = 1) -> None:
+    def _obey(self, action: str, key: int, number: int) -> None:
         """Do what a button stands for; a line that is gone by now is left alone."""
         keys = [statement.key for statement in self.stepping.statements]
         if action in RUNS:
@@ -118,3 +121,7 @@ class Stepper(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
         return {**data, "text/plain": repr(self)}, metadata
+
+
+def _whole(value: object, usual: int) -> int:
+    return value if isinstance(value, int) else usual

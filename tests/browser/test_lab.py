@@ -181,6 +181,35 @@ def test_a_slider_in_focus_is_swept_and_its_stops_are_shown_without_a_run(lab):
     )
 
 
+def test_pictures_wait_in_the_browser_and_are_shown_while_the_kernel_is_busy(lab):
+    lab.slider("scale").focus()
+    for _ in range(100):  # until every stop of the range is ready
+        lab.page.wait_for_timeout(200)
+        lab.run("if len(lab._screen._waiting) > 50: lab.widget.add_class('all-ready')")
+        if lab.page.locator(".all-ready").count():
+            break
+    lab.page.evaluate(
+        """() => {
+            window.said = [];
+            const status = document.querySelector('.gradwidgets-screen [role=status]');
+            new MutationObserver(() => said.push(status.textContent))
+                .observe(status, {childList: true});
+            jupyterapp.shell.currentWidget.sessionContext.session.kernel
+                .requestExecute({code: 'import time; time.sleep(4)'});
+        }"""
+    )
+    stops = [0.79, 0.63, 0.5, 0.4]
+    for scale in stops:
+        lab.page.keyboard.press("ArrowLeft")
+        lab.wait_sentence(ended(START.replace(scale=scale)))
+    lab.page.wait_for_timeout(6000)  # the kernel wakes up, and answers the four moves
+    said = lab.page.evaluate("said")
+    for scale, sentence in zip(stops, said, strict=True):  # no older answer was shown in between
+        assert ended(START.replace(scale=scale)) in sentence
+    lab.page.get_by_role("button", name="Reset").click()
+    lab.wait_sentence(ended(START))
+
+
 def test_ten_seeds_by_keyboard(lab):
     lab.page.get_by_role("button", name="10 seeds").focus()
     lab.page.keyboard.press("Enter")

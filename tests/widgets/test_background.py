@@ -42,6 +42,15 @@ def all_known(lab, name):
     return stops_known(lab, name) == len(lab.controls[name].stops)
 
 
+async def prepared(lab):
+    """Wait until nothing more is prepared; returns what waits in the browser."""
+    before = None
+    while before != lab._screen._waiting or len(before) < 3:
+        before = dict(lab._screen._waiting)
+        await asyncio.sleep(1.0)
+    return before
+
+
 def test_focus_alone_trains_the_whole_range_and_draws_its_bars():
     async def scenario():
         lab = GradLab("moons", recipe=START)
@@ -183,10 +192,7 @@ def test_the_pictures_of_the_range_and_of_one_move_elsewhere_are_drawn_ahead():
         lab = GradLab("moons", recipe=START)
         canvas = lab._picture._canvas
         lab.controls["scale"].focused = True
-        drawn = 0
-        while drawn < len(canvas._drawn) or drawn < 20:  # until no more are added
-            drawn = len(canvas._drawn)
-            await asyncio.sleep(0.5)
+        await prepared(lab)
         ready = {picture for picture, _ in canvas._drawn.values()}
         lab.controls["lr"].index += 1
         await until(lambda: lab._screen.sentence.startswith(expected))
@@ -199,6 +205,30 @@ def test_the_pictures_of_the_range_and_of_one_move_elsewhere_are_drawn_ahead():
 
     above = GradLab("moons", recipe=START).controls["lr"].stops
     expected = train("moons", START.replace(lr=above[above.index(0.5) + 1])).summary()
+    in_a_loop(scenario)
+
+
+def test_what_waits_in_the_browser_is_what_the_kernel_would_answer_and_goes_when_that_changes():
+    async def scenario():
+        lab = GradLab("moons", show=("scale", "lr", "optimizer"), recipe=START)
+        scale = lab.controls["scale"]
+        scale.focused = True
+        for index in (3, 20):
+            waiting = await prepared(lab)
+            assert {label for label, _ in waiting} == {"scale", "learning rate"}
+            scale.index = index
+            assert {label for label, _ in lab._screen._waiting} == {"scale"}
+            png = waiting["scale", scale.texts[index]]
+            await until(lambda png=png: lab._screen.png == png)
+        await prepared(lab)
+        lab.pin()
+        assert not lab._screen._waiting
+        scale.index += 1
+        await prepared(lab)
+        lab.controls["optimizer"].value = "Adam"
+        assert not lab._screen._waiting
+        lab.close()
+
     in_a_loop(scenario)
 
 
