@@ -78,16 +78,13 @@ async def hold_class(count: int, address: str) -> list[str]:
 
 def times(waits: dict[str, list[float]]) -> list[str]:
     """What learners wait for, as a table."""
-    lines = [
-        "| waiting for | times | median (s) | 95 % (s) | slowest (s) |",
-        "|---|--:|--:|--:|--:|",
-    ]
+    lines = ["| waiting for | times | median (s) | 95 % (s) | slowest (s) |"]
+    lines.append("|---|--:|--:|--:|--:|")
     for name, each in waits.items():
-        late = sorted(each)[int(0.95 * (len(each) - 1))]
-        figures = " | ".join(
-            f"{figure:.2f}" for figure in (statistics.median(each), late, max(each))
-        )
-        lines.append(f"| {name} | {len(each)} | {figures} |")
+        late = sorted(each)[math.ceil(0.95 * len(each)) - 1]
+        figures = (statistics.median(each), late, max(each))
+        said = " | ".join(f"{figure:.2f}" for figure in figures)
+        lines.append(f"| {name} | {len(each)} | {said} |")
     return lines
 
 
