@@ -67,8 +67,10 @@ def _plain(name: str, value: Any) -> Any:
     """Lists as tuples, and NumPy's numbers as Python's; numbers are finite."""
     if isinstance(value, (list, tuple)):
         return tuple(_plain(name, each) for each in value)
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if value is None or isinstance(value, (bool, str)):
         return value
+    if not isinstance(value, Real):
+        raise refuse(name, value, "a number, a flag, a text, None or a list of these")
     return int(value) if isinstance(value, Integral) else Number()(name, value)
 
 

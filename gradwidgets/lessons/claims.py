@@ -7,9 +7,13 @@ metadata of that cell (`"gradwidgets": {"claims": [...]}`) and nowhere else.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from gradwidgets.core.rules import OneOf, Text
 
 FILE = "claims.json"
 VERDICTS = ("true", "true if", "outdated", "false")
@@ -47,6 +51,9 @@ class Claim:
         verdict: one of `VERDICTS`.
         truth: what is true.
         experiment: what settles it; None where its lesson is not in the folder.
+
+    Raises:
+        ValueError: a text is none, or the verdict none of `VERDICTS`.
     """
 
     id: str
@@ -54,6 +61,11 @@ class Claim:
     verdict: str
     truth: str
     experiment: Experiment | None
+
+    def __post_init__(self) -> None:
+        for name in ("id", "claim", "truth"):
+            Text()(name, getattr(self, name))
+        OneOf(VERDICTS)("verdict", self.verdict)
 
 
 def lessons_folder() -> Path:
@@ -69,10 +81,15 @@ def lessons_folder() -> Path:
 
 
 def read_claims(folder: Path) -> tuple[Claim, ...]:
-    """All claims in the order of the file, with their experiments."""
-    table = json.loads((folder / FILE).read_text(encoding="utf-8"))["claims"]
+    """All claims in the order of the file, with their experiments.
+
+    Raises:
+        ValueError: the file or a notebook beside it is damaged; names it.
+    """
     found = experiments(folder)
-    return tuple(Claim(**row, experiment=found.get(row["id"])) for row in table)
+    with _sound(folder / FILE) as path:
+        table = json.loads(path.read_text(encoding="utf-8"))["claims"]
+        return tuple(Claim(**row, experiment=found.get(row["id"])) for row in table)
 
 
 def experiments(folder: Path) -> dict[str, Experiment]:
@@ -83,9 +100,19 @@ def experiments(folder: Path) -> dict[str, Experiment]:
     order = sorted(folder.glob("*.ipynb"), key=lambda path: (path.name == FIRST, path.name))
     found: dict[str, Experiment] = {}
     for path in order:
-        for claim, cells in _settling(path).items():
-            found.setdefault(claim, Experiment(path.name, title_of(path), cells))
+        with _sound(path):
+            for claim, cells in _settling(path).items():
+                found.setdefault(claim, Experiment(path.name, title_of(path), cells))
     return found
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[Path]:
+    """What is read within may turn out not to be what such a file holds."""
+    try:
+        yield path
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as problem:
+        raise ValueError(f"{path.name} is damaged: {problem!r}; fetch it anew") from None
 
 
 def claims_of(cell: dict[str, Any]) -> list[str]:

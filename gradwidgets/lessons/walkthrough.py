@@ -131,9 +131,11 @@ class Walkthrough:
 
     def _received(self, _: Any, message: Any, __: Any) -> None:
         """A page that remembers a scene asks for it; whoever has moved since is right."""
-        if isinstance(message, dict) and message.get("kind") == "restore" and not self.stage.moved:
+        if not isinstance(message, dict) or message.get("kind") != "restore" or self.stage.moved:
+            return
+        if isinstance(index := message.get("index"), int):
             self.stage.moved = True
-            self.stage.index = message.get("index", 0)
+            self.stage.index = index
             self._play(animate=False)  # takes the place of the animation
 
     def __repr__(self) -> str:

@@ -67,6 +67,7 @@ def test_every_field_has_wrong_values_in_the_table() -> None:
         ("Adam", {"betas": (0.9, 1.5)}, ["options=", "1.5"]),
         ("Adam", {"betas": 0.9}, ["options=", "0.9"]),
         ("Adam", {"betas": (NAN, 0.9)}, ["options['betas']", "finite"]),
+        ("ASGD", {"lambd": print}, ["options['lambd']=<built-in", "a number, a flag, a text"]),
         ("LBFGS", {1: 2}, ["options[1]=2", "LBFGS only"]),
     ],
 )
