@@ -10,13 +10,18 @@ import statistics
 from benchmarks import page
 from tests.browser.front_end import FrontEnd
 
-PRESSES = 20
+PRESSES = 24
 PAUSE = 1500
 """Milliseconds between two presses, so that each finds the kernel idle, and what it can know."""
+LAB = "from gradwidgets import GradLab\nGradLab()"
+ALONE = "from gradwidgets import GradLab\nGradLab(look_ahead=False)"
 WAYS = {
-    "live run": (("scale", "learning rate"), "ArrowRight"),  # each makes the other's range unknown
-    "run swept ahead": (("scale",), "ArrowLeft"),
+    "a slider whose range was swept ahead": (LAB, ("scale",)),
+    "each time another slider than before": (LAB, ("scale", "learning rate", "L2 penalty")),
+    "nothing prepared: a live run": (ALONE, ("scale",)),
 }
+"""The cell, and the sliders to move in turn."""
+KEYS = ("ArrowRight", "ArrowLeft")
 
 ARM = """
 () => {
@@ -30,16 +35,20 @@ ARM = """
 
 
 def test_latency(front_end: FrontEnd) -> None:
-    """When the first and the last picture come: live runs, then runs that were swept ahead."""
-    front_end.show("from gradwidgets import GradLab\nGradLab()")
-    front_end.page.wait_for_selector(".gradwidgets-screen img[src]")
-    front_end.page.wait_for_timeout(2000)
+    """When the first and the last picture come after a key press."""
     lines = [
         "| key press to pixels in JupyterLab | median (ms) | middle half | 95 % | slowest |",
         "|---|--:|--:|--:|--:|",
     ]
-    for name, (labels, key) in WAYS.items():
-        frames = [press(front_end, label, key) for label in labels * (PRESSES // len(labels))]
+    for name, (cell, labels) in WAYS.items():
+        front_end.show(cell)
+        front_end.page.wait_for_selector(".gradwidgets-screen img[src]")
+        front_end.slider(labels[0]).focus()
+        front_end.page.wait_for_timeout(4000)
+        frames = [
+            press(front_end, labels[turn % len(labels)], KEYS[turn // 3 % 2])
+            for turn in range(PRESSES)
+        ]
         for which, place in (("first change", 0), ("last change", -1)):
             figures = spread([each[place] for each in frames])
             lines.append(f"| {name}, {which} | {figures} |")
