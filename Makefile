@@ -1,6 +1,6 @@
 # One command each, on a machine that has only python3 and make.
 #   make lab     open JupyterLab at the first notebook
-#   make test    everything that CI runs
+#   make test    everything that CI runs; test-oldest, test-newest: on other versions of libraries
 #   make bench   a table of speed ratios, measured side by side
 #   make hub     a class on a JupyterHub: what it waits for, and what each learner costs
 # PIP_ARGS is passed to pip; with it an ordinary Linux machine can take torch's smaller CPU
@@ -8,14 +8,15 @@
 
 PYTHON ?= python3
 PIP_ARGS ?=
+CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab test lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab test test-oldest test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
 
-$(VENV)/.lab $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml constraints.txt
+$(VENV)/.lab $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[$*]'
+	$(BIN)/pip install --quiet $(PIP_ARGS) $(CONSTRAINTS) -e '.[$*]'
 	touch $@
 
 lab: $(VENV)/.lab
@@ -38,6 +39,18 @@ unit: $(VENV)/.dev
 notebooks: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval --nbval-current-env \
 		--nbval-cell-timeout=60 --nbval-sanitize-with tests/sanitize.cfg notebooks/
+
+# The tests on the oldest versions that pyproject.toml admits, and on the newest there are. Of torch
+# the oldest takes the version that prints the lessons' numbers.
+test-oldest:
+	$(MAKE) unit notebooks VENV=.venv-oldest CONSTRAINTS='-c constraints.txt -c constraints-oldest.txt'
+
+test-newest:
+	$(MAKE) test VENV=.venv-newest CONSTRAINTS=
+
+# The tests where a user has set torch's default dtype.
+test-float64: $(VENV)/.dev
+	GRADWIDGETS_DTYPE=float64 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser
 
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks
@@ -63,4 +76,4 @@ fact-check: $(VENV)/.dev
 	$(BIN)/python -m gradwidgets.lessons.claim_table notebooks
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis

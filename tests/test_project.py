@@ -104,6 +104,17 @@ def test_a_function_fits_one_screen_and_a_file_one_subject(path: Path) -> None:
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 
 
+def test_the_oldest_versions_are_the_lower_bounds_of_pyproject() -> None:
+    """All but torch, of which there is one for everybody: see constraints.txt."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = sum(project["optional-dependencies"].values(), project["dependencies"])
+    bounds = {requirement.replace(">=", "==") for requirement in asked}
+    lines = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
+    assert {line for line in lines if not line.startswith("#")} == {
+        bound for bound in bounds if not bound.startswith("torch==")
+    }
+
+
 def test_environment_yml_holds_the_dependencies_of_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = {
