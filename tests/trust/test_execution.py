@@ -1,0 +1,99 @@
+"""Nothing that came from outside is executed: what the package executes is its own, and why."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradwidgets.core import Recipe, script
+from tests.trust.effort import tried
+
+PACKAGE = Path(__file__).parents[2] / "gradwidgets"
+NAMES = {"eval", "exec", "compile", "__import__", "import_module"}
+"""Functions that make code of a text, or load some by name."""
+METHODS = {"import_module", "get_code", "exec_module", "load", "loads", "loadtxt", "genfromtxt"}
+METHODS |= {"fromfile", "unpack", "extractall"}
+"""The same of a module or an object, and those that read a file or a text, perhaps a pickle."""
+MODULES = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
+MODULES |= {"subprocess", "ctypes", "runpy", "code", "multiprocessing"}
+EXCEPTIONS = {
+    ("__init__.py", "import_module"): "a name of the package's own table",
+    ("core/late_compiler.py", "import_module"): "parts of torch",
+    ("core/problems.py", "loadtxt"): "numbers of scikit-learn's own table",
+    ("core/recipe.py", "loads"): "JSON; see test_texts",
+    ("core/stepping_state.py", "exec"): "lines of `script` for the recipe's batches and mask",
+    ("core/stepping_walk.py", "compile"): "lines of `script`, as the learner sees them",
+    ("core/stepping_walk.py", "eval"): "what a loop of `script` goes through",
+    ("core/stepping_walk.py", "exec"): "these lines; the learner moves them, and types none",
+    ("lessons/__init__.py", "import_module"): "a name of the package's own table",
+    ("lessons/claim_table.py", "loads"): "JSON of the page that it writes",
+    ("lessons/claims.py", "loads"): "JSON; see test_texts",
+    ("lessons/fact_check.py", "compile"): "a lesson's cells, which the learner asks to be run",
+    ("lessons/fact_check.py", "exec"): "the same",
+    ("lessons/grading/fresh.py", "import_module"): "grading's own modules, read anew",
+    ("lessons/grading/genuine.py", "get_code"): "compared and never executed",
+}
+"""Where code is made or a text is read, and what of."""
+
+
+def uses(tree: ast.AST) -> Iterator[str]:
+    """The name that is called, for each call that is watched."""
+    for node in ast.walk(tree):
+        called = node.func if isinstance(node, ast.Call) else None
+        if isinstance(called, ast.Name) and called.id in NAMES:
+            yield called.id
+        if isinstance(called, ast.Attribute) and called.attr in METHODS:
+            yield called.attr
+
+
+def test_code_is_made_and_texts_are_read_only_where_it_is_known_of_what() -> None:
+    found = {
+        (path.relative_to(PACKAGE).as_posix(), use)
+        for path in PACKAGE.rglob("*.py")
+        for use in uses(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert found == EXCEPTIONS.keys()
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
+def test_nothing_is_unpickled_and_no_process_is_started(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not MODULES & {module.split(".")[0] for module in modules}
+        assert not (isinstance(node, ast.Attribute) and node.attr in ("system", "popen"))
+
+
+def test_the_scan_sees_what_it_should() -> None:
+    text = "def f(x):\n    exec(x)\n    torch.load(x)\n    re.compile(x)\n[eval(y) for y in z]"
+    assert set(uses(ast.parse(text))) == {"exec", "load", "eval"}
+
+
+def shape(program: str) -> str:
+    """A program without its texts."""
+    tree = ast.parse(program)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+    return ast.dump(tree)
+
+
+@tried(100, soak=1000)
+@given(st.text("'\"\\\n\r{}()#;_ eval\0\u2028") | st.text())
+def test_a_text_in_a_recipe_stays_a_text_in_the_program_that_the_stepper_executes(
+    text: str,
+) -> None:
+    def program(word: str) -> str:
+        options = {"line_search_fn": word}
+        return script("line", Recipe("LBFGS", options=options, mask=0.5, mask_kind=f"[w{word}]*"))
+
+    try:
+        hostile = program(text)
+    except ValueError:
+        return  # the pattern matches nothing
+    assert shape(hostile) == shape(program("x"))
