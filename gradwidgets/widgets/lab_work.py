@@ -90,7 +90,8 @@ class LabWork:
             slider: the one that was moved, if nothing else was.
         """
         self.recipe = recipe
-        self._picture.screen.forget(slider.label if slider else "")
+        kept = slider.label if slider else ""
+        self.soon(lambda: self._picture.screen.forget(kept))  # after what is being drawn ahead
         if slider:
             self._turn = max(self._turn, slider.turn)
         self.results.forget()

@@ -217,16 +217,16 @@ def test_what_waits_in_the_browser_is_what_the_kernel_would_answer_and_goes_when
             waiting = await prepared(lab)
             assert {label for label, _ in waiting} == {"scale", "learning rate"}
             scale.index = index
-            assert {label for label, _ in lab._screen._waiting} == {"scale"}
             png = waiting["scale", scale.texts[index]]
             await until(lambda png=png: lab._screen.png == png)
+            assert {label for label, _ in lab._screen._waiting} == {"scale"}
         await prepared(lab)
         lab.pin()
         assert not lab._screen._waiting
         scale.index += 1
         await prepared(lab)
         lab.controls["optimizer"].value = "Adam"
-        assert not lab._screen._waiting
+        await until(lambda: not lab._screen._waiting)
         lab.close()
 
     in_a_loop(scenario)
