@@ -129,6 +129,14 @@ def test_environment_yml_holds_the_dependencies_of_pyproject() -> None:
     assert "channels:\n  - conda-forge\n" in text
 
 
+def test_repo2docker_can_run_what_follows_the_environment() -> None:
+    script = ROOT / "postBuild"
+    assert script.stat().st_mode & 0o111
+    installed = re.findall(r"hub/[\w.]+", script.read_text(encoding="utf-8"))
+    assert all((ROOT / name).is_file() for name in installed)
+    assert "hub/ipython_config.py" in installed
+
+
 def code_cells(path: Path) -> list[dict[str, Any]]:
     """The code cells of a notebook, without empty ones."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
