@@ -12,6 +12,7 @@ import traitlets
 
 from gradwidgets.core.rules import Flag, Text, refuse
 from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
+from gradwidgets.widgets.closing import text_of
 
 HERE = Path(__file__).parent
 
@@ -34,8 +35,8 @@ class Predict(anywidget.AnyWidget):
         ValueError: an argument is not usable; names it and what would be right.
     """
 
-    _esm = HERE / "predict.js"
-    _css = HERE / "predict.css"
+    _esm = text_of(HERE / "predict.js")
+    _css = text_of(HERE / "predict.css")
     question = traitlets.Unicode().tag(sync=True)
     choices: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
     tally = traitlets.Bool(False).tag(sync=True)
@@ -108,6 +109,11 @@ class Predict(anywidget.AnyWidget):
         """
         why = {} if self.answered else self._why
         return as_text(self._measured(), self.choice, why)
+
+    def close(self) -> None:
+        """Remove the widget."""
+        self.layout.close()
+        super().close()
 
     def _hands(self, outcome: Outcome) -> str:
         """How much of the room was right; "" if nobody has been counted."""

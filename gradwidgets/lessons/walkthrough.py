@@ -14,7 +14,7 @@ import traitlets
 from gradwidgets.core.rules import Count, Number
 from gradwidgets.lessons.playing import Player
 from gradwidgets.lessons.scene import Scene, checked, plain, plan
-from gradwidgets.widgets.closing import close
+from gradwidgets.widgets.closing import close, text_of
 from gradwidgets.widgets.lab import GradLab
 
 HERE = Path(__file__).parent
@@ -27,8 +27,8 @@ class Stage(anywidget.AnyWidget):
     remembers under `name` which it was and asks for it again after a restart of the kernel.
     """
 
-    _esm = HERE / "walkthrough.js"
-    _css = HERE / "walkthrough.css"
+    _esm = text_of(HERE / "walkthrough.js")
+    _css = text_of(HERE / "walkthrough.css")
     name = traitlets.Unicode().tag(sync=True)
     scenes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)

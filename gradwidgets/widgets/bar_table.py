@@ -8,6 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from gradwidgets.widgets.closing import text_of
 from gradwidgets.widgets.slider import HERE
 
 
@@ -45,8 +46,8 @@ class BarTable(anywidget.AnyWidget):
     name, a detail and cells each), "sentence" and "notes". Words between backticks are code.
     """
 
-    _esm = HERE / "bar_table.js"
-    _css = HERE / "bar_table.css"
+    _esm = text_of(HERE / "bar_table.js")
+    _css = text_of(HERE / "bar_table.css")
     page = traitlets.Dict().tag(sync=True)
 
 

@@ -8,14 +8,15 @@ import anywidget
 import traitlets
 
 from gradwidgets.core.script_text import Line
+from gradwidgets.widgets.closing import text_of
 from gradwidgets.widgets.slider import HERE
 
 
 class Listing(anywidget.AnyWidget):
     """Lines of a program, some of them marked; empty it hides."""
 
-    _esm = HERE / "listing.js"
-    _css = HERE / "listing.css"
+    _esm = text_of(HERE / "listing.js")
+    _css = text_of(HERE / "listing.css")
     label = traitlets.Unicode().tag(sync=True)
     lines: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
 

@@ -8,6 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from gradwidgets.widgets.closing import text_of
 from gradwidgets.widgets.slider import HERE
 
 
@@ -22,8 +23,8 @@ class Screen(anywidget.AnyWidget):
         on_cancel: called when the learner cancels a run.
     """
 
-    _esm = HERE / "screen.js"
-    _css = HERE / "screen.css"
+    _esm = text_of(HERE / "screen.js")
+    _css = text_of(HERE / "screen.css")
     png = traitlets.Bytes().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     sentence = traitlets.Unicode().tag(sync=True)

@@ -9,6 +9,7 @@ import anywidget
 import traitlets
 
 from gradwidgets.core.control import Control
+from gradwidgets.widgets.closing import text_of
 
 HERE = Path(__file__).parent
 
@@ -20,8 +21,8 @@ class Slider(anywidget.AnyWidget):
     `strip`; `bars_text` is the same in words. `turn` numbers the learner's moves: it grows.
     """
 
-    _esm = HERE / "slider.js"
-    _css = HERE / "slider.css"
+    _esm = text_of(HERE / "slider.js")
+    _css = text_of(HERE / "slider.css")
     label = traitlets.Unicode().tag(sync=True)
     help = traitlets.Unicode().tag(sync=True)
     texts = traitlets.List(traitlets.Unicode()).tag(sync=True)

@@ -12,6 +12,7 @@ from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.rules import refuse
 from gradwidgets.core.stepping import Stepping
+from gradwidgets.widgets.closing import text_of
 from gradwidgets.widgets.slices import Slices
 from gradwidgets.widgets.slider import HERE
 from gradwidgets.widgets.stepper_page import as_text, page, progress
@@ -42,8 +43,8 @@ class Stepper(anywidget.AnyWidget):
         stepping: the loop itself; see `gradwidgets.core.stepping`.
     """
 
-    _esm = HERE / "stepper.js"
-    _css = HERE / "stepper.css"
+    _esm = text_of(HERE / "stepper.js")
+    _css = text_of(HERE / "stepper.css")
     page = traitlets.Dict().tag(sync=True)
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:
@@ -82,6 +83,7 @@ class Stepper(anywidget.AnyWidget):
     def close(self) -> None:
         """Stop running and remove the widget."""
         self._slices.stop()
+        self.layout.close()
         super().close()
 
     def _received(self, _: Any, message: Any, __: Any) -> None:
