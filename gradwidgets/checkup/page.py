@@ -43,6 +43,7 @@ MOST_NAMES = 6
 
 _COLUMNS = ("finding", "parameters", "what was seen", "what to do")
 _CELL = "text-align:left;vertical-align:top;white-space:normal"
+_BROKEN = f"{_CELL};overflow-wrap:anywhere"  # a long name must not widen a narrow page
 _BADGE = "color:#fff;border-radius:3px;padding:0 5px;font-size:85%"
 _COLORS = {"error": "#b3261e", "warning": "#8a5a00", "info": "#3b6ea5"}  # on light and on dark
 
@@ -67,7 +68,7 @@ def _row(finding: Finding) -> str:
         escape(finding.message),
         escape(finding.fix),
     )
-    return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f'<td style="{_BROKEN}">{cell}</td>' for cell in cells) + "</tr>"
 
 
 def _headed(finding: Finding) -> str:

@@ -1,31 +1,57 @@
 """axe-core on every output: in JupyterLab and Notebook 7, light and dark."""
 
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SERIOUS = ("serious", "critical")
 CELLS = {
-    "lab": "GradLab(show=('scale', 'mask', 'l2', 'accumulation_steps', 'average', 'optimizer'))",
+    "lab": "show = ('scale', 'mask', 'l2', 'accumulation_steps', 'average', 'optimizer')\n"
+    "lab = GradLab(show=show)\nlab.seeds()\nlab.pin('kept')\nlab",
     "stepper": "Stepper('moons', Recipe(optimizer='Adam', accumulation_steps=3))",
     "ledger": "Ledger('moons', Recipe(scale=0.1, mask=0.5, l2=0.1, max_norm=0.1, clear='never'))",
     "meter": "Meter(ragged=True)",
     "meter of a problem": "Meter('digits_cnn')",
     "meter beside a lab": "Meter(GradLab('moons', recipe=Recipe(accumulation_steps=3)))",
     "predict": "Predict('What is `2 + 2`?', ['three', 'four'], lambda: 'four')",
+    "report": """
+import torch
+from torch import nn
+net = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+with checkup(net, torch.optim.SGD(net[0].parameters(), lr=0.0)) as report:
+    net(torch.randn(8, 2)).sum().backward()
+report""",
+    "walkthrough": "Walkthrough(GradLab('bowl', show=('scale',)),\n"
+    "    [('First', 'Look at `scale`.', {}, 'notes'), ('Second', 'More.', {'scale': 3.0})])",
+    "fact check": "from gradwidgets.lessons.fact_check import FactCheck\n"
+    f"facts = FactCheck({str(NOTEBOOKS)!r})\nfacts.words.value = 'momentum'\nfacts",
+    "failure": "def fails(output, target):\n    raise ValueError('no')\n"
+    "GradLab(Problem('f', lambda: nn.Linear(1, 1), (torch.ones(2, 1),) * 2, fails), show=('lr',))",
 }
 
 
 @pytest.fixture(params=[False, True], ids=["lab", "notebook7"])
 def desk(front_end, request):
     front_end.page.set_viewport_size({"width": 1280, "height": 6000})  # every cell is in sight
-    front_end.show("from gradwidgets import *", *CELLS.values(), notebook7=request.param)
-    front_end.page.wait_for_selector(".gradwidgets-predict")
-    front_end.page.wait_for_selector(".gradwidgets-screen img[src]")
-    front_end.page.wait_for_function(
-        "() => document.querySelectorAll('.gradwidgets-bars table').length === 4"
-    )
+    show(front_end, notebook7=request.param)
     yield front_end
     wear(front_end.page, "Light")
+
+
+def show(desk, **options):
+    """Every kind of output, one below the other, in a front end."""
+    desk.show("from gradwidgets import *", *CELLS.values(), **options)
+    page = desk.page
+    page.wait_for_selector(".gradwidgets-predict")
+    page.wait_for_selector(".gradwidgets-screen img[src]")
+    page.locator(".gradwidgets-stage").wait_for()
+    page.get_by_text("of 93 claims").wait_for()
+    page.locator("summary", has_text="Traceback").last.wait_for()
+    expect(page.locator(".gradwidgets-bars table")).to_have_count(4)
+    return page
 
 
 def violations(page):
@@ -55,7 +81,11 @@ def test_no_output_has_a_serious_violation(desk, theme):
 
 def press_everything(page):
     """Open what is folded and bring up what is hidden, so that axe sees it."""
-    page.get_by_role("button", name="Code").click()
+    page.get_by_role("slider", name="scale", exact=True).first.focus()
+    page.locator(".gradwidgets-strip svg").first.wait_for()
+    page.get_by_role("button", name="Code").first.click()
+    page.locator("summary", has_text="Traceback").last.click()
+    page.locator("summary", has_text="Speaker notes").click()
     page.locator(".gradwidgets-listing").first.wait_for()
     page.get_by_role("checkbox", name="switch off: loss =").click()
     page.get_by_role("button", name="Finish update").click()
