@@ -1,5 +1,6 @@
 # One command each, on a machine that has only python3 and make.
 #   make lab     open JupyterLab at the first notebook
+#   make lectures  show the lectures as an app
 #   make test    everything that CI runs; test-oldest, test-newest: on other versions of libraries
 #   make bench   a table of speed ratios, measured side by side
 #   make hub     a class on a JupyterHub: what it waits for, and what each learner costs
@@ -12,7 +13,7 @@ CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab test test-oldest test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab lectures test test-oldest test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
 
 $(VENV)/.lab $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -21,6 +22,10 @@ $(VENV)/.lab $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.tom
 
 lab: $(VENV)/.lab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+# The lectures as an app; its template asks no other machine for anything.
+lectures: $(VENV)/.lecture
+	cd notebooks/lectures && JUPYTER_PATH=$(CURDIR)/notebooks/lectures ../../$(BIN)/voila
 
 test: lint types unit notebooks
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,8 @@ PATIENCE = 0.4
 """Seconds that its run may take; then the next one takes its place."""
 LOOK = 0.03
 """Seconds between two looks whether the run is done."""
+LONGEST = 1.5
+"""Seconds after which what is left of an animation is skipped."""
 
 
 class Player:
@@ -29,6 +32,7 @@ class Player:
         self._lab = lab
         self._soon = Soon()
         self._turn = 0
+        self._began = 0.0
         self._sent = lab.recipe
         lab.followers.append(self._followed)
 
@@ -44,6 +48,7 @@ class Player:
             self._lab.followers.remove(self._followed)
 
     def _begin(self, turn: int, recipe: Recipe, animate: bool) -> None:
+        self._began = time.monotonic()
         self._show(turn, between(self._lab.recipe, recipe) if animate else [recipe], PATIENCE)
 
     def _show(self, turn: int, frames: list[Recipe], waited: float) -> None:
@@ -53,7 +58,8 @@ class Player:
         if not self._lab.settled and waited < PATIENCE:
             self._soon.later(LOOK, partial(self._show, turn, frames, waited + LOOK))
             return
-        self._sent, *rest = frames
+        late = time.monotonic() - self._began > LONGEST
+        self._sent, *rest = frames[-1:] if late else frames
         self._lab.recipe = self._sent
         if rest:
             self._soon.later(FRAME, partial(self._show, turn, rest, FRAME))

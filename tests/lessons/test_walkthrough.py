@@ -182,6 +182,14 @@ def test_a_change_is_played_with_real_runs_in_between():
     assert end == asked[-1]
 
 
+def test_a_slow_animation_is_cut_short(monkeypatch):
+    monkeypatch.setattr(playing, "LONGEST", 0.0)
+    asked, end = requests_of((Walkthrough.next, 0))
+    frames = between(FAST, FAST.replace(scale=10.0))
+    assert asked in ([frames[0], end], [end])
+    assert end == frames[-1]
+
+
 def test_without_animation_only_the_end_is_run():
     asked, _ = requests_of((Walkthrough.next, 0), animate=False)
     assert asked == [FAST.replace(scale=10.0)]
