@@ -119,7 +119,10 @@ def main(learners: str = "8") -> None:
     """Hold a class and write the tables."""
     with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as address:
         lines = asyncio.run(hold_class(int(learners), address))
-    opening = f"{learners} learners at the same time, lesson 03, all answers right."
+    opening = (
+        f"Written by `make hub`: {learners} learners at the same time, each with lesson 03 in "
+        "JupyterLab, in browsers on the same machine. All were shown what `train` gives."
+    )
     lines = [opening, "", *lines, "", *parts.lines()]
     print(*lines, sep="\n")
     page.put("A class on a JupyterHub", lines)
