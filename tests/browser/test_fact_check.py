@@ -34,6 +34,12 @@ def wait_for_lesson(page, notebook, cell):
 
 
 def test_a_claim_of_the_table_leads_to_its_cell(page):
+    page.evaluate(  # older versions of JupyterLab draw only the cells in sight
+        """() => {
+            const { content } = jupyterapp.shell.currentWidget;
+            return content.scrollToItem(content.widgets.findIndex((c) => c.model.id === "claims"));
+        }"""
+    )
     page.get_by_role("link", name="000-11", exact=True).first.click()
     wait_for_lesson(page, *HALVING)
 
