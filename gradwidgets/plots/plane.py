@@ -136,8 +136,12 @@ def _samples(x: Tensor, y: Tensor, theme: Theme) -> list[Artist]:
 
 
 def _painted(answers: Array, theme: Theme) -> Array:
-    """Colours between those of class 0 and class 1, in 6 steps, so that borders can be seen."""
-    first, second = (np.array(to_rgb(color)) for color in theme.classes)
+    """Colours between those of class 0 and class 1, in 6 steps, so that borders can be seen.
+
+    Class 1 is nearer to the paper, too: they differ where there are no colours.
+    """
+    first, second, paper = (np.array(to_rgb(color)) for color in (*theme.classes, theme.paper))
+    second = (second + paper) / 2
     share = np.round(answers * 5)[..., None] / 5
     colors: Array = (1 - share) * first + share * second
     return colors

@@ -1,5 +1,7 @@
 """Nobody is shut out: the focus is seen, text fits at twice its size, nothing moves unasked."""
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.front_end import FrontEnd
@@ -62,6 +64,11 @@ def test_at_twice_the_size_no_text_is_cut_off(chromium, server):
         ".map((each) => each.outerHTML.slice(0, 200))"
     )
     assert wide == []
+    pictures = page.locator(".jp-OutputArea img[src]").evaluate_all("all => all.map((e) => e.alt)")
+    assert len(pictures) == 3  # the last is of a run that failed before its first update
+    assert "No update was made" in pictures.pop()
+    for words in pictures:
+        assert re.search(r"Now: .* loss went from [\d.]+ to [\d.]+;.* Gradient norm from", words)
     bars = page.locator(".gradwidgets-bar")
     expect(bars.first).to_have_css("border-top-style", "solid")  # a fill alone would be lost here
     expect(page.get_by_label("animate")).not_to_be_checked()

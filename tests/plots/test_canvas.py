@@ -124,3 +124,11 @@ def test_names_are_not_formulas():
     canvas = plots.Canvas(plots.make(("loss", "weights", "surface"), problem))
     drawn = {canvas.render([Shown(history, label)]) for label in ("$\\frac$", "$x$", "x")}
     assert len(drawn) == 3
+
+
+@pytest.mark.parametrize("theme", [plots.LIGHT, plots.DARK], ids=["light", "dark"])
+def test_without_colours_the_two_regions_still_differ(theme):
+    canvas = plots.Canvas(plots.make(("boundary",), problems.get("moons")), (360, 300))
+    picture = Image.open(io.BytesIO(canvas.render([shown(updates=200)], theme))).convert("L")
+    upper_left, lower_right = picture.getpixel((70, 45)), picture.getpixel((275, 242))
+    assert abs(upper_left - lower_right) > 25  # of 255
