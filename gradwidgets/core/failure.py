@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,9 @@ def described(value: Any) -> str:
 
 
 def named(error: Exception) -> str:
-    """An exception's type and the beginning of its first line."""
+    """An exception's type and the beginning of its first line; or what memory it lacked."""
+    if asked := re.search(r"can't allocate memory: you tried to allocate (\d+) bytes", str(error)):
+        size = f"{int(asked[1]) / 1e9:.3g} GB"
+        return f"there is no memory for {size}; make the model or the batch smaller"
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {textwrap.shorten(lines[0], 300)}".removesuffix(": ")

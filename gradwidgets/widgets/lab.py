@@ -18,7 +18,7 @@ from gradwidgets.core.script import script, script_lines
 from gradwidgets.core.script_text import Line
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.controls import Controls
-from gradwidgets.widgets.lab_work import LabWork
+from gradwidgets.widgets.lab_work import PATIENCE, LabWork
 from gradwidgets.widgets.listing import Listing
 from gradwidgets.widgets.picture import Picture
 from gradwidgets.widgets.saving import save_page
@@ -77,7 +77,7 @@ class GradLab:
         self._screen.observe(lambda _: self._work.soon(self._work.draw), "dark")
         rows = [self._controls.layout(), self._screen, toolbar(self, self._work.soon)]
         self.widget = ipywidgets.VBox([*rows, self._listing])
-        self._work.rerun.finish()
+        self._work.rerun.finish(PATIENCE)
 
     @property
     def recipe(self) -> Recipe:
@@ -208,13 +208,14 @@ class GradLab:
         """Stop training and remove every widget."""
         self._work.stop()
         close(self.widget)
+        self._picture.release()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The live lab; where no widgets can live, its picture and its sentence."""
-        bundle: dict[str, Any] = dict(self.widget._repr_mimebundle_(**kwargs) or {})
-        bundle["text/plain"] = self.summary
-        bundle["image/png"] = base64.b64encode(self._picture.still()).decode()
-        return bundle
+        self._work.rerun.finish(PATIENCE)
+        still = base64.b64encode(self._picture.still()).decode()
+        shown = {"text/plain": str(self._screen.sentence or self._screen.alt), "image/png": still}
+        return {**(self.widget._repr_mimebundle_(**kwargs) or {}), **shown}
 
     def _changed(self, name: str) -> None:
         """The learner moved a control."""

@@ -17,6 +17,8 @@ from gradwidgets.widgets.rerun import Rerun
 from gradwidgets.widgets.results import Results
 from gradwidgets.widgets.slider import Slider
 
+PATIENCE = 10.0
+"""Seconds after which a new lab is shown although its first run has not ended."""
 LONG_RUN = 0.5
 """A run that takes more seconds than this shows its progress."""
 FRAME = 0.12

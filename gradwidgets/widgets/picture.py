@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cached_property, partial
 
 from gradwidgets import plots
 from gradwidgets.core.history import History
@@ -38,11 +39,19 @@ class Picture:
         text_scale: float = 1.0,
     ) -> None:
         self._panels = tuple(panels or plots.suited(problem))
-        self._canvas = plots.Canvas(plots.make(self._panels, problem), size, text_scale)
+        self._made = partial(plots.Canvas, plots.make(self._panels, problem), size, text_scale)
         self._pinned: list[Shown] = []
         self._runs: list[Shown] = []
         self._beside: Hashable = None
         self.screen = Screen(on_cancel)
+
+    @cached_property
+    def _canvas(self) -> plots.Canvas:
+        return self._made()
+
+    def release(self) -> None:
+        """Let go of what drawing needs, several megabytes; it is made anew if need be."""
+        vars(self).pop("_canvas", None)
 
     @property
     def needs_parameters(self) -> bool:

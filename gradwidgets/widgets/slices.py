@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 from gradwidgets.widgets.soon import Soon
@@ -27,13 +28,13 @@ class Slices:
 
     def __init__(self, work: Callable[[float], bool]) -> None:
         self._work = work
-        self.turn = 0
+        self.turn = self._planned = 0
         self.soon = Soon()
 
     def request(self) -> None:
         """Work soon; what an older request has left undone is dropped."""
         self.turn += 1
-        self.soon(self.unless_newer(self._slice))
+        self._go_on()
 
     def unless_newer(self, action: Callable[[], object]) -> Callable[[], None]:
         """The action, which does nothing once there is a newer request."""
@@ -45,11 +46,14 @@ class Slices:
 
         return guarded
 
-    def finish(self) -> None:
-        """Do all that is asked for, now."""
+    def finish(self, seconds: float = math.inf) -> None:
+        """Do all that is asked for, now; what takes longer is gone on with on the event loop."""
+        end = time.monotonic() + (seconds if self.soon.deferred else math.inf)
         with self.soon.lock:
-            while self._work(math.inf):
-                pass
+            while self._work(end - time.monotonic()):
+                if time.monotonic() >= end:
+                    self._go_on()
+                    return
 
     def stop(self) -> None:
         """Forget all that is asked for."""
@@ -59,4 +63,10 @@ class Slices:
         if not self.soon.deferred:
             self.finish()
         elif self._work(SLICE):
-            self.soon(self.unless_newer(self._slice))
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Plan the next slice; one that is planned already will not be."""
+        self._planned += 1
+        plan, slice_ = self._planned, self.unless_newer(self._slice)
+        self.soon(lambda: slice_() if plan == self._planned else None)

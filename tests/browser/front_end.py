@@ -57,11 +57,15 @@ class FrontEnd:
 
     def run(self, source):
         """Run code in the kernel of the open notebook, beside its cells."""
-        self.page.evaluate(
-            """source => jupyterapp.shell.currentWidget.sessionContext.session.kernel
-                        .requestExecute({code: source}).done""",
+        said = self.page.evaluate(
+            """async source => {
+                const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const { content } = await kernel.requestExecute({code: source}).done;
+                return content.status === "ok" ? "" : content.evalue ?? content.status;
+            }""",
             source,
         )
+        assert said == ""
 
     def slider(self, label):
         """The native range input of that name."""

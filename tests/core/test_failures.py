@@ -48,6 +48,10 @@ FAILURES: dict[str, tuple[Problem, list[str]]] = {
         double_problem(data=(torch.zeros(22, 7).double(), Y)),
         ["model raised at update 0 on (22, 7) float64", "RuntimeError"],
     ),
+    "model asks for too much": (
+        double_problem(model=lambda: Answer(lambda _: torch.empty(10**15, dtype=torch.float32))),
+        ["model raised at update 0", "there is no memory for 4e+06 GB; make the model or"],
+    ),
     "model returns None": (
         double_problem(model=lambda: Answer(lambda _: None)),
         ["model returned None at update 0", "return"],

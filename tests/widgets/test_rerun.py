@@ -92,3 +92,26 @@ def test_a_long_run_shows_progress_and_can_be_cancelled():
         assert lab.history.updates == 20
 
     asyncio.run(scenario())
+
+
+def test_a_slow_first_run_does_not_keep_the_lab_from_the_screen(monkeypatch):
+    monkeypatch.setattr("gradwidgets.widgets.lab.PATIENCE", 0.1)
+
+    async def scenario():
+        begun = time.monotonic()
+        lab = GradLab("moons", recipe=Recipe(updates=100_000))
+        bundle = lab._repr_mimebundle_()
+        assert time.monotonic() - begun < 20
+        assert "image/png" in bundle
+        assert "updates: the loss went from" in bundle["text/plain"]
+        assert 0 <= lab._screen.progress < 1
+        seen = lab._screen.progress
+        while lab._screen.progress == seen:
+            await asyncio.sleep(0.02)  # it goes on
+        lab.cancel()
+        while lab._screen.progress >= 0:
+            await asyncio.sleep(0.02)
+        assert "Cancelled after" in lab._screen.sentence
+        lab.close()
+
+    asyncio.run(scenario())
