@@ -37,7 +37,10 @@ function render({ model, el }) {
   // Jupyter would take arrows and letters for itself: it must neither act on them nor see them.
   form.toggleAttribute("data-tally", tally);
   form.setAttribute("data-lm-suppress-shortcuts", "true");
-  form.addEventListener("keydown", (event) => event.stopPropagation());
+  form.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Escape") slide()?.focus();
+  });
 
   const rows = model.get("choices").map((text, index) => {
     const kind = tally
@@ -106,10 +109,13 @@ function render({ model, el }) {
     status.replaceChildren(...prose(shown.verdict));
   }
 
+  // In a deck of slides the arrow keys are the deck's again once the cell is in focus.
+  const slide = () => document.body.dataset.jpDeckMode && form.closest(".jp-Cell");
+
   function settle() {
     waiting = false;
     update();
-    if (held && [document.body, null].includes(document.activeElement)) status.focus();
+    if (held && [document.body, null].includes(document.activeElement)) (slide() || status).focus();
     held = false;
   }
 

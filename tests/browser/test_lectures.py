@@ -31,7 +31,7 @@ def scenes_of(cell):
 
 
 def slides_of(name):
-    """What is on the slides of a lecture, in order: ("slide" or "scene", how it begins)."""
+    """What is on the slides of a lecture, in order, as (kind, how it begins)."""
     found = []
     for cell in nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells:
         if cell.metadata.slideshow.slide_type == "skip":
@@ -41,7 +41,7 @@ def slides_of(name):
         elif scenes := scenes_of(cell):
             found += [("scene", title) for title in scenes]
         else:
-            found.append(("slide", re.search(r'Predict\(\s*"(.*?)[`"]', cell.source)[1]))
+            found.append(("question", re.search(r'Predict\(\s*"(.*?)[`"]', cell.source)[1]))
     return found
 
 
@@ -85,6 +85,16 @@ def shown(page, kind, title):
     expect(place.first).to_be_in_viewport()
 
 
+def answer(page):
+    """Type in a show of hands and run the experiment; the arrows are the deck's again then."""
+    question = page.locator(".jp-deck-mod-visible .gradwidgets-predict")
+    question.get_by_role("spinbutton").first.focus()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("12")
+    page.keyboard.press("Enter")
+    expect(question.get_by_role("status")).to_contain_text("of 12 hands were right")
+
+
 @pytest.mark.parametrize("name", LECTURES)
 def test_arrow_keys_lead_through_all_slides_and_scenes(deck, name):
     page, slides = deck(name), slides_of(name)
@@ -93,6 +103,8 @@ def test_arrow_keys_lead_through_all_slides_and_scenes(deck, name):
     for slide in slides[1:]:
         page.keyboard.press("ArrowRight")
         shown(page, *slide)
+        if slide[0] == "question":
+            answer(page)
     for slide in slides[-2:-6:-1]:  # a slide or two, and back into the last walkthrough
         page.keyboard.press("ArrowLeft")
         shown(page, *slide)
