@@ -2,6 +2,7 @@
 #   make lab     open JupyterLab at the first notebook
 #   make lectures  show the lectures as an app
 #   make test    everything that CI runs; test-oldest, test-newest: on other versions of libraries
+#   make soak    half an hour and more of the same at random, SOAK_MINUTES=30
 #   make bench   a table of speed ratios, measured side by side
 #   make hub     a class on a JupyterHub: what it waits for, and what each learner costs
 # PIP_ARGS is passed to pip; with it an ordinary Linux machine can take torch's smaller CPU
@@ -13,7 +14,7 @@ CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab lectures test test-oldest test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab lectures test soak test-oldest test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
 
 $(VENV)/.lab $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -56,6 +57,14 @@ test-newest:
 # The tests where a user has set torch's default dtype.
 test-float64: $(VENV)/.dev
 	GRADWIDGETS_DTYPE=float64 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser
+
+# All that `make test` tries a sample of: recipes, actions and texts drawn anew, cells run fifty
+# times, and half an hour of dragging in a browser.
+SOAK_MINUTES ?= 30
+soak: $(VENV)/.dev
+	GRADWIDGETS_SOAK=yes OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/trust
+	GRADWIDGETS_SOAK=yes GRADWIDGETS_SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest -s \
+		tests/browser/test_faults.py tests/browser/test_soak.py
 
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks
