@@ -22,6 +22,8 @@ SINGLE = {
     "every_control_answers": "torch draws other numbers in double precision",
     "batch_norm_statistics": "torch draws other numbers in double precision",
     "two_dropout_layers": "torch draws other numbers in double precision",
+    "what_it_says_in_its_lesson": "lessons print figures of single precision",
+    "solutions_pass_and_wrong_ones": "lessons print figures of single precision",
     "single_precision": "it measures the rounding of single precision",
     "a_loader_and_an_own_model": "it asks for the usual default",
 }
