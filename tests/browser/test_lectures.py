@@ -89,6 +89,9 @@ def answer(page):
     """Type in a show of hands and run the experiment; the arrows are the deck's again then."""
     question = page.locator(".jp-deck-mod-visible .gradwidgets-predict")
     question.get_by_role("spinbutton").first.focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".jp-deck-mod-visible.jp-Cell:focus")).to_have_count(1)
+    question.get_by_role("spinbutton").first.focus()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("12")
     page.keyboard.press("Enter")
