@@ -8,7 +8,7 @@ import re
 import time
 from statistics import median
 
-MINUTES = float(os.environ.get("GRADWIDGETS_SOAK_MINUTES", "0.5"))
+MINUTES = float(os.environ.get("GRADWIDGETS_SOAK_MINUTES", "0.3"))
 SLIDERS = ("scale", "mask", "L2 penalty", "accumulation steps", "learning rate")
 KEYS = ("ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End")
 BUTTONS = ("Pin", "Unpin", "Reset", "10 seeds", "10 seeds", "Code", "Share", "Unpin", "Reset")
