@@ -34,7 +34,7 @@ class Canvas:
         self, panels: Sequence[Panel], size: tuple[int, int] = (1100, 320), text_scale: float = 1.0
     ) -> None:
         self.size = size
-        self._drawn: dict[Hashable, tuple[bytes, tuple[Shown, ...]]] = {}
+        self._drawn: dict[Hashable, bytes] = {}
         edges = np.linspace(0, size[0], len(panels) + 1).round().astype(int).tolist()
         self._limits: list[Limits | None] = [None] * len(panels)
         self._panes = [
@@ -54,7 +54,7 @@ class Canvas:
             return encode(np.concatenate([np.concatenate(panes, axis=1), under]))
         for _ in self._draw(runs, theme, limits):
             pass
-        return self._drawn[_key(runs, theme, limits)][0]
+        return self._drawn[_key(runs, theme, limits)]
 
     def prepare(self, runs: Sequence[Shown], theme: Theme) -> Generator[None, None, bytes]:
         """Render for later, a pane at each step: what `render` would return if it came next."""
@@ -65,7 +65,7 @@ class Canvas:
     ) -> Generator[None, None, bytes]:
         key = _key(runs, theme, limits)
         if key in self._drawn:
-            return self._drawn[key][0]
+            return self._drawn[key]
         panes = []
         for turn in range(len(limits)):
             panes.append(self._pixels(turn, runs, theme, limits))
@@ -73,7 +73,7 @@ class Canvas:
         if len(self._drawn) >= KEPT:
             del self._drawn[next(iter(self._drawn))]
         png = encode(np.concatenate(panes, axis=1))
-        self._drawn[key] = png, tuple(runs)
+        self._drawn[key] = png
         return png
 
     def _pixels(
@@ -89,5 +89,5 @@ class Canvas:
 
 
 def _key(runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]) -> Hashable:
-    """What a picture is kept under; valid as long as its runs live."""
+    """What a picture is kept under."""
     return theme, *limits, *(run.key for run in runs)

@@ -53,7 +53,7 @@ class Pane:
         self._gap = text_scale * LABEL_GAP / up
         self._scene: Any = None
         self._scenery: Any = None
-        self._backgrounds: dict[Hashable, tuple[Any, Sequence[Shown]]] = {}
+        self._backgrounds: dict[Hashable, Any] = {}
 
     def render(
         self, runs: Sequence[Shown], theme: Theme, limits: Limits
@@ -65,8 +65,8 @@ class Pane:
         if key not in self._backgrounds:
             if len(self._backgrounds) >= BACKGROUNDS:
                 del self._backgrounds[next(iter(self._backgrounds))]
-            self._backgrounds[key] = self._draw_background(others, theme), others
-        self._agg.restore_region(self._backgrounds[key][0])  # type: ignore[no-untyped-call]
+            self._backgrounds[key] = self._draw_background(others, theme)
+        self._agg.restore_region(self._backgrounds[key])  # type: ignore[no-untyped-call]
         for run in runs:
             if run.role == "live":
                 self._draw(self.panel.artists(run, self._axes, theme))

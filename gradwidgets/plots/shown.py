@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from weakref import ref
 
 from gradwidgets.core.history import History
 from gradwidgets.plots.theme import Theme
@@ -29,8 +30,8 @@ class Shown:
 
     @property
     def key(self) -> Hashable:
-        """Equal for two that look the same, as long as both live."""
-        return id(self.history), id(self.seeds), self.label, self.role, self.number
+        """Equal for those that look the same, and keeps no history alive."""
+        return *map(ref, (self.history, *self.seeds)), self.label, self.role, self.number
 
     def color(self, theme: Theme) -> str:
         """The colour of this run's curves."""

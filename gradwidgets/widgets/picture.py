@@ -116,7 +116,8 @@ class Picture:
 
     def _forget_others(self, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> None:
         """Drop what waits if it was drawn beside other runs than those of today."""
-        beside = (id(baseline), id(seeds[1]), self._theme, *map(id, self._pinned))
+        others = self._together(None, baseline, seeds)
+        beside = (self._theme, *(run.key for run in others))
         if beside != self._beside:
             self._beside = beside
             self.screen.forget()

@@ -193,7 +193,7 @@ def test_the_pictures_of_the_range_and_of_one_move_elsewhere_are_drawn_ahead():
         canvas = lab._picture._canvas
         lab.controls["scale"].focused = True
         await prepared(lab)
-        ready = {picture for picture, _ in canvas._drawn.values()}
+        ready = set(canvas._drawn.values())
         lab.controls["lr"].index += 1
         await until(lambda: lab._screen.sentence.startswith(expected))
         shown = lab._screen.png
