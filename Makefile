@@ -37,9 +37,9 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# A browser and its kernel take both cores; all other tests run side by side, one thread each.
+# Two tests side by side: each in a browser with kernels of its own, or on one thread.
 unit: $(VENV)/.dev
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest -n 2 tests/browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser
 
 notebooks: $(VENV)/.dev

@@ -78,7 +78,8 @@ function render({ model, el }) {
     waiting = true;
     held = form.contains(document.activeElement);
     update();
-    model.send({ kind: "commit", choice: model.get("choices")[choice] });
+    const votes = tally ? counted() : []; // what was just typed may still be on its way
+    model.send({ kind: "commit", choice: model.get("choices")[choice], votes });
   });
 
   function update() {

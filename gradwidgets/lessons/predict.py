@@ -128,13 +128,16 @@ class Predict(anywidget.AnyWidget):
         """Front ends deliver this on other threads too; experiments run on the kernel's own."""
         if not isinstance(message, dict) or message.get("kind") != "commit":
             return
+        said = message.get("choice"), message.get("votes")
         if self._loop is None:
-            self._try(message.get("choice"))
+            self._try(*said)
         else:
-            self._loop.call_soon_threadsafe(self._try, message.get("choice"))
+            self._loop.call_soon_threadsafe(self._try, *said)
 
-    def _try(self, choice: Any) -> None:
+    def _try(self, choice: Any, votes: Any) -> None:
         try:
+            if votes:
+                self.votes = votes
             self.commit(choice)
         except Exception as error:  # the experiment may raise anything; the question stays open
             self.error = ""  # the same error again must reach the page again

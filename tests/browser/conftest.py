@@ -106,8 +106,10 @@ def front_end(chromium, server, request):
     context.set_default_timeout(PATIENCE)
     desk = FrontEnd(context.new_page(), *server)
     yield desk
-    failed = getattr(request.node, "failed", False)
+    foreign, errors = list(desk.foreign), list(desk.errors)
+    if "jupyterapp" in desk.page.evaluate("Object.keys(window)"):
+        desk.page.evaluate("jupyterapp.serviceManager.sessions.shutdownAll()")  # each has 350 MB
     context.close()
-    if not failed:
-        assert desk.foreign == []
-        assert desk.errors == []
+    if not getattr(request.node, "failed", False):
+        assert foreign == []
+        assert errors == []

@@ -171,10 +171,10 @@ def test_hands_are_counted_and_the_outcome_is_computed_all_the_same():
     predict.votes = [12, 18]
     assert repr(predict).endswith("( ) yes: 12\n  ( ) no: 18\nNot answered yet.")
     assert experiment.runs == 0
-    predict._received(None, {"kind": "commit", "choice": "no"}, [])
+    predict._received(None, {"kind": "commit", "choice": "no", "votes": [13, 20]}, [])
     assert predict.right is False
     said = predict.shown["verdict"]
-    assert said == "Not so. The experiment says: yes. Measured: 4. 12 of 30 hands were right."
+    assert said == "Not so. The experiment says: yes. Measured: 4. 13 of 33 hands were right."
 
 
 @pytest.mark.parametrize("votes", [[-1, 2], ["a", 2]])
