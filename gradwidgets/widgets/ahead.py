@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
@@ -14,6 +14,8 @@ from gradwidgets.widgets.strip import strip
 
 NEIGHBOURS = 6
 """Stops of the slider in hand that are trained ahead where each needs a run of its own."""
+FIRST = 7
+"""Stops of the slider in hand that are drawn before one move of every other slider."""
 
 
 class Ahead:
@@ -60,24 +62,25 @@ class Ahead:
         self._background.stop()
 
     def _steps(self) -> Iterator[None]:
-        """The slider in hand first: its runs, its bars, its pictures."""
+        """The runs of the slider in hand and its bars, the others' runs, then all pictures."""
+        moves: dict[Move, Recipe] = {}
         if slider := self._slider:
             self._mark(slider)
-            at = sorted(range(len(slider.stops)), key=lambda stop: abs(stop - slider.index))
-            moves = self._controls.moves(self._in_hand, at)
-            yield from self._prepare(moves, NEIGHBOURS, lambda: self._mark(slider))
-        yield from self._prepare(self._controls.one_move_away(), 0)
+            nearest = sorted(range(len(slider.stops)), key=lambda stop: abs(stop - slider.index))
+            moves = self._controls.moves(self._in_hand, nearest)
+            yield from self._train(moves, NEIGHBOURS)
+            self._mark(slider)
+        others = self._controls.one_move_away()
+        yield from self._train(others, 0)
+        first = dict(list(moves.items())[:FIRST])
+        for move, recipe in {**first, **others, **moves}.items():
+            yield
+            yield from self._draw(move, recipe)
 
-    def _prepare(
-        self, moves: Mapping[Move, Recipe], slow: int, known: Callable[[], object] = lambda: None
-    ) -> Generator[None, None, None]:
+    def _train(self, moves: Mapping[Move, Recipe], slow: int) -> Iterator[None]:
         unknown = [recipe for recipe in moves.values() if self._results.preview(recipe) is None]
         histories = yield from trained(self._problem, unknown, slow, self._snapshots)
         self._results.keep_previews(histories)
-        known()
-        for move, recipe in moves.items():
-            yield
-            yield from self._draw(move, recipe)
 
     @property
     def _slider(self) -> Slider | None:
