@@ -52,9 +52,7 @@ class Canvas:
             under = caption(sentence, self.size[0], theme)[..., :3]
             panes = [self._pixels(turn, runs, theme, limits) for turn in range(len(limits))]
             return encode(np.concatenate([np.concatenate(panes, axis=1), under]))
-        for _ in self._draw(runs, theme, limits):
-            pass
-        return self._drawn[_key(runs, theme, limits)]
+        return _whole(self._draw(runs, theme, limits))
 
     def prepare(self, runs: Sequence[Shown], theme: Theme) -> Generator[None, None, bytes]:
         """Render for later, a pane at each step: what `render` would return if it came next."""
@@ -70,10 +68,11 @@ class Canvas:
         for turn in range(len(limits)):
             panes.append(self._pixels(turn, runs, theme, limits))
             yield
-        if len(self._drawn) >= KEPT:
-            del self._drawn[next(iter(self._drawn))]
         png = encode(np.concatenate(panes, axis=1))
-        self._drawn[key] = png
+        if all(run.history.ended for run in runs):  # another will not be asked for again
+            self._drawn[key] = png
+        if len(self._drawn) > KEPT:
+            del self._drawn[next(iter(self._drawn))]
         return png
 
     def _pixels(
@@ -86,6 +85,15 @@ class Canvas:
         """Limits of each pane for these runs, as they are now where that will do."""
         pairs = zip(self._limits, self._panes, strict=True)
         return [steadied(old, pane.panel.limits(runs)) for old, pane in pairs]
+
+
+def _whole(steps: Generator[None, None, bytes]) -> bytes:
+    """All steps at once."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return bytes(end.value)
 
 
 def _key(runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]) -> Hashable:

@@ -62,11 +62,11 @@ class Pane:
         self._set_scene(limits, theme)
         others = [run for run in runs if run.role != "live"]
         key = limits, theme, *(run.key for run in others)
-        if key not in self._backgrounds:
-            if len(self._backgrounds) >= BACKGROUNDS:
-                del self._backgrounds[next(iter(self._backgrounds))]
-            self._backgrounds[key] = self._draw_background(others, theme)
-        self._agg.restore_region(self._backgrounds[key])  # type: ignore[no-untyped-call]
+        background = self._backgrounds.pop(key, None) or self._draw_background(others, theme)
+        self._backgrounds[key] = background  # now the last to go
+        if len(self._backgrounds) > BACKGROUNDS:
+            del self._backgrounds[next(iter(self._backgrounds))]
+        self._agg.restore_region(background)  # type: ignore[no-untyped-call]
         for run in runs:
             if run.role == "live":
                 self._draw(self.panel.artists(run, self._axes, theme))

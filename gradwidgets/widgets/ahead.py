@@ -51,7 +51,7 @@ class Ahead:
             in_hand: the name of the slider that the learner has taken, if it is another one.
         """
         if in_hand and in_hand != self._in_hand:
-            if slider := self._slider:
+            if slider := self._controls.slider(self._in_hand):
                 slider.clear_bars()  # they were for another recipe
             self._in_hand = in_hand
         if self._background.soon.deferred:
@@ -64,12 +64,13 @@ class Ahead:
     def _steps(self) -> Iterator[None]:
         """The runs of the slider in hand and its bars, the others' runs, then all pictures."""
         moves: dict[Move, Recipe] = {}
-        if slider := self._slider:
-            self._mark(slider)
+        name = self._in_hand  # another thread may change it
+        if slider := self._controls.slider(name):
+            self._mark(name, slider)
             nearest = sorted(range(len(slider.stops)), key=lambda stop: abs(stop - slider.index))
-            moves = self._controls.moves(self._in_hand, nearest)
+            moves = self._controls.moves(name, nearest)
             yield from self._train(moves, NEIGHBOURS)
-            self._mark(slider)
+            self._mark(name, slider)
         others = self._controls.one_move_away()
         yield from self._train(others, 0)
         first = dict(list(moves.items())[:FIRST])
@@ -82,14 +83,9 @@ class Ahead:
         histories = yield from trained(self._problem, unknown, slow, self._snapshots)
         self._results.keep_previews(histories)
 
-    @property
-    def _slider(self) -> Slider | None:
-        control = self._controls.widgets.get(self._in_hand)
-        return control if isinstance(control, Slider) else None
-
-    def _mark(self, slider: Slider) -> None:
+    def _mark(self, name: str, slider: Slider) -> None:
         """Draw under the slider what is known of its range."""
-        recipes = [self._controls.recipe_at(self._in_hand, stop) for stop in slider.stops]
+        recipes = [self._controls.recipe_at(name, stop) for stop in slider.stops]
         known = [self._results.preview(recipe) if recipe else None for recipe in recipes]
         shown = strip(slider.texts, known)
         with slider.hold_sync():

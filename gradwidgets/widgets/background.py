@@ -32,6 +32,11 @@ class Background(Slices):
         self._steps = steps
         self.soon.later(after, self.unless_newer(self._slice))
 
+    def stop(self) -> None:
+        """Forget all that is asked for."""
+        super().stop()
+        self._steps = iter(())
+
     def _step(self, _: float) -> bool:
         """Take one step; returns whether there may be another."""
         try:
@@ -42,7 +47,7 @@ class Background(Slices):
 
 
 def trained(
-    problem: Problem, recipes: Sequence[Recipe], slow: int | None = None, snapshots: bool = True
+    problem: Problem, recipes: Sequence[Recipe], slow: int | None = None, snapshots: bool = False
 ) -> Generator[None, None, list[History]]:
     """Train several recipes together, a short slice at each step; returns their histories.
 

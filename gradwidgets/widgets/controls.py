@@ -54,7 +54,8 @@ class Controls:
         self._quiet = False
         self.widgets = {name: _widget(self._specs[name], _value(recipe, name)) for name in names}
         for name, widget in self.widgets.items():
-            widget.observe(lambda _, name=name: self._on_change(name), "value")
+            moved = ["value", "turn"] if isinstance(widget, Slider) else "value"
+            widget.observe(lambda _, name=name: self._on_change(name), moved)
             if isinstance(widget, Slider):
                 widget.clear_bars()
                 widget.observe(lambda _, name=name: self._on_focus(name), "focused")
@@ -75,6 +76,11 @@ class Controls:
             return self._made({**values, name: value})
         except ValueError:
             return None
+
+    def slider(self, name: str) -> Slider | None:
+        """The slider of a setting, if that is what it has."""
+        widget = self.widgets.get(name)
+        return widget if isinstance(widget, Slider) else None
 
     def moves(self, name: str, indices: Iterable[int]) -> dict[Move, Recipe]:
         """What the slider of that name leads to if it is moved to one of these stops."""

@@ -74,7 +74,7 @@ class GradLab:
         self._listing = Listing()
         ahead = self._controls if look_ahead else None
         self._work = LabWork(self.problem, start, compare, self._picture, ahead, self._list)
-        self._screen.observe(lambda _: self._work.soon(self._work.draw), "dark")
+        self._screen.observe(lambda _: self._work.soon(self._work.redraw), "dark")
         rows = [self._controls.layout(), self._screen, toolbar(self, self._work.soon)]
         self.widget = ipywidgets.VBox([*rows, self._listing])
         self._work.rerun.finish(PATIENCE)
@@ -102,19 +102,19 @@ class GradLab:
     @property
     def baseline(self) -> History | None:
         """What the starting settings lead to on the same seed, batches and number of updates."""
-        self._finish()
+        self._work.rerun.finish()
         return self._work.baseline
 
     @property
     def summary(self) -> str:
         """The sentence under the picture."""
-        self._finish()
+        self._work.rerun.finish()
         return str(self._screen.sentence)
 
     @property
     def picture(self) -> bytes:
         """The picture, as PNG."""
-        self._finish()
+        self._work.rerun.finish()
         return bytes(self._screen.png)
 
     def run(self) -> History:
@@ -123,7 +123,7 @@ class GradLab:
         Raises:
             TrainingError: the model, the loss or the optimizer failed.
         """
-        self._finish()
+        self._work.rerun.finish()
         if error := self._work.results.error(self.recipe):
             raise error
         history = self._work.results.history(self.recipe)
@@ -145,12 +145,12 @@ class GradLab:
     def pin(self, label: str = "") -> None:
         """Keep the present curve on the picture, under a name."""
         self._picture.pin(self.run(), label)
-        self._work.draw()
+        self._work.redraw()
 
     def unpin(self) -> None:
         """Take all pinned curves away."""
         self._picture.unpin()
-        self._work.draw()
+        self._work.redraw()
 
     def script(self) -> str:
         """The settings in hand as a plain PyTorch program."""
@@ -198,15 +198,13 @@ class GradLab:
     def toggle(self, text: str) -> None:
         """Show "code" or the line to "share" under the lab, or hide it again."""
         self._shown_text = "" if self._shown_text == text else text
-        self._finish()
-        self._list()
-
-    def _finish(self) -> None:
         self._work.rerun.finish()
+        self._list()
 
     def close(self) -> None:
         """Stop training and remove every widget."""
         self._work.stop()
+        self._screen.forget()
         close(self.widget)
         self._picture.release()
 
@@ -220,18 +218,19 @@ class GradLab:
     def _changed(self, name: str) -> None:
         """The learner moved a control."""
         self._in_hand = name
+        slider = self._controls.slider(name)
         try:
             recipe = self._controls.recipe()
         except ValueError as error:
-            self._screen.sentence = str(error)
-        else:
+            self._work.refuse(str(error), slider)
+            return
+        if not self._work.answers(recipe, slider):
             self._touched(name)
-            control = self.controls[name]
-            self._request(recipe, control if isinstance(control, Slider) else None)
+            self._request(recipe, slider)
 
     def _touched(self, name: str) -> None:
         """The learner has a control in hand."""
-        if isinstance(self.controls[name], Slider):
+        if self._controls.slider(name):
             self._work.look_ahead(name)
 
     def _request(self, recipe: Recipe, slider: Slider | None = None) -> None:

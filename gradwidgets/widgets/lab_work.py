@@ -60,6 +60,7 @@ class LabWork:
         needed = picture.needs_parameters
         self._ahead = controls and Ahead(problem, controls, self.results, needed, self._draw_ahead)
         self._seeds = Background()
+        picture.screen.on_shown = lambda: self.soon(self._shown_anew)
         self._seeded: dict[Recipe, tuple[History, ...]] = {}
         self._banded = False
 
@@ -82,7 +83,22 @@ class LabWork:
     def bands(self, banded: bool) -> None:
         self._banded = banded
         self._begin_seeds()
-        self.draw()
+        self.redraw()
+
+    def answers(self, recipe: Recipe, slider: Slider | None) -> bool:
+        """Whether a slider's move to a recipe has been taken up: a move changes two traits."""
+        return slider is not None and (recipe, slider.turn) == (self.recipe, self._turn)
+
+    def refuse(self, why: str, slider: Slider | None) -> None:
+        """Say why what the learner asks for cannot be trained."""
+        self._take_up(slider)
+        with self._picture.screen.hold_sync():
+            self._picture.screen.sentence = why
+            self._picture.screen.turn = self._turn
+
+    def _take_up(self, slider: Slider | None) -> None:
+        if slider:
+            self._turn = max(self._turn, slider.turn)
 
     def request(self, recipe: Recipe, slider: Slider | None = None) -> None:
         """Train a recipe and draw it; at once, if a sweep has been there already.
@@ -92,12 +108,11 @@ class LabWork:
             slider: the one that was moved, if nothing else was.
         """
         self.recipe = recipe
+        self._take_up(slider)
+        self._stop_background()
         kept = slider.label if slider else ""
         self.soon(lambda: self._picture.screen.forget(kept))  # after what is being drawn ahead
-        if slider:
-            self._turn = max(self._turn, slider.turn)
         self.results.forget()
-        self._stop_background()
         self._asked_at = self._drawn_at = time.monotonic()
         preview = self.results.preview(recipe) if self.soon.deferred else None
         if preview is None:
@@ -111,6 +126,11 @@ class LabWork:
         """Soon, if the learner does nothing else, train what may come next; see `Ahead`."""
         if self._ahead:
             self._ahead.begin(in_hand)
+
+    def redraw(self) -> None:
+        """Draw, and prepare anew what may come next: it will look different, too."""
+        self.draw()
+        self.look_ahead()
 
     def stop(self) -> None:
         """Leave everything as it is."""
@@ -161,6 +181,11 @@ class LabWork:
         self._begin_seeds()
         self.look_ahead()
 
+    def _shown_anew(self) -> None:
+        """There is a new view, where no picture waits yet."""
+        self._picture.screen.forget()
+        self.look_ahead()
+
     def _stop_background(self) -> None:
         self._seeds.stop()
         if self._ahead:
@@ -179,4 +204,4 @@ class LabWork:
             turns = [recipe.replace(seed=recipe.seed + turn) for turn in range(SEEDS)]
             seeded = {**self._seeded, recipe: tuple((yield from trained(self._problem, turns)))}
             self._seeded = {r: seeded[r] for r in wanted if r in seeded}  # no more is drawn
-            self.draw()
+            self.redraw()

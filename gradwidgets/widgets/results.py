@@ -94,7 +94,7 @@ class Results:
 
 
 def _nbytes(kept: Kept) -> int:
-    return sum(history.nbytes for history in kept.values())
+    return sum(history.nbytes for history in list(kept.values()))  # threads may look
 
 
 def _used(kept: Kept, recipe: Recipe) -> History | None:

@@ -69,6 +69,7 @@ function render({ model, el }) {
     const look = ready.get(`${detail.slider}: ${detail.stop}`);
     if (!look) return;
     moved = detail.turn;
+    details.hidden = true;
     paint(look.png);
     say(look);
   }
@@ -94,6 +95,7 @@ function render({ model, el }) {
   repaint();
   describe();
   adapt();
+  model.send({ kind: "shown" });
   return () => {
     theme.disconnect();
     document.removeEventListener("gradwidgets-moved", follow);

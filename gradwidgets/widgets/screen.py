@@ -21,6 +21,9 @@ class Screen(anywidget.AnyWidget):
 
     Args:
         on_cancel: called when the learner cancels a run.
+
+    Attributes:
+        on_shown: called when there is another view of it.
     """
 
     _esm = text_of(HERE / "screen.js")
@@ -36,6 +39,7 @@ class Screen(anywidget.AnyWidget):
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         super().__init__()
         self._on_cancel = on_cancel
+        self.on_shown: Callable[[], object] = lambda: None
         self._waiting: dict[tuple[str, str], bytes] = {}
         self.on_msg(self._received)
 
@@ -65,5 +69,8 @@ class Screen(anywidget.AnyWidget):
             self.send({"kind": "forget", "slider": slider})
 
     def _received(self, _: Any, message: Any, __: Any) -> None:
-        if isinstance(message, dict) and message.get("kind") == "cancel":
+        kind = message.get("kind") if isinstance(message, dict) else None
+        if kind == "cancel":
             self._on_cancel()
+        elif kind == "shown":
+            self.on_shown()

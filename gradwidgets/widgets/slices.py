@@ -60,9 +60,10 @@ class Slices:
         self.turn += 1
 
     def _slice(self) -> None:
+        turn = self.turn
         if not self.soon.deferred:
             self.finish()
-        elif self._work(SLICE):
+        elif self._work(SLICE) and turn == self.turn:  # another thread may have stopped it
             self._go_on()
 
     def _go_on(self) -> None:

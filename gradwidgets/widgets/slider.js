@@ -65,7 +65,7 @@ function render({ model, el }) {
   }
   input.addEventListener("input", () => {
     const index = input.valueAsNumber;
-    const turn = Date.now();
+    const turn = Math.max(Date.now(), model.get("turn") + 1);
     show(index);
     tell({ index, turn });
     const move = { slider: model.get("label"), stop: model.get("texts")[index], turn };

@@ -58,7 +58,7 @@ class Slider(anywidget.AnyWidget):
     def _inside(self, proposal: Any) -> int:
         return int(min(max(proposal["value"], 0), len(self._stops) - 1))
 
-    @traitlets.observe("index")
+    @traitlets.observe("index", "turn")
     def _moved(self, _: Any) -> None:
         self.value = self._stops[self.index]
 

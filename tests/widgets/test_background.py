@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import resource
+import threading
 import time
 from pathlib import Path
 
@@ -228,6 +229,64 @@ def test_what_waits_in_the_browser_is_what_the_kernel_would_answer_and_goes_when
         lab.controls["optimizer"].value = "Adam"
         await until(lambda: not lab._screen._waiting)
         lab.close()
+
+    in_a_loop(scenario)
+
+
+def test_a_move_that_leads_nowhere_new_is_answered_all_the_same():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        scale = lab.controls["scale"]
+        scale.set_state({"index": scale.index + 1, "turn": 5.0})
+        await until(lambda: lab._screen.turn == 5.0)
+        scale.set_state({"index": scale.index, "turn": 7.0})  # there and back, merged on its way
+        await until(lambda: lab._screen.turn == 7.0)
+        assert lab.recipe.scale == scale.value
+        lab.close()
+
+    in_a_loop(scenario)
+
+
+def test_a_move_to_what_is_refused_is_answered():
+    async def scenario():
+        lab = GradLab("moons", show=("optimizer", "momentum"), recipe=START)
+        lab._work.refuse("cannot be", lab.controls["momentum"])
+        lab.controls["momentum"].turn = 3.0
+        await until(lambda: lab._screen.turn == 3.0)
+        lab.close()
+
+    in_a_loop(scenario)
+
+
+def test_a_new_view_is_sent_what_waits_once_more():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        await prepared(lab)
+        sent = []
+        lab._screen.send = lambda message, *_: sent.append(message["kind"])
+        lab._screen._received(None, {"kind": "shown"}, [])
+        await until(lambda: sent.count("ready") > 2)
+        assert sent[0] == "forget"
+        lab.close()
+
+    in_a_loop(scenario)
+
+
+def test_work_is_stopped_from_another_thread_in_the_middle_of_a_step():
+    async def scenario():
+        steps = []
+        work = Background()
+
+        def step():
+            while True:
+                steps.append(threading.Thread(target=work.stop))
+                steps[-1].start()
+                steps[-1].join()
+                yield
+
+        work.begin(step())
+        await asyncio.sleep(0.2)
+        assert len(steps) == 1
 
     in_a_loop(scenario)
 
