@@ -28,7 +28,9 @@ def run(course, *command):
         name: str(course / ".homes" / name)
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {**os.environ, **homes, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment["PATH"] = path  # nbgrader calls alembic by its name
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=course,
@@ -68,15 +70,7 @@ def hand_in(course, homework, student, filled):
 
 
 @pytest.fixture(scope="module")
-def _activated():
-    """nbgrader calls alembic by its name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-        yield
-
-
-@pytest.fixture(scope="module")
-def course(tmp_path_factory, _activated):
+def course(tmp_path_factory):
     """The course after the whole cycle."""
     course = tmp_path_factory.mktemp("course")
     shutil.copy(COURSE / "nbgrader_config.py", course)
