@@ -16,7 +16,7 @@ from gradwidgets.plots.shown import Shown
 from gradwidgets.plots.theme import LIGHT, Theme
 
 KEPT = 100
-"""Pictures kept at most, each of some 30 kB; the oldest go first."""
+"""Pictures kept at most, each of some 50 kB; the oldest go first."""
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -50,7 +50,7 @@ class Canvas:
         self._limits = [*limits]
         if sentence:
             under = caption(sentence, self.size[0], theme)[..., :3]
-            panes = [self._pixels(turn, runs, theme, limits) for turn in range(len(limits))]
+            panes = [self._pixels(place, runs, theme, limits) for place in range(len(limits))]
             return encode(np.concatenate([np.concatenate(panes, axis=1), under]))
         return _whole(self._draw(runs, theme, limits))
 
@@ -65,8 +65,8 @@ class Canvas:
         if key in self._drawn:
             return self._drawn[key]
         panes = []
-        for turn in range(len(limits)):
-            panes.append(self._pixels(turn, runs, theme, limits))
+        for place in range(len(limits)):
+            panes.append(self._pixels(place, runs, theme, limits))
             yield
         png = encode(np.concatenate(panes, axis=1))
         if all(run.history.ended for run in runs):  # another will not be asked for again
@@ -76,10 +76,10 @@ class Canvas:
         return png
 
     def _pixels(
-        self, turn: int, runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]
+        self, place: int, runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]
     ) -> Pixels:
         """(height, width, 3) pixels of one pane."""
-        return self._panes[turn].render(runs, theme, limits[turn])[..., :3].copy()
+        return self._panes[place].render(runs, theme, limits[place])[..., :3].copy()
 
     def _steadied(self, runs: Sequence[Shown]) -> list[Limits]:
         """Limits of each pane for these runs, as they are now where that will do."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.widgets.background import IDLE, Background, trained
-from gradwidgets.widgets.controls import Controls, Move
+from gradwidgets.widgets.controls import Controls
 from gradwidgets.widgets.results import Results
-from gradwidgets.widgets.slider import Slider
+from gradwidgets.widgets.slider import Move, Slider
 from gradwidgets.widgets.strip import strip
 
 NEIGHBOURS = 6

@@ -12,10 +12,7 @@ from gradwidgets.core.control import GROUPS, Control
 from gradwidgets.core.optimizers import OPTION_CONTROLS, option_defaults
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.sweep_fit import FIELDS
-from gradwidgets.widgets.slider import Slider
-
-Move = tuple[str, str]
-"""The label of a slider, and the text of the stop to which it may be moved."""
+from gradwidgets.widgets.slider import Move, Slider
 
 
 def all_controls() -> dict[str, Control]:

@@ -11,11 +11,11 @@ from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.training import Run
 from gradwidgets.widgets.ahead import Ahead
 from gradwidgets.widgets.background import IDLE, Background, trained
-from gradwidgets.widgets.controls import Controls, Move
+from gradwidgets.widgets.controls import Controls
 from gradwidgets.widgets.picture import Picture, Seeds
 from gradwidgets.widgets.rerun import Rerun
 from gradwidgets.widgets.results import Results
-from gradwidgets.widgets.slider import Slider
+from gradwidgets.widgets.slider import Move, Slider
 
 PATIENCE = 10.0
 """Seconds after which a new lab is shown although its first run has not ended."""

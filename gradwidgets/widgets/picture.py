@@ -10,6 +10,7 @@ from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem
 from gradwidgets.plots import Shown
 from gradwidgets.widgets.screen import Screen
+from gradwidgets.widgets.slider import Move
 from gradwidgets.widgets.words import comparison, description, over_seeds, traced
 
 Seeds = tuple[History, ...]
@@ -92,7 +93,7 @@ class Picture:
 
     def prepare(
         self,
-        move: tuple[str, str],
+        move: Move,
         live: History,
         baseline: History | None,
         seeds: tuple[Seeds, Seeds] = ((), ()),

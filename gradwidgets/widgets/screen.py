@@ -9,7 +9,7 @@ import anywidget
 import traitlets
 
 from gradwidgets.widgets.closing import text_of
-from gradwidgets.widgets.slider import HERE
+from gradwidgets.widgets.slider import HERE, Move
 
 
 class Screen(anywidget.AnyWidget):
@@ -40,14 +40,14 @@ class Screen(anywidget.AnyWidget):
         super().__init__()
         self._on_cancel = on_cancel
         self.on_shown: Callable[[], object] = lambda: None
-        self._waiting: dict[tuple[str, str], bytes] = {}
+        self._waiting: dict[Move, bytes] = {}
         self.on_msg(self._received)
 
     def download(self, name: str, data: bytes) -> None:
         """Hand a file to the browser."""
         self.send({"kind": "download", "name": name}, [data])
 
-    def keep_ready(self, move: tuple[str, str], png: bytes, alt: str, sentence: str) -> None:
+    def keep_ready(self, move: Move, png: bytes, alt: str, sentence: str) -> None:
         """Let a picture wait in the browser.
 
         Args:

@@ -13,6 +13,9 @@ from gradwidgets.widgets.closing import text_of
 
 HERE = Path(__file__).parent
 
+Move = tuple[str, str]
+"""The label of a slider, and the text of the stop to which it may be moved."""
+
 
 class Slider(anywidget.AnyWidget):
     """A slider over the stops of a `Control`.

@@ -13,28 +13,18 @@ from torch import Tensor, nn
 from gradwidgets.core import Problem, Recipe, TrainingError, live, problems, script, train
 from gradwidgets.core.training import Run
 from tests.core.examples import double_problem, doubles
+from tests.surroundings import surroundings
 
 
 @contextmanager
 def unchanged() -> Iterator[None]:
     """Fails when anything global is different afterwards."""
 
-    def state() -> dict[str, Any]:
-        return {
-            "random numbers": torch.get_rng_state().tolist(),
-            "dtype": torch.get_default_dtype(),
-            "grad mode": torch.is_grad_enabled(),
-            "inference mode": torch.is_inference_mode_enabled(),
-            "threads": torch.get_num_threads(),
-            "deterministic": torch.are_deterministic_algorithms_enabled(),
-            "anomalies": torch.is_anomaly_enabled(),
-        }
-
-    before = state()
+    before = surroundings()
     try:
         yield
     finally:
-        assert state() == before
+        assert surroundings() == before
 
 
 def raising_at(update: int) -> Callable[[], nn.Module]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -19,28 +18,11 @@ from gradwidgets.core.ledger import ledger
 from gradwidgets.core.meter import recipe_meter
 from gradwidgets.core.stepping import Stepping
 from gradwidgets.core.training import Run
+from tests.surroundings import surroundings
 from tests.trust.effort import tried
 from tests.trust.recipes import names, settings_of_recipes, small
 
 UPDATES = 5
-
-
-def surroundings() -> dict[str, Any]:
-    """All that a run could disturb."""
-    return {
-        "torch's random numbers": torch.get_rng_state().tolist(),
-        "numpy's": [
-            part.tolist() if hasattr(part, "tolist") else part for part in np.random.get_state()
-        ],
-        "python's": random.getstate(),
-        "dtype": torch.get_default_dtype(),
-        "grad mode": torch.is_grad_enabled(),
-        "inference mode": torch.is_inference_mode_enabled(),
-        "threads": torch.get_num_threads(),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "anomalies": torch.is_anomaly_enabled(),
-        "denormals": (torch.tensor(2e-310, dtype=torch.float64) / 2).item(),
-    }
 
 
 @contextmanager
