@@ -47,7 +47,7 @@ CELLS = {
     "meter": "Meter(problem)",
     "question": "Predict(EVIL, [EVIL, EVIL + '2'], lambda: (EVIL, EVIL), {EVIL: EVIL})",
     "failing question": "question = Predict('Which?', ['a', 'b'], lambda: fails(0, 0))\n"
-    "question._try('a')\nquestion",
+    "question._try('a', None)\nquestion",
     "walkthrough": "Walkthrough(GradLab(problem), [(EVIL, EVIL, {}, EVIL), (EVIL, EVIL)])",
     "report": """
 net = Net()
