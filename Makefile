@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 
 .PHONY: lab lectures test soak test-oldest test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
 
-$(VENV)/.lab $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
+$(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(PIP_ARGS) $(CONSTRAINTS) -e '.[$*]'
 	touch $@

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -22,11 +21,12 @@ from gradwidgets.lessons.claims import (
     source_of,
 )
 from gradwidgets.lessons.outcome import WIDTH
+from gradwidgets.widgets.lasting import Lasting
 
 ALL = "all"
 
 
-class FactCheck:
+class FactCheck(Lasting):
     """All claims, with a field for words and a list of verdicts to look them up by.
 
     Args:
@@ -91,9 +91,8 @@ class FactCheck:
         output = {"output_type": "display_data", "data": {"text/markdown": text}, "metadata": {}}
         self._table.outputs = (output,)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = dict(self.widget._repr_mimebundle_(**kwargs) or {})
-        return {**bundle, "text/plain": f"{len(self.claims)} claims, in the table below."}
+    def __repr__(self) -> str:
+        return f"{len(self.claims)} claims, in the table below."
 
 
 def run_cells(path: Path, shown: Sequence[str]) -> None:

@@ -13,11 +13,12 @@ import traitlets
 from gradwidgets.core.rules import Flag, Text, refuse
 from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
 from gradwidgets.widgets.closing import text_of
+from gradwidgets.widgets.lasting import Lasting
 
 HERE = Path(__file__).parent
 
 
-class Predict(anywidget.AnyWidget):
+class Predict(Lasting, anywidget.AnyWidget):
     """A question whose answer is measured, and only after the learner has committed to a choice.
 
     Where no widgets can live it shows as text: the question, the choices and where it stands.
@@ -152,9 +153,10 @@ class Predict(anywidget.AnyWidget):
             return "\n".join([*lines, "Not answered yet."])
         return "\n".join([*lines, as_text(self._measured(), self.choice, self._why)])
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "text/plain": repr(self)}, metadata
+    @property
+    def widget(self) -> anywidget.AnyWidget:
+        """Itself."""
+        return self
 
 
 def _check(question: object, choices: Sequence[str], answer: object, why: Any) -> None:

@@ -16,6 +16,7 @@ from gradwidgets.lessons.playing import Player
 from gradwidgets.lessons.scene import Scene, checked, plain, plan
 from gradwidgets.widgets.closing import close, text_of
 from gradwidgets.widgets.lab import GradLab
+from gradwidgets.widgets.lasting import Lasting
 
 HERE = Path(__file__).parent
 
@@ -40,7 +41,7 @@ class Stage(anywidget.AnyWidget):
         return int(min(max(proposal["value"], 0), len(self.scenes) - 1))
 
 
-class Walkthrough:
+class Walkthrough(Lasting):
     """A lab and its scenes: Back and Next set its recipe, and the change is played.
 
     With the walkthrough in focus, arrow keys, Page Up and Page Down (a presenter's clicker), Home
@@ -146,8 +147,6 @@ class Walkthrough:
         place = f"Scene {self.number} of {len(self.scenes)}: {plain(self.scene.title)}"
         return f"{place}\n{plain(self.scene.text)}"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live walkthrough; where no widgets can live, the lab's picture and the words."""
-        bundle = self.lab._repr_mimebundle_(**kwargs)
-        said = f"{self._words()}\n{bundle['text/plain']}"
-        return {**bundle, **(self.widget._repr_mimebundle_(**kwargs) or {}), "text/plain": said}
+    def _still(self) -> dict[str, str]:
+        still = self.lab._still()
+        return {**still, "text/plain": f"{self._words()}\n{still['text/plain']}"}

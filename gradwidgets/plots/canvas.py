@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from gradwidgets.plots.caption import caption
 from gradwidgets.plots.pane import Pane
 from gradwidgets.plots.panels import Panel
 from gradwidgets.plots.png import encode
@@ -42,16 +41,10 @@ class Canvas:
             for panel, left, right in zip(panels, edges[:-1], edges[1:], strict=True)
         ]
 
-    def render(
-        self, runs: Sequence[Shown], theme: Theme = LIGHT, sentence: str | None = None
-    ) -> bytes:
-        """The picture of these runs, as PNG; with a `sentence`, that stands under it."""
+    def render(self, runs: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
+        """The picture of these runs, as PNG."""
         limits = self._steadied(runs)
         self._limits = [*limits]
-        if sentence:
-            under = caption(sentence, self.size[0], theme)[..., :3]
-            panes = [self._pixels(place, runs, theme, limits) for place in range(len(limits))]
-            return encode(np.concatenate([np.concatenate(panes, axis=1), under]))
         return _whole(self._draw(runs, theme, limits))
 
     def prepare(self, runs: Sequence[Shown], theme: Theme) -> Generator[None, None, bytes]:

@@ -19,6 +19,7 @@ from gradwidgets.core.script_text import Line
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.controls import Controls
 from gradwidgets.widgets.lab_work import PATIENCE, LabWork
+from gradwidgets.widgets.lasting import Lasting
 from gradwidgets.widgets.listing import Listing
 from gradwidgets.widgets.picture import Picture
 from gradwidgets.widgets.saving import save_page
@@ -29,7 +30,7 @@ from gradwidgets.widgets.words import lab_line
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 
 
-class GradLab:
+class GradLab(Lasting):
     """A problem, its controls, and what training makes of them, at once.
 
     Args:
@@ -208,12 +209,10 @@ class GradLab:
         close(self.widget)
         self._picture.release()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live lab; where no widgets can live, its picture and its sentence."""
+    def _still(self) -> dict[str, str]:
         self._work.rerun.finish(PATIENCE)
-        still = base64.b64encode(self._picture.still()).decode()
-        shown = {"text/plain": str(self._screen.sentence or self._screen.alt), "image/png": still}
-        return {**(self.widget._repr_mimebundle_(**kwargs) or {}), **shown}
+        words = str(self._screen.sentence or self._screen.alt)
+        return {"text/plain": words, "image/png": base64.b64encode(self._picture.still()).decode()}
 
     def _changed(self, name: str) -> None:
         """The learner moved a control."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import ipywidgets
 
@@ -14,12 +13,13 @@ from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.rules import refuse
 from gradwidgets.widgets.bar_table import BarTable, as_text
 from gradwidgets.widgets.closing import close
+from gradwidgets.widgets.lasting import Lasting
 from gradwidgets.widgets.ledger_page import pages
 from gradwidgets.widgets.slices import Slices
 from gradwidgets.widgets.slider import Slider
 
 
-class Ledger:
+class Ledger(Lasting):
     """The ledger of a run: a slider picks the update.
 
     Args:
@@ -91,8 +91,3 @@ class Ledger:
     def __repr__(self) -> str:
         """The page in hand as text."""
         return as_text(self._table.page)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live ledger; where no widgets can live, its text."""
-        bundle: dict[str, Any] = dict(self.widget._repr_mimebundle_(**kwargs) or {})
-        return {**bundle, "text/plain": repr(self)}

@@ -24,6 +24,7 @@ from gradwidgets.core.rules import refuse
 from gradwidgets.widgets.bar_table import BarTable, as_text
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.lab import GradLab
+from gradwidgets.widgets.lasting import Lasting
 from gradwidgets.widgets.meter_controls import (
     MODES,
     SET_UPS,
@@ -38,7 +39,7 @@ from gradwidgets.widgets.meter_page import page
 from gradwidgets.widgets.slices import Slices
 
 
-class Meter:
+class Meter(Lasting):
     """The relative difference of accumulated gradients, live under its controls.
 
     Args:
@@ -176,11 +177,6 @@ class Meter:
     def __repr__(self) -> str:
         """The table in hand as text."""
         return as_text(self._table.page)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live meter; where no widgets can live, its text."""
-        bundle: dict[str, Any] = dict(self.widget._repr_mimebundle_(**kwargs) or {})
-        return {**bundle, "text/plain": repr(self)}
 
 
 def _own(data: str | Problem | GradLab) -> Problem | None:

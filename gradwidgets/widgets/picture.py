@@ -112,8 +112,8 @@ class Picture:
         self.screen.keep_ready(move, png, alt, _sentence(live, baseline, seeds))
 
     def still(self) -> bytes:
-        """The picture with its sentence, as PNG, to be looked at where no widget lives."""
-        return self._canvas.render(self._runs, plots.LIGHT, self.screen.sentence)
+        """The picture as PNG, to be looked at where no widget lives."""
+        return self._canvas.render(self._runs, plots.LIGHT)
 
     def _forget_others(self, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> None:
         """Drop what waits if it was drawn beside other runs than those of today."""

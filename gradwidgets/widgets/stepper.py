@@ -13,6 +13,7 @@ from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.rules import refuse
 from gradwidgets.core.stepping import Stepping
 from gradwidgets.widgets.closing import text_of
+from gradwidgets.widgets.lasting import Lasting
 from gradwidgets.widgets.slices import Slices
 from gradwidgets.widgets.slider import HERE
 from gradwidgets.widgets.stepper_page import as_text, page, progress
@@ -29,7 +30,7 @@ DETAILS = {"key": -1, "number": 1}
 """What a message may say beside its action, and what holds where it does not."""
 
 
-class Stepper(anywidget.AnyWidget):
+class Stepper(Lasting, anywidget.AnyWidget):
     """A recipe's loop, one line at a time, and what every line does to the numbers.
 
     Args:
@@ -120,9 +121,10 @@ class Stepper(anywidget.AnyWidget):
         """The lines, where they stand, and what the last one did."""
         return as_text(self.page)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "text/plain": repr(self)}, metadata
+    @property
+    def widget(self) -> anywidget.AnyWidget:
+        """Itself."""
+        return self
 
 
 def _whole(value: object, usual: int) -> int:

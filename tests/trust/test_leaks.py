@@ -98,7 +98,7 @@ def held() -> dict[str, Any]:
 
 def used(kind: str) -> weakref.ref[Any]:
     made = KINDS[kind]()
-    made._repr_mimebundle_()
+    made._ipython_display_()
     made.close()
     return weakref.ref(made)
 
@@ -119,7 +119,7 @@ def test_nothing_is_left_of_what_is_closed_on_an_event_loop(kind: str, wait: flo
 
     async def scenario() -> None:
         made = KINDS[kind]()
-        made._repr_mimebundle_()
+        made._ipython_display_()
         await asyncio.sleep(wait)
         made.close()
         gone.append(weakref.ref(made))

@@ -100,7 +100,7 @@ def test_a_slow_first_run_does_not_keep_the_lab_from_the_screen(monkeypatch):
     async def scenario():
         begun = time.monotonic()
         lab = GradLab("moons", recipe=Recipe(updates=100_000))
-        bundle = lab._repr_mimebundle_()
+        bundle = lab._still()
         assert time.monotonic() - begun < 20
         assert "image/png" in bundle
         assert "updates: the loss went from" in bundle["text/plain"]

@@ -1,0 +1,56 @@
+"""What is shown beside a widget, for where no widget lives."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from gradwidgets import GradLab, Ledger, Meter, Predict, Recipe, Stepper, Walkthrough
+from gradwidgets.widgets import lasting
+
+SHORT = Recipe(updates=3)
+KINDS = {
+    "lab": lambda: GradLab("line", recipe=SHORT),
+    "ledger": lambda: Ledger("line", SHORT),
+    "meter": lambda: Meter("line"),
+    "question": lambda: Predict("a < b?", ["<i>", "no"], lambda: "no"),
+    "stepper": lambda: Stepper("line", SHORT),
+    "walkthrough": lambda: Walkthrough(GradLab("line", recipe=SHORT), [("One", "Two.")]),
+}
+SELECTORS = r"body:has\(\.([\w-]+)\) \.([\w-]+) { display: none; }"
+
+
+class Reader(HTMLParser):
+    """The texts and the tags of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.texts, self.tags = [], []
+        self.feed(page)
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stays_comes_before_the_widget_and_hides_while_it_lives(kind, monkeypatch):
+    seen = []
+    monkeypatch.setattr(lasting, "display", lambda data, **_: seen.append(data))
+    shown = KINDS[kind]()
+    shown._ipython_display_()
+    still, view = seen
+    assert view[lasting.VIEW]["model_id"] == shown.widget.model_id
+    page = Reader(still["text/html"])
+    live, hidden = re.search(SELECTORS, still["text/html"]).groups()
+    assert live in shown.widget._dom_classes
+    assert ("div", {"class": hidden}) in page.tags
+    assert still["text/plain"] in page.texts
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert [p["alt"] for p in pictures] == [still["text/plain"]] * ("image/png" in still)
+    assert [p["src"] for p in pictures] == [
+        f"data:image/png;base64,{png}" for png in [still.get("image/png")] if png
+    ]
+    assert not {tag for tag, _ in page.tags} - {"style", "div", "img", "pre", "p", "small"}
