@@ -6,7 +6,8 @@ The last half of the losses is cut into two quarters; a quarter's level is its m
 
     diverged     the loss stopped being finite
     stopped      the loss fell below the recipe's threshold
-    oscillating  spread is more than OSCILLATING of the start
+    oscillating  spread is more than OSCILLATING of the start, and the last quarter both falls and
+                 rises by more than half of it
     stalled      last is within STALLED of the start
     rising       last is above the start, or above third by more than GIVEN_BACK of the gain
     improving    from third to last it gained more than IMPROVING of all it gained
@@ -39,7 +40,7 @@ def verdict(loss: Array, stopped: tuple[int, str] | None) -> str:
         return "short"
     start, third, last, spread = _levels(loss)
     scale = max(abs(start), 1e-300)
-    if spread > OSCILLATING * scale:
+    if spread > OSCILLATING * scale and _swing(loss) > spread / 2:
         return "oscillating"
     if abs(start - last) <= STALLED * scale:
         return "stalled"
@@ -53,6 +54,14 @@ def _levels(loss: Array) -> tuple[float, float, float, float]:
     third, last = loss[-2 * quarter : -quarter], loss[-quarter:]
     low, high = np.percentile(last, [10, 90])
     return float(loss[0]), float(np.median(third)), float(np.median(last)), float(high - low)
+
+
+def _swing(loss: Array) -> float:
+    """How far the last quarter falls, or how far it rises if that is less."""
+    last = loss[-(len(loss) // 4) :]
+    fall = np.max(np.maximum.accumulate(last) - last)
+    rise = np.max(last - np.minimum.accumulate(last))
+    return float(min(fall, rise))
 
 
 def sentence(loss: Array, stopped: tuple[int, str] | None, planned: int) -> str:

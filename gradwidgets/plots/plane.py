@@ -56,8 +56,10 @@ class SurfacePanel:
         """The contours of the loss."""
         x, y = np.linspace(*limits.x, GRID), np.linspace(*limits.y, GRID)
         heights = surface(self.problem, x, y)
-        levels = np.nanquantile(heights, np.linspace(0.02, 0.98, 14))
-        axes.contour(x, y, heights, np.unique(levels), colors=theme.baseline, linewidths=0.6)
+        finite = heights[np.isfinite(heights)]
+        if finite.size:  # there is a height to draw
+            levels = np.unique(np.quantile(finite, np.linspace(0.02, 0.98, 14)))
+            axes.contour(x, y, heights, levels, colors=theme.baseline, linewidths=0.6)
         axes.set_title(self.title)
         names = _element_names(self.problem)
         axes.set_xlabel(names[0], parse_math=False)

@@ -44,16 +44,15 @@ class Ahead:
         self._background = Background()
         self._in_hand = ""
 
-    def begin(self, in_hand: str = "") -> None:
-        """Soon, if the learner does nothing else, prepare what may come next.
-
-        Args:
-            in_hand: the name of the slider that the learner has taken, if it is another one.
-        """
+    def take(self, in_hand: str) -> None:
+        """The learner has taken the slider of that name, if it is not "", in hand."""
         if in_hand and in_hand != self._in_hand:
             if slider := self._controls.slider(self._in_hand):
                 slider.clear_bars()  # they were for another recipe
             self._in_hand = in_hand
+
+    def begin(self) -> None:
+        """Soon, if the learner does nothing else, prepare what may come next."""
         if self._background.soon.deferred:
             self._background.begin(self._steps(), IDLE)
 

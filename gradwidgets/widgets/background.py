@@ -64,7 +64,7 @@ def trained(
     if sweep.obstacle and slow is not None:
         if not slow:
             return []
-        sweep = Sweep(problem, recipes[:slow])
+        sweep = Sweep(problem, recipes[:slow], snapshots)
     while not sweep.done:
         yield
         sweep.advance(seconds=SHORT)

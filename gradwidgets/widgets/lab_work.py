@@ -125,7 +125,9 @@ class LabWork:
     def look_ahead(self, in_hand: str = "") -> None:
         """Soon, if the learner does nothing else, train what may come next; see `Ahead`."""
         if self._ahead:
-            self._ahead.begin(in_hand)
+            self._ahead.take(in_hand)
+            if self.settled:  # what is asked for comes first
+                self._ahead.begin()
 
     def redraw(self) -> None:
         """Draw, and prepare anew what may come next: it will look different, too."""
@@ -201,7 +203,7 @@ class LabWork:
         for recipe in wanted:
             if recipe in self._seeded:
                 continue
-            turns = [recipe.replace(seed=recipe.seed + turn) for turn in range(SEEDS)]
+            turns = [recipe.replace(seed=(recipe.seed + n) % 2**63) for n in range(SEEDS)]
             seeded = {**self._seeded, recipe: tuple((yield from trained(self._problem, turns)))}
             self._seeded = {r: seeded[r] for r in wanted if r in seeded}  # no more is drawn
             self.redraw()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gradwidgets.core.history import History
 from gradwidgets.core.verdict import verdict
 
-UNSTABLE = {"diverged": "diverges", "oscillating": "oscillates"}
+UNSTABLE = {"diverged": "diverges", "oscillating": "oscillates", "rising": "rises"}
 LOWEST = 0.08
 """Height of the lowest bar, so that it can be seen."""
 
@@ -56,8 +56,9 @@ End = tuple[float, str] | None
 def _end(history: History | None) -> End:
     if history is None or not history.updates:
         return None if history is None else (math.inf, "diverges")
-    word = verdict(history.loss, history.stopped)
-    return float(history.loss[-1]), UNSTABLE.get(word, "")
+    word, end = verdict(history.loss, history.stopped), float(history.loss[-1])
+    gave_back = word == "rising" and end <= history.loss[0]  # it fell, and rose by a little
+    return end, "" if gave_back else UNSTABLE.get(word, "")
 
 
 def _words(texts: Sequence[str], ends: Sequence[End]) -> str:

@@ -37,6 +37,19 @@ def test_a_curve_that_ends_above_its_start_is_rising() -> None:
     assert verdict(1.0 + 0.01 * N, None) == "rising"
 
 
+@pytest.mark.parametrize("growth", [1.05, 2.0, 1000.0])
+def test_a_curve_that_only_grows_is_rising_however_fast(growth: float) -> None:
+    assert verdict(growth**N, None) == "rising"
+
+
+def test_a_curve_that_swings_while_it_grows_oscillates() -> None:
+    assert verdict(1.05**N * (1.5 + (-1.0) ** N), None) == "oscillating"
+
+
+def test_a_curve_that_only_falls_is_improving_however_fast() -> None:
+    assert verdict(1.0 - 0.0099 * N, None) == "improving"
+
+
 def test_a_noisy_settled_run_has_converged() -> None:
     noise = 0.01 * np.random.default_rng(0).standard_normal(200)
     assert verdict(0.3 + 2 * np.exp(-np.arange(200) / 8) + noise, None) == "converged"

@@ -95,6 +95,17 @@ def test_the_surface_of_a_model_that_branches_and_raises():
     assert np.isnan(heights[:, 1]).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_surface_that_is_nowhere_finite_can_be_drawn():
+    def loss(output, target):
+        return nn.functional.mse_loss(output, target) * torch.nan
+
+    x = torch.ones(4, 1)
+    problem = Problem("lost", lambda: nn.Linear(1, 1), (x, x), loss)
+    history = train(problem, Recipe(updates=5))
+    plots.Canvas(plots.make(("surface",), problem)).render([Shown(history, "now")])
+
+
 def test_regions_are_the_models_answers_and_leave_its_modes():
     model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5), nn.BatchNorm1d(2))
     model[2].eval()

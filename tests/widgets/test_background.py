@@ -341,6 +341,30 @@ def test_bars_say_where_it_is_low_and_where_it_is_unstable():
     assert "diverges at 30.0 to 100.0" in shown.text
 
 
+def test_a_bar_is_unstable_where_the_loss_rises_above_its_start():
+    recipes = [Recipe(updates=20, scale=scale) for scale in (1.0, 23.0)]
+    histories = [train("line", recipe) for recipe in recipes]
+    assert histories[1].summary().startswith("Rising")
+    shown = strip(["1", "23"], histories)
+    assert [bar[1] for bar in shown.bars] == ["", "rises"]
+    assert shown.text.endswith("rises at 23.")
+
+
+def test_what_is_asked_for_comes_before_what_may_be_asked_for():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        begun = []
+        lab._work._ahead.begin = lambda: begun.append(lab.settled)
+        lab.recipe = START.replace(updates=3_000)
+        lab.controls["scale"].focused = True
+        assert not begun
+        await until(lambda: begun)
+        assert all(begun)
+        lab.close()
+
+    in_a_loop(scenario)
+
+
 @pytest.mark.parametrize("waits", [False, True])
 def test_ten_seeds_are_drawn_as_a_band_and_said(waits):
     def check(lab):
@@ -369,6 +393,13 @@ def test_ten_seeds_are_drawn_as_a_band_and_said(waits):
         before = lab._screen.png
         lab.seeds()
         check(lab)
+
+
+def test_the_last_seed_has_a_band():
+    lab = GradLab("line", recipe=Recipe(updates=5, seed=2**63 - 1))
+    lab.seeds()
+    assert "Over 10 seeds" in lab._screen.sentence
+    lab.close()
 
 
 def test_the_band_of_a_new_recipe_follows_it():
