@@ -144,13 +144,13 @@ def code_cells(path: Path) -> list[dict[str, Any]]:
 
 
 def texts_of(cell: dict[str, Any]) -> Iterator[str]:
-    """Everything in a cell's outputs that is text, embedded pictures cut out."""
+    """Everything in a cell's outputs that is text, embedded pictures and styles cut out."""
     for output in cell["outputs"]:
         yield "".join(output.get("text", ""))
         yield "\n".join(output.get("traceback", []))
         for kind, data in output.get("data", {}).items():
             if kind.startswith("text/"):
-                yield re.sub(r"base64,[\w+/=]+", "", "".join(data))
+                yield re.sub(r"base64,[\w+/=]+|(?s:<style>.*?</style>)", "", "".join(data))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=short)

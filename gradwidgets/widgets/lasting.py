@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import ipywidgets
 from IPython.display import display
@@ -39,8 +40,12 @@ class Lasting:
     def _ipython_display_(self) -> None:
         still, key = self._still(), self.widget.model_id
         self.widget.add_class(f"gradwidgets-live-{key}")
-        display({**still, "text/html": _page(still, key)}, raw=True)  # type: ignore[no-untyped-call]
-        display({VIEW: self.widget.get_view_spec(), "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
+        _show({"text/html": _page(still, key), "text/plain": still["text/plain"]})
+        _show({VIEW: self.widget.get_view_spec(), "text/plain": ""})
+
+
+def _show(data: dict[str, Any]) -> None:
+    display(data, raw=True)  # type: ignore[no-untyped-call]
 
 
 def _page(still: dict[str, str], key: str) -> str:

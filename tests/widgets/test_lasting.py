@@ -41,13 +41,15 @@ def test_what_stays_comes_before_the_widget_and_hides_while_it_lives(kind, monke
     monkeypatch.setattr(lasting, "display", lambda data, **_: seen.append(data))
     shown = KINDS[kind]()
     shown._ipython_display_()
-    still, view = seen
+    words, view = seen
+    still = shown._still()
     assert view[lasting.VIEW]["model_id"] == shown.widget.model_id
-    page = Reader(still["text/html"])
-    live, hidden = re.search(SELECTORS, still["text/html"]).groups()
+    page = Reader(words["text/html"])
+    live, hidden = re.search(SELECTORS, words["text/html"]).groups()
     assert live in shown.widget._dom_classes
     assert ("div", {"class": hidden}) in page.tags
     assert still["text/plain"] in page.texts
+    assert words["text/plain"] == still["text/plain"]
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
     assert [p["alt"] for p in pictures] == [still["text/plain"]] * ("image/png" in still)
     assert [p["src"] for p in pictures] == [
