@@ -1,16 +1,5 @@
 // A question with a native radio group, or a number of hands for each choice; the answer is asked
 // for with the button, once.
-function create(tag, properties, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
-// Words between backticks are set as code.
-function prose(text) {
-  return text.split("`").map((part, i) => (i % 2 ? create("code", { textContent: part }) : part));
-}
-
 // How many hands went up, as a bar and in words.
 function barOf(hands, all) {
   const share = all ? Math.round((100 * hands) / all) : 0;
@@ -21,7 +10,7 @@ function barOf(hands, all) {
 }
 
 function render({ model, el }) {
-  const id = `gradwidgets-${crypto.randomUUID()}`;
+  const id = uniqueId();
   const legend = create("legend", {});
   const fieldset = create("fieldset", {}, legend);
   const tally = model.get("tally");

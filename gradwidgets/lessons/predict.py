@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -12,10 +11,8 @@ import traitlets
 
 from gradwidgets.core.rules import Flag, Text, refuse
 from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
-from gradwidgets.widgets.closing import text_of
+from gradwidgets.widgets.assets import script_of, style_of
 from gradwidgets.widgets.lasting import Lasting
-
-HERE = Path(__file__).parent
 
 
 class Predict(Lasting, anywidget.AnyWidget):
@@ -36,8 +33,8 @@ class Predict(Lasting, anywidget.AnyWidget):
         ValueError: an argument is not usable; names it and what would be right.
     """
 
-    _esm = text_of(HERE / "predict.js")
-    _css = text_of(HERE / "predict.css")
+    _esm = script_of(__file__)
+    _css = style_of(__file__)
     question = traitlets.Unicode().tag(sync=True)
     choices: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
     tally = traitlets.Bool(False).tag(sync=True)

@@ -11,17 +11,6 @@ const KEYS = {
 const TAKES_ARROWS = "input:not([type=checkbox]), select, textarea, [contenteditable]";
 const SUPPRESS = "data-lm-suppress-shortcuts"; // Jupyter leaves keys alone on such an element
 
-function create(tag, properties, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
-// Words between backticks are set as code.
-function prose(text) {
-  return text.split("`").map((part, i) => (i % 2 ? create("code", { textContent: part }) : part));
-}
-
 // The browser's tab remembers the scene; where a page must not remember, it does not.
 function memory(name) {
   const key = `gradwidgets-walkthrough-${name}`;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -14,11 +13,10 @@ import traitlets
 from gradwidgets.core.rules import Count, Number
 from gradwidgets.lessons.playing import Player
 from gradwidgets.lessons.scene import Scene, checked, plain, plan
-from gradwidgets.widgets.closing import close, text_of
+from gradwidgets.widgets.assets import script_of, style_of
+from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.lab import GradLab
 from gradwidgets.widgets.lasting import Lasting
-
-HERE = Path(__file__).parent
 
 
 class Stage(anywidget.AnyWidget):
@@ -28,8 +26,8 @@ class Stage(anywidget.AnyWidget):
     remembers under `name` which it was and asks for it again after a restart of the kernel.
     """
 
-    _esm = text_of(HERE / "walkthrough.js")
-    _css = text_of(HERE / "walkthrough.css")
+    _esm = script_of(__file__)
+    _css = style_of(__file__)
     name = traitlets.Unicode().tag(sync=True)
     scenes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)

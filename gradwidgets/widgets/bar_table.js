@@ -1,15 +1,4 @@
 // A table with bars behind its numbers, a sentence and notes.
-function create(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
-// Words between backticks are set as code.
-function prose(text) {
-  return text.split("`").map((part, i) => (i % 2 ? create("code", { textContent: part }) : part));
-}
-
 function heading({ name, help, ticks }) {
   const node = create("th", { scope: "col", title: help ?? "" }, name);
   if (!ticks?.length) return node;

@@ -8,8 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.widgets.closing import text_of
-from gradwidgets.widgets.slider import HERE
+from gradwidgets.widgets.assets import script_of, style_of
 
 
 def cell(
@@ -46,8 +45,8 @@ class BarTable(anywidget.AnyWidget):
     name, a detail and cells each), "sentence" and "notes". Words between backticks are code.
     """
 
-    _esm = text_of(HERE / "bar_table.js")
-    _css = text_of(HERE / "bar_table.css")
+    _esm = script_of(__file__)
+    _css = style_of(__file__)
     page = traitlets.Dict().tag(sync=True)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import ipywidgets
 
 
@@ -14,8 +12,3 @@ def close(widget: ipywidgets.Widget) -> None:
         if isinstance(part, ipywidgets.Widget):
             close(part)
     widget.close()
-
-
-def text_of(path: Path) -> str:
-    """A widget's JavaScript or CSS. Given a path, anywidget keeps every widget of it alive."""
-    return path.read_text(encoding="utf-8")

@@ -8,15 +8,14 @@ import anywidget
 import traitlets
 
 from gradwidgets.core.script_text import Line
-from gradwidgets.widgets.closing import text_of
-from gradwidgets.widgets.slider import HERE
+from gradwidgets.widgets.assets import script_of, style_of
 
 
 class Listing(anywidget.AnyWidget):
     """Lines of a program, some of them marked; empty it hides."""
 
-    _esm = text_of(HERE / "listing.js")
-    _css = text_of(HERE / "listing.css")
+    _esm = script_of(__file__)
+    _css = style_of(__file__)
     label = traitlets.Unicode().tag(sync=True)
     lines: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
 

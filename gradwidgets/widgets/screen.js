@@ -4,12 +4,6 @@ const isDark = () => {
   return light === undefined ? document.body.classList.contains("vscode-dark") : light === "false";
 };
 
-function create(tag, properties, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
 function download({ name, data }) {
   const url = URL.createObjectURL(new Blob([data]));
   create("a", { href: url, download: name }).click();

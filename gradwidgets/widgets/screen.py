@@ -8,8 +8,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.widgets.closing import text_of
-from gradwidgets.widgets.slider import HERE, Move
+from gradwidgets.widgets.assets import script_of, style_of
+from gradwidgets.widgets.slider import Move
 
 
 class Screen(anywidget.AnyWidget):
@@ -26,8 +26,8 @@ class Screen(anywidget.AnyWidget):
         on_shown: called when there is another view of it.
     """
 
-    _esm = text_of(HERE / "screen.js")
-    _css = text_of(HERE / "screen.css")
+    _esm = script_of(__file__)
+    _css = style_of(__file__)
     png = traitlets.Bytes().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
     sentence = traitlets.Unicode().tag(sync=True)

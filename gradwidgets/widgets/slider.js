@@ -23,12 +23,8 @@ function barsOf(bars) {
   return picture;
 }
 
-function create(tag, properties) {
-  return Object.assign(document.createElement(tag), properties);
-}
-
 function render({ model, el }) {
-  const id = `gradwidgets-${crypto.randomUUID()}`;
+  const id = uniqueId();
   const label = create("label", { htmlFor: id });
   const value = create("output", {});
   const input = create("input", { id, type: "range", min: 0, step: 1 });

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
 from gradwidgets.core.control import Control
-from gradwidgets.widgets.closing import text_of
-
-HERE = Path(__file__).parent
+from gradwidgets.widgets.assets import script_of, style_of
 
 Move = tuple[str, str]
 """The label of a slider, and the text of the stop to which it may be moved."""
@@ -24,8 +21,8 @@ class Slider(anywidget.AnyWidget):
     `strip`; `bars_text` is the same in words. `turn` numbers the learner's moves: it grows.
     """
 
-    _esm = text_of(HERE / "slider.js")
-    _css = text_of(HERE / "slider.css")
+    _esm = script_of(__file__)
+    _css = style_of(__file__)
     label = traitlets.Unicode().tag(sync=True)
     help = traitlets.Unicode().tag(sync=True)
     texts = traitlets.List(traitlets.Unicode()).tag(sync=True)

@@ -4,12 +4,6 @@ const RUN = "Run";
 const CANCEL = "Cancel";
 const KEYS = { ArrowRight: "next", ArrowLeft: "previous", End: "finish", Home: "restart" };
 
-function create(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
 // Jupyter would take arrows and letters for itself: it must neither act on them nor see them.
 function guard(node) {
   node.setAttribute("data-lm-suppress-shortcuts", "true");
@@ -160,11 +154,6 @@ function variables(all) {
     value.dataset.changed = changed;
     return value;
   });
-}
-
-// Words between backticks are set as code.
-function prose(text) {
-  return text.split("`").map((part, i) => (i % 2 ? create("code", { textContent: part }) : part));
 }
 
 function region(label) {

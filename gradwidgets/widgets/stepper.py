@@ -12,10 +12,9 @@ from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.rules import refuse
 from gradwidgets.core.stepping import Stepping
-from gradwidgets.widgets.closing import text_of
+from gradwidgets.widgets.assets import script_of, style_of
 from gradwidgets.widgets.lasting import Lasting
 from gradwidgets.widgets.slices import Slices
-from gradwidgets.widgets.slider import HERE
 from gradwidgets.widgets.stepper_page import as_text, page, progress
 
 ACTIONS = ("next", "previous", "finish", "run", "restart", "reset")
@@ -44,8 +43,8 @@ class Stepper(Lasting, anywidget.AnyWidget):
         stepping: the loop itself; see `gradwidgets.core.stepping`.
     """
 
-    _esm = text_of(HERE / "stepper.js")
-    _css = text_of(HERE / "stepper.css")
+    _esm = script_of(__file__)
+    _css = style_of(__file__)
     page = traitlets.Dict().tag(sync=True)
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:

@@ -45,7 +45,7 @@ def test_the_ledger_follows_its_slider(show):
 
 def test_the_change_without_the_scale_stands_beside_the_change(show):
     page = show(LEDGER).page
-    page.get_by_text("Adam cancels a constant scale").wait_for()
+    page.get_by_role("listitem").filter(has_text="Adam cancels a constant scale").wait_for()
     cell = page.locator("tbody tr:first-child td", has_text="without scale")
     expect(cell.locator(".gradwidgets-bar")).to_have_count(2)
     page.wait_for_function(

@@ -210,3 +210,24 @@ def test_a_notebook_without_its_kernel_shows_picture_and_sentence_until_it_is_ru
     lab.run_all()
     lab.wait_sentence(ended(START))
     expect(stills(lab.page)).to_have_count(0)
+
+
+PLAIN_HTTP = """
+delete Crypto.prototype.randomUUID;
+Object.defineProperty(Navigator.prototype, "clipboard", {value: undefined});
+"""
+
+
+def test_where_the_browser_does_not_trust_the_address_all_works_but_copying(front_end):
+    """A class's server that speaks http: browsers keep some functions from its pages."""
+    front_end.page.add_init_script(PLAIN_HTTP)
+    asked = "from gradwidgets import Predict\nPredict('a < b?', ['yes', 'no'], lambda: 'yes')"
+    front_end.show(SHOW, asked)
+    move_right(front_end, START.replace(scale=1.3))
+    front_end.page.get_by_role("button", name="Share").click()
+    front_end.page.get_by_role("button", name="Copy", exact=True).click()
+    front_end.page.get_by_role("button", name="Selected: press Ctrl+C").wait_for()
+    assert "GradLab" in front_end.page.evaluate("getSelection().toString()")
+    front_end.page.get_by_role("radio", name="yes").check()
+    front_end.page.get_by_role("button", name="Commit").click()
+    front_end.page.wait_for_selector(".gradwidgets-predict[data-state=right]")

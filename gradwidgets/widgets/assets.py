@@ -1,0 +1,24 @@
+"""The JavaScript and CSS that stand beside a widget's module.
+
+They are read here, and given to anywidget as text: given paths, it keeps every widget alive.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NODES = Path(__file__).with_name("nodes.js")
+
+
+def script_of(module: str) -> str:
+    """The JavaScript of the widget whose `__file__` is given, after what all widgets use."""
+    return "\n".join(_text(path) for path in (NODES, Path(module).with_suffix(".js")))
+
+
+def style_of(module: str) -> str:
+    """The CSS of the widget whose `__file__` is given."""
+    return _text(Path(module).with_suffix(".css"))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
