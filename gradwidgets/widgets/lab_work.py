@@ -61,6 +61,7 @@ class LabWork:
         self._ahead = controls and Ahead(problem, controls, self.results, needed, self._draw_ahead)
         self._seeds = Background()
         picture.screen.on_shown = lambda: self.soon(self._shown_anew)
+        picture.screen.on_gone = lambda: self.soon(self._gone)
         self._seeded: dict[Recipe, tuple[History, ...]] = {}
         self._banded = False
 
@@ -187,6 +188,12 @@ class LabWork:
         """There is a new view, where no picture waits yet."""
         self._picture.screen.forget()
         self.look_ahead()
+
+    def _gone(self) -> None:
+        """Nobody looks any more: prepare nothing, and hold no more than the runs in hand."""
+        self._stop_background()
+        self._picture.screen.forget()
+        self._picture.release()
 
     def _stop_background(self) -> None:
         self._seeds.stop()

@@ -93,6 +93,7 @@ function render({ model, el }) {
   return () => {
     theme.disconnect();
     document.removeEventListener("gradwidgets-moved", follow);
+    model.send({ kind: "gone" });
     model.off(null, repaint);
     model.off(null, describe);
     URL.revokeObjectURL(img.src);

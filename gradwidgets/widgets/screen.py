@@ -24,6 +24,7 @@ class Screen(anywidget.AnyWidget):
 
     Attributes:
         on_shown: called when there is another view of it.
+        on_gone: called when its last view has gone.
     """
 
     _esm = script_of(__file__)
@@ -40,6 +41,8 @@ class Screen(anywidget.AnyWidget):
         super().__init__()
         self._on_cancel = on_cancel
         self.on_shown: Callable[[], object] = lambda: None
+        self.on_gone: Callable[[], object] = lambda: None
+        self._views = 0
         self._waiting: dict[Move, bytes] = {}
         self.on_msg(self._received)
 
@@ -73,4 +76,9 @@ class Screen(anywidget.AnyWidget):
         if kind == "cancel":
             self._on_cancel()
         elif kind == "shown":
+            self._views += 1
             self.on_shown()
+        elif kind == "gone":
+            self._views -= 1
+            if self._views <= 0:
+                self.on_gone()

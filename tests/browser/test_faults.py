@@ -93,7 +93,7 @@ def test_a_cell_that_is_run_again_and_again_shows_one_lab_and_keeps_no_more_than
     front_end, closing
 ):
     """What is closed leaves nothing; of what is not, Jupyter itself keeps the widgets."""
-    times, allowed = (50 if SOAK else 6), (2 if closing else 12)
+    times, allowed = (50 if SOAK else 6), (2 if closing else 4)
     front_end.show(MEMORY, ("'lab' in globals() and lab.close()\n" if closing else "") + SHOW)
     front_end.wait_sentence(ended(START))
     for _ in range(2):

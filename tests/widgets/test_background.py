@@ -272,6 +272,25 @@ def test_a_new_view_is_sent_what_waits_once_more():
     in_a_loop(scenario)
 
 
+def test_a_lab_that_nobody_sees_prepares_nothing_holds_little_and_goes_on_when_it_is_seen():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        for _ in range(2):
+            lab._screen._received(None, {"kind": "shown"}, [])
+        await prepared(lab)
+        lab._screen._received(None, {"kind": "gone"}, [])
+        await asyncio.sleep(0.1)
+        assert lab._screen._waiting  # there is another view
+        lab._screen._received(None, {"kind": "gone"}, [])
+        await until(lambda: "_canvas" not in vars(lab._picture))
+        assert not lab._screen._waiting
+        lab._screen._received(None, {"kind": "shown"}, [])
+        await prepared(lab)
+        lab.close()
+
+    in_a_loop(scenario)
+
+
 def test_work_is_stopped_from_another_thread_in_the_middle_of_a_step():
     async def scenario():
         steps = []
