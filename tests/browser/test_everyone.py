@@ -64,7 +64,8 @@ def test_at_twice_the_size_no_text_is_cut_off(chromium, server):
         ".map((each) => each.outerHTML.slice(0, 200))"
     )
     assert wide == []
-    pictures = page.locator(".jp-OutputArea img[src]").evaluate_all("all => all.map((e) => e.alt)")
+    pictures = page.locator(".jp-OutputArea img:visible")
+    pictures = pictures.evaluate_all("all => all.map((e) => e.alt)")
     assert len(pictures) == 3  # the last is of a run that failed before its first update
     assert "No update was made" in pictures.pop()
     for words in pictures:

@@ -183,7 +183,7 @@ def test_a_model_that_asks_for_too_much_memory_is_told_so_and_the_kernel_lives(f
 
 def stills(page):
     """What stays of labs, where it can be seen."""
-    return page.locator("[class^=gradwidgets-still]").filter(visible=True)
+    return page.locator("[class^=gradwidgets-still]:visible")
 
 
 def still_is_seen(desk):

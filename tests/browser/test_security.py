@@ -91,7 +91,7 @@ def test_nothing_that_a_learner_names_becomes_html(front_end):
     page.wait_for_selector(".gradwidgets-predict[data-state=right]")
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     for number in range(1, len(CELLS) + 1):
-        expect(cells.nth(number).locator(".jp-OutputArea-child").first).to_be_visible()
+        expect(cells.nth(number).locator(".jp-OutputArea-child:visible").first).to_be_visible()
         page.wait_for_function(
             f"([cell, text]) => ({SAID})(cell).some((said) => said?.includes(text))",
             arg=[cells.nth(number).element_handle(), HTML],

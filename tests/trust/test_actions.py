@@ -140,7 +140,8 @@ def is_there(lab: GradLab) -> bool:
     work = lab._work
     wanted = work._wanted(work.recipe)
     trained = all(work.results.history(r) or work.results.error(r) for r in wanted)
-    return trained and (not work.bands or all(r in work._seeded for r in wanted))
+    told = work.rerun._answered == work.rerun.turn
+    return trained and told and (not work.bands or all(r in work._seeded for r in wanted))
 
 
 async def settled(lab: GradLab) -> None:
@@ -191,6 +192,7 @@ async def sequence(steps: Sequence[Sequence[Any]]) -> None:
     learner.try_again()
     await settled(lab)
     seen = shown(lab)
+    lab._work.stop()  # the seed of a process is one for all its threads
     expected = await asyncio.to_thread(from_fresh, lab)
     picture, wanted = seen.pop("picture"), expected.pop("picture")
     assert seen == expected

@@ -90,7 +90,9 @@ def test_a_text_in_a_recipe_stays_a_text_in_the_program_that_the_stepper_execute
 ) -> None:
     def program(word: str) -> str:
         options = {"line_search_fn": word}
-        return script("line", Recipe("LBFGS", options=options, mask=0.5, mask_kind=f"[w{word}]*"))
+        return script(
+            "line", Recipe("LBFGS", options=options, mask=0.5, mask_kind=f"weigh[t{word}]")
+        )
 
     try:
         hostile = program(text)
