@@ -14,8 +14,8 @@ DECADES_DOWN = 9
 """A logarithmic axis reaches at most this far below its top."""
 DECADES_UP = 3
 """... and at most this far above where the curves start: beyond, a run has diverged."""
-LARGEST = 1e300
-"""Beyond, there is no room for a margin."""
+LARGEST, SMALLEST = 1e300, 1e-300
+"""Beyond, there is no room for a margin, or for steps."""
 DECADES_WASTED = 2
 FACTOR_WASTED = 2.6
 """Limits stay as they are until they waste more than this."""
@@ -44,12 +44,12 @@ def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, f
         return (1e-3, 1.0, True) if log else (0.0, 1.0, False)
     ceiling = max(starts) * 10**DECADES_UP if max(starts) > 0 else math.inf
     if log:
-        top = min(positive.max(), ceiling)
-        bottom = max(positive.min(), top / 10**DECADES_DOWN)
+        top = max(min(positive.max(), ceiling), SMALLEST)
+        bottom = max(positive.min(), top / 10**DECADES_DOWN, SMALLEST)
         return _half_decade(bottom * 0.9, down=True), _half_decade(top * 1.1, down=False), True
     top = min(max(values.max(), 0.0), ceiling)
     bottom = max(min(values.min(), 0.0), -ceiling)
-    if top == bottom:
+    if top - bottom < SMALLEST:
         return 0.0, 1.0, False
     step = nice((top - bottom) / 4)
     return math.floor(bottom / step) * step, math.ceil(top / step * 1.02) * step, False

@@ -56,6 +56,7 @@ def runs_off(page):
 @pytest.fixture
 def deck(front_end):
     """Opens a lecture, runs it and starts the slides, which the server would remember."""
+    pytest.importorskip("jupyterlab", "4.5", reason="before, no cell of a slide has the focus")
 
     def start(name):
         shutil.copy(FOLDER / f"{name}.ipynb", front_end.folder)

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -30,6 +30,10 @@ def test_limits_hold_a_positive_curve_within_their_reach(curve):
 
 
 @given(arrays(np.float64, st.integers(0, 20), elements=st.floats(width=64)))
+@example(np.array([5e-324]))
+@example(np.array([0.0, 1e-310]))
+@example(np.array([1e-310, 5e-324]))
+@example(np.array([1e-322, 1e300]))
 def test_limits_are_finite_and_ordered_whatever_the_curve(curve):
     low, high, _ = vertical([curve])
     assert np.isfinite([low, high]).all()
