@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+THEIRS = "ignore:Deprecated in traitlets 4.1:DeprecationWarning"
+"""What ipywidgets 8.1.0 itself does."""
 PROGRAMS = {
     "the core": """
 from torch import nn, optim, randn
@@ -55,7 +57,7 @@ walk.close()
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_nothing_is_warned_of(name, tmp_path):
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PROGRAMS[name]],
+        [sys.executable, "-W", "error", "-W", THEIRS, "-c", PROGRAMS[name]],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)},
         capture_output=True,

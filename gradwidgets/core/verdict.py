@@ -6,8 +6,8 @@ The last half of the losses is cut into two quarters; a quarter's level is its m
 
     diverged     the loss stopped being finite
     stopped      the loss fell below the recipe's threshold
-    oscillating  spread is more than OSCILLATING of the start, and the last quarter both falls and
-                 rises by more than half of it
+    oscillating  spread is more than OSCILLATING of the start, and the last half both falls and
+                 rises by more than half the spread
     stalled      last is within STALLED of the start
     rising       last is above the start, or above third by more than GIVEN_BACK of the gain
     improving    from third to last it gained more than IMPROVING of all it gained
@@ -57,8 +57,8 @@ def _levels(loss: Array) -> tuple[float, float, float, float]:
 
 
 def _swing(loss: Array) -> float:
-    """How far the last quarter falls, or how far it rises if that is less."""
-    last = loss[-(len(loss) // 4) :]
+    """How far the last half falls, or how far it rises if that is less."""
+    last = loss[-2 * (len(loss) // 4) :]
     fall = np.max(np.maximum.accumulate(last) - last)
     rise = np.max(last - np.minimum.accumulate(last))
     return float(min(fall, rise))

@@ -3,7 +3,7 @@
 // How many hands went up, as a bar and in words.
 function barOf(hands, all) {
   const share = all ? Math.round((100 * hands) / all) : 0;
-  const fill = create("span", {});
+  const fill = create("span");
   fill.style.width = `${share}%`;
   const bar = create("span", { className: "gradwidgets-bar" }, fill);
   return [bar, `${hands} hand${hands === 1 ? "" : "s"}, ${share} %`];
@@ -11,12 +11,12 @@ function barOf(hands, all) {
 
 function render({ model, el }) {
   const id = uniqueId();
-  const legend = create("legend", {});
+  const legend = create("legend");
   const fieldset = create("fieldset", {}, legend);
   const tally = model.get("tally");
   const button = tally ? "Run the experiment" : "Commit";
   const commit = create("button", { type: "submit", textContent: button });
-  const status = create("p", {});
+  const status = create("p");
   status.setAttribute("role", "status");
   status.setAttribute("aria-live", "polite");
   const form = create("form", { className: "gradwidgets-predict" }, fieldset, commit, status);

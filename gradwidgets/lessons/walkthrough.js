@@ -40,11 +40,11 @@ function render({ model, el }) {
   const next = create("button", { type: "button", textContent: "Next" });
   const jump = create("select", {}, ...scenes.map(option));
   jump.setAttribute("aria-label", "Go to scene");
-  const place = create("span", {});
+  const place = create("span");
   const motion = create("input", { type: "checkbox" });
   const animate = create("label", {}, motion, " animate");
   const nav = create("div", { className: "gradwidgets-scenes" });
-  const notes = create("div", {});
+  const notes = create("div");
   const fold = create("details", {}, create("summary", { textContent: "Speaker notes" }), notes);
   nav.append(back, place, next, jump, animate, fold);
   const stage = create("section", { tabIndex: 0 }, words, nav);

@@ -16,7 +16,7 @@ from gradwidgets.lessons.scene import Scene, checked, plain, plan
 from gradwidgets.widgets.assets import script_of, style_of
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.lab import GradLab
-from gradwidgets.widgets.lasting import Lasting
+from gradwidgets.widgets.lasting import Lasting, Still
 
 
 class Stage(anywidget.AnyWidget):
@@ -145,6 +145,6 @@ class Walkthrough(Lasting):
         place = f"Scene {self.number} of {len(self.scenes)}: {plain(self.scene.title)}"
         return f"{place}\n{plain(self.scene.text)}"
 
-    def _still(self) -> dict[str, str]:
+    def _still(self) -> Still:
         still = self.lab._still()
-        return {**still, "text/plain": f"{self._words()}\n{still['text/plain']}"}
+        return Still(f"{self._words()}\n{still.words}", still.png, still.alt)

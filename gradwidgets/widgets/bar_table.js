@@ -40,7 +40,7 @@ function tableRow({ name, detail, cells }, columns) {
 }
 
 function table({ caption, columns, rows }) {
-  const corner = create("td", {});
+  const corner = create("td");
   const heads = create("tr", {}, corner, ...columns.map(heading));
   const body = create("tbody", {}, ...rows.map((row) => tableRow(row, columns)));
   const title = create("caption", { textContent: caption });

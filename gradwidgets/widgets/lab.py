@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from gradwidgets.core.script_text import Line
 from gradwidgets.widgets.closing import close
 from gradwidgets.widgets.controls import Controls
 from gradwidgets.widgets.lab_work import PATIENCE, LabWork
-from gradwidgets.widgets.lasting import Lasting
+from gradwidgets.widgets.lasting import Lasting, Still
 from gradwidgets.widgets.listing import Listing
 from gradwidgets.widgets.picture import Picture
 from gradwidgets.widgets.saving import save_page
@@ -209,10 +208,13 @@ class GradLab(Lasting):
         close(self.widget)
         self._picture.release()
 
-    def _still(self) -> dict[str, str]:
+    def __repr__(self) -> str:
+        """The sentence under the picture, as far as training has come."""
+        return str(self._screen.sentence or self._screen.alt)
+
+    def _still(self) -> Still:
         self._work.rerun.finish(PATIENCE)
-        words = str(self._screen.sentence or self._screen.alt)
-        return {"text/plain": words, "image/png": base64.b64encode(self._picture.still()).decode()}
+        return Still(repr(self), self._picture.still(), str(self._screen.alt))
 
     def _changed(self, name: str) -> None:
         """The learner moved a control."""

@@ -63,7 +63,7 @@ class LabWork:
         picture.screen.on_shown = lambda: self.soon(self._shown_anew)
         picture.screen.on_gone = lambda: self.soon(self._gone)
         self._seeded: dict[Recipe, tuple[History, ...]] = {}
-        self._banded = False
+        self._banded = self._unseen = False
 
     @property
     def baseline(self) -> History | None:
@@ -125,7 +125,7 @@ class LabWork:
 
     def look_ahead(self, in_hand: str = "") -> None:
         """Soon, if the learner does nothing else, train what may come next; see `Ahead`."""
-        if self._ahead:
+        if self._ahead and not self._unseen:
             self._ahead.take(in_hand)
             if self.settled:  # what is asked for comes first
                 self._ahead.begin()
@@ -183,14 +183,19 @@ class LabWork:
         self._told()
         self._begin_seeds()
         self.look_ahead()
+        if self._unseen:
+            self._picture.release()
 
     def _shown_anew(self) -> None:
         """There is a new view, where no picture waits yet."""
+        self._unseen = False
         self._picture.screen.forget()
+        self._begin_seeds()
         self.look_ahead()
 
     def _gone(self) -> None:
         """Nobody looks any more: prepare nothing, and hold no more than the runs in hand."""
+        self._unseen = True
         self._stop_background()
         self._picture.screen.forget()
         self._picture.release()
@@ -201,7 +206,7 @@ class LabWork:
             self._ahead.stop()
 
     def _begin_seeds(self) -> None:
-        if self._banded:
+        if self._banded and not self._unseen:
             self._seeds.begin(self._train_seeds())
 
     def _train_seeds(self) -> Iterator[None]:

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import anywidget
 import ipywidgets
 from IPython.display import display
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-STILL = """<style>
+PAGE = """<style>
 body:has(.gradwidgets-live-{key}) .gradwidgets-still-{key} {{ display: none; }}
 .gradwidgets-still-{key} {{ animation: gradwidgets-still 2s; }}
-@keyframes gradwidgets-still {{ from, to {{ height: 0; overflow: hidden; }} }}
+@keyframes gradwidgets-still {{ from, to {{ height: 0; overflow: hidden; visibility: hidden; }} }}
 </style>
 <div class="gradwidgets-still-{key}">
 {picture}<pre style="white-space: pre-wrap">{words}</pre>
-<p><small>As it was saved. Run the cell to work with it.</small></p>
+<p><small>As it was when the cell was run. Run it again to work with it.</small></p>
 </div>"""
 """Hidden while its widget is on the page, and for the seconds that a widget may take to come."""
+
+
+@dataclass(frozen=True)
+class Still:
+    """What can be seen of a widget without it: words, and perhaps a PNG described in words."""
+
+    words: str
+    png: bytes = b""
+    alt: str = ""
 
 
 class Lasting:
     """Shows itself as a widget; where none lives, as a picture and words.
 
     A notebook that is opened again has no widgets any more, and JupyterLab says "Error displaying
-    widget" in their place. So what stays is an output of its own, before the widget's.
+    widget" in their place. So it shows itself as two outputs: what stays, and then the widget.
 
     Attributes:
         widget: what is shown.
@@ -33,23 +46,32 @@ class Lasting:
 
     widget: ipywidgets.DOMWidget
 
-    def _still(self) -> dict[str, str]:
-        """The words as "text/plain", and a picture, where there is one, as "image/png"."""
-        return {"text/plain": repr(self)}
+    def _still(self) -> Still:
+        """What stays of it as it is now."""
+        return Still(repr(self))
 
     def _ipython_display_(self) -> None:
         still, key = self._still(), self.widget.model_id
-        self.widget.add_class(f"gradwidgets-live-{key}")
-        _show({"text/html": _page(still, key), "text/plain": still["text/plain"]})
+        next(_drawn(self.widget), self.widget).add_class(f"gradwidgets-live-{key}")
+        _show({"text/html": _page(still, key), "text/plain": still.words})
         _show({VIEW: self.widget.get_view_spec(), "text/plain": ""})
+
+
+def _drawn(widget: ipywidgets.Widget) -> Iterator[anywidget.AnyWidget]:
+    """The parts of a widget that are on the page only if their own JavaScript is."""
+    if isinstance(widget, anywidget.AnyWidget):
+        yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _drawn(child)
 
 
 def _show(data: dict[str, Any]) -> None:
     display(data, raw=True)  # type: ignore[no-untyped-call]
 
 
-def _page(still: dict[str, str], key: str) -> str:
-    words, picture = escape(still["text/plain"]), ""
-    if png := still.get("image/png"):
-        picture = f'<img alt="{words}" src="data:image/png;base64,{png}">\n'
-    return STILL.format(key=key, picture=picture, words=words)
+def _page(still: Still, key: str) -> str:
+    picture = ""
+    if still.png:
+        data = base64.b64encode(still.png).decode()
+        picture = f'<img alt="{escape(still.alt)}" src="data:image/png;base64,{data}">\n'
+    return PAGE.format(key=key, picture=picture, words=escape(still.words))

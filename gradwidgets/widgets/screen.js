@@ -12,7 +12,7 @@ function download({ name, data }) {
 
 function render({ model, el }) {
   const img = create("img", { draggable: false });
-  const sentence = create("p", {});
+  const sentence = create("p");
   sentence.setAttribute("role", "status");
   sentence.setAttribute("aria-live", "polite");
   const bar = create("progress", { max: 1 });
@@ -93,10 +93,10 @@ function render({ model, el }) {
   return () => {
     theme.disconnect();
     document.removeEventListener("gradwidgets-moved", follow);
-    model.send({ kind: "gone" });
     model.off(null, repaint);
     model.off(null, describe);
     URL.revokeObjectURL(img.src);
+    model.send({ kind: "gone" }); // last: it raises where the kernel has gone
   };
 }
 

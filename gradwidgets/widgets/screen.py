@@ -79,6 +79,6 @@ class Screen(anywidget.AnyWidget):
             self._views += 1
             self.on_shown()
         elif kind == "gone":
-            self._views -= 1
-            if self._views <= 0:
+            self._views = max(self._views - 1, 0)  # a page that is closed says nothing
+            if not self._views:
                 self.on_gone()

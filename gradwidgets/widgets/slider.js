@@ -15,7 +15,7 @@ function barsOf(bars) {
     if (!bar) return;
     const [height, unstable] = bar;
     const size = { x: x + 0.1, y: 1 - height, width: 0.8, height };
-    picture.append(shape("rect", { ...size, class: unstable || "stable" }));
+    picture.append(shape("rect", { ...size, class: unstable ? "unstable" : "stable" }));
     if (!unstable) return;
     const cross = { x1: x + 0.1, x2: x + 0.9, class: "mark" }; // not by colour alone
     picture.append(shape("line", { ...cross, y1: 1, y2: unstable === "diverges" ? 0 : 0.5 }));
@@ -26,7 +26,7 @@ function barsOf(bars) {
 function render({ model, el }) {
   const id = uniqueId();
   const label = create("label", { htmlFor: id });
-  const value = create("output", {});
+  const value = create("output");
   const input = create("input", { id, type: "range", min: 0, step: 1 });
   const strip = create("div", { className: "gradwidgets-strip" });
   const words = create("span", { id: `${id}-words`, className: "gradwidgets-words" });

@@ -57,8 +57,9 @@ def _end(history: History | None) -> End:
     if history is None or not history.updates:
         return None if history is None else (math.inf, "diverges")
     word, end = verdict(history.loss, history.stopped), float(history.loss[-1])
-    gave_back = word == "rising" and end <= history.loss[0]  # it fell, and rose by a little
-    return end, "" if gave_back else UNSTABLE.get(word, "")
+    if word == "rising" and end <= history.loss[0]:
+        return end, ""  # it fell, and gave a little back
+    return end, UNSTABLE.get(word, "")
 
 
 def _words(texts: Sequence[str], ends: Sequence[End]) -> str:

@@ -181,13 +181,13 @@ def test_a_model_that_asks_for_too_much_memory_is_told_so_and_the_kernel_lives(f
     front_end.wait_sentence("after 200 updates")
 
 
-def stills(page):
-    """What stays of labs, where it can be seen."""
-    return page.locator("[class^=gradwidgets-still]:visible")
+def hidden(desk):
+    """What stays of a lab is not to be seen."""
+    expect(desk.page.locator("[class^=gradwidgets-still]")).to_have_css("display", "none")
 
 
 def still_is_seen(desk):
-    still = stills(desk.page)
+    still = desk.page.locator("[class^=gradwidgets-still]:visible")
     expect(still.locator("pre")).to_contain_text(ended(START))
     picture = still.locator("img").element_handle()
     desk.page.wait_for_function("image => image.naturalWidth === 1100", arg=picture)
@@ -196,7 +196,7 @@ def still_is_seen(desk):
 
 def test_a_notebook_without_its_kernel_shows_picture_and_sentence_until_it_is_run(lab):
     """Its own reader's, whom JupyterLab shows widgets, and another's, to whom it shows none."""
-    expect(stills(lab.page)).to_have_count(0)
+    hidden(lab)
     name = lab.page.evaluate("jupyterapp.shell.currentWidget.context.path")
     lab.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     lab.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
@@ -209,7 +209,7 @@ def test_a_notebook_without_its_kernel_shows_picture_and_sentence_until_it_is_ru
     still_is_seen(lab)
     lab.run_all()
     lab.wait_sentence(ended(START))
-    expect(stills(lab.page)).to_have_count(0)
+    hidden(lab)
 
 
 PLAIN_HTTP = """

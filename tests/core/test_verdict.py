@@ -46,6 +46,11 @@ def test_a_curve_that_swings_while_it_grows_oscillates() -> None:
     assert verdict(1.05**N * (1.5 + (-1.0) ** N), None) == "oscillating"
 
 
+@pytest.mark.parametrize("updates", [8, 10, 12])
+def test_a_short_curve_can_oscillate(updates: int) -> None:
+    assert verdict(2.0 + (-1.0) ** np.arange(updates), None) == "oscillating"
+
+
 def test_a_curve_that_only_falls_is_improving_however_fast() -> None:
     assert verdict(1.0 - 0.0099 * N, None) == "improving"
 

@@ -1,7 +1,6 @@
 """`Walkthrough`: scenes set the lab's recipe, the change is played, and the newest wins."""
 
 import asyncio
-import base64
 import io
 import subprocess
 import sys
@@ -70,10 +69,10 @@ def test_the_plan_adds_up(walk):
 
 def test_it_shows_as_text_and_picture_where_no_widgets_live(walk):
     walk.next()
-    data = walk._still()
-    assert data["text/plain"].startswith("Scene 2 of 3: Scaled\nTen times.\n")
-    assert data["text/plain"].endswith(walk.lab.summary)
-    assert Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).width == 1100
+    still = walk._still()
+    assert still.words.startswith("Scene 2 of 3: Scaled\nTen times.\n")
+    assert still.words.endswith(walk.lab.summary)
+    assert Image.open(io.BytesIO(still.png)).width == 1100
     assert walk.widget.children == (walk.stage, walk.lab.widget)
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from gradwidgets import GradLab, Problem, Recipe, problems, train
-from gradwidgets.widgets.background import SHORT, Background, trained
+from gradwidgets.widgets.background import IDLE, SHORT, Background, trained
 from gradwidgets.widgets.results import Results
 from gradwidgets.widgets.strip import strip
 
@@ -288,6 +288,29 @@ def test_a_lab_that_nobody_sees_prepares_nothing_holds_little_and_goes_on_when_i
         await prepared(lab)
         lab.close()
 
+    in_a_loop(scenario)
+
+
+def test_a_lab_whose_view_goes_during_a_run_ends_it_and_prepares_nothing():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        lab._screen._received(None, {"kind": "shown"}, [])
+        lab.seeds()
+        lab.recipe = long
+        await asyncio.sleep(0.1)
+        lab._screen._received(None, {"kind": "gone"}, [])
+        await until(lambda: lab._work.rerun._answered == lab._work.rerun.turn)
+        await asyncio.sleep(2 * IDLE)
+        assert lab.settled
+        assert "_canvas" not in vars(lab._picture)
+        assert not lab._screen._waiting
+        assert long not in lab._work._seeded
+        lab._screen._received(None, {"kind": "shown"}, [])
+        await until(lambda: long in lab._work._seeded)
+        await prepared(lab)
+        lab.close()
+
+    long = START.replace(updates=2000)
     in_a_loop(scenario)
 
 

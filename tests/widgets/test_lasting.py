@@ -1,5 +1,6 @@
 """What is shown beside a widget, for where no widget lives."""
 
+import base64
 import re
 from html.parser import HTMLParser
 
@@ -41,18 +42,25 @@ def test_what_stays_comes_before_the_widget_and_hides_while_it_lives(kind, monke
     monkeypatch.setattr(lasting, "display", lambda data, **_: seen.append(data))
     shown = KINDS[kind]()
     shown._ipython_display_()
-    words, view = seen
+    before, view = seen
     still = shown._still()
+    assert before["text/plain"] == still.words
     assert view[lasting.VIEW]["model_id"] == shown.widget.model_id
-    page = Reader(words["text/html"])
-    live, hidden = re.search(SELECTORS, words["text/html"]).groups()
-    assert live in shown.widget._dom_classes
+    page = Reader(before["text/html"])
+    live, hidden = re.search(SELECTORS, before["text/html"]).groups()
+    assert [live in part._dom_classes for part in lasting._drawn(shown.widget)].count(True) == 1
     assert ("div", {"class": hidden}) in page.tags
-    assert still["text/plain"] in page.texts
-    assert words["text/plain"] == still["text/plain"]
+    assert still.words in page.texts
+    png = base64.b64encode(still.png).decode()
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert [p["alt"] for p in pictures] == [still["text/plain"]] * ("image/png" in still)
-    assert [p["src"] for p in pictures] == [
-        f"data:image/png;base64,{png}" for png in [still.get("image/png")] if png
-    ]
+    assert pictures == [{"alt": still.alt, "src": f"data:image/png;base64,{png}"}] * bool(png)
     assert not {tag for tag, _ in page.tags} - {"style", "div", "img", "pre", "p", "small"}
+    shown.close()
+
+
+def test_the_picture_of_a_lab_is_described_in_numbers():
+    lab = GradLab("line", recipe=SHORT)
+    assert lab._still().png == lab.picture
+    assert lab.summary in lab._still().alt
+    assert "Gradient norm from" in lab._still().alt
+    lab.close()
