@@ -14,7 +14,7 @@ CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab lectures test soak test-oldest test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab lectures test soak test-oldest test-oldest-drawing drawing test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
 
 $(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -48,8 +48,16 @@ notebooks: $(VENV)/.dev
 
 # The tests on the oldest versions that pyproject.toml admits, and on the newest there are. Of torch
 # the oldest takes the version that prints the lessons' numbers.
+OLDEST := VENV=.venv-oldest CONSTRAINTS='-c constraints.txt -c constraints-oldest.txt'
 test-oldest:
-	$(MAKE) unit notebooks VENV=.venv-oldest CONSTRAINTS='-c constraints.txt -c constraints-oldest.txt'
+	$(MAKE) unit notebooks $(OLDEST)
+
+# Of these the parts that use most of other libraries; CI has no time for more.
+test-oldest-drawing:
+	$(MAKE) drawing $(OLDEST)
+
+drawing: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/plots tests/widgets tests/test_warnings.py
 
 test-newest:
 	$(MAKE) test VENV=.venv-newest CONSTRAINTS=
