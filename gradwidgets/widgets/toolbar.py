@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gradwidgets.widgets.lab import GradLab
 
 Action = Callable[[], Any]
+EDGE = "1px solid transparent"
+"""Seen where people force colours of their own on pages, which takes fills away."""
 
 
 def toolbar(lab: GradLab, soon: Callable[[Action], None]) -> ipywidgets.Widget:
@@ -32,5 +34,5 @@ def toolbar(lab: GradLab, soon: Callable[[Action], None]) -> ipywidgets.Widget:
 
 
 def _button(name: str, tooltip: str, action: Action) -> tuple[ipywidgets.Button, Action]:
-    button = ipywidgets.Button(description=name, tooltip=tooltip, layout={"width": "auto"})
-    return button, action
+    layout = {"width": "auto", "border": EDGE}
+    return ipywidgets.Button(description=name, tooltip=tooltip, layout=layout), action

@@ -85,7 +85,10 @@ def server(tmp_path_factory):
         yield address, home / "work"
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:  # it waits for kernels, which end with it
+            process.kill()
 
 
 def _wait_for(address):

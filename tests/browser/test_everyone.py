@@ -72,6 +72,8 @@ def test_at_twice_the_size_no_text_is_cut_off(chromium, server):
         assert re.search(r"Now: .* loss went from [\d.]+ to [\d.]+;.* Gradient norm from", words)
     bars = page.locator(".gradwidgets-bar")
     expect(bars.first).to_have_css("border-top-style", "solid")  # a fill alone would be lost here
+    reset = page.get_by_role("button", name="Reset", exact=True).first
+    expect(reset).to_have_css("border-top-style", "solid")
     expect(page.get_by_label("animate")).not_to_be_checked()
     moving = page.locator(".jp-OutputArea [class*=gradwidgets]").evaluate_all(
         "all => all.filter((each) => parseFloat(getComputedStyle(each).transitionDuration) > 0)"
