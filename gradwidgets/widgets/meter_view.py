@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import ipywidgets
@@ -37,6 +38,9 @@ from gradwidgets.widgets.meter_controls import (
 )
 from gradwidgets.widgets.meter_page import page
 from gradwidgets.widgets.slices import Slices
+
+CUTTING = ("accumulation_steps", "ragged", "data")
+"""Controls that write the sizes of micro-batches anew."""
 
 
 class Meter(Lasting):
@@ -87,6 +91,7 @@ class Meter(Lasting):
         self._table = BarTable()
         self.widget = ipywidgets.VBox([grid(list(self.controls.values())), self._table])
         self._slices = Slices(self._show)
+        self._uncut, self._cut_to = False, ""
         if not self._lab:
             self._cut(sizes)
         self._table.page = self._page()
@@ -111,6 +116,9 @@ class Meter(Lasting):
         """
         if self._lab:
             return recipe_sizes(self.problem, self._lab.recipe)
+        if self._uncut:
+            self._uncut = False
+            self._cut()
         return parsed(self._values["sizes"])
 
     @property
@@ -142,13 +150,20 @@ class Meter(Lasting):
         if self._lab:
             self._lab.followers.append(self._slices.request)
         for name, control in self.controls.items():
-            if name in ("accumulation_steps", "ragged", "data"):
-                control.observe(lambda _: self._cut(), "value")
-            control.observe(lambda _: self._slices.request(), "value")
+            control.observe(partial(self._moved, name), "value")
+
+    def _moved(self, name: str, _: Any) -> None:
+        """The learner moved a control; front ends say so on several threads at once."""
+        if name in CUTTING:
+            self._uncut = True
+        elif name == "sizes" and self.controls["sizes"].value != self._cut_to:
+            self._uncut = False  # they are the learner's own
+        self._slices.request()
 
     def _cut(self, sizes: Sequence[int] | None = None) -> None:
         """Write the sizes: these, or what the problem's batch has in that many micro-batches."""
-        self.controls["sizes"].value = listed(sizes or self._usual_sizes())
+        self._cut_to = listed(sizes or self._usual_sizes())
+        self.controls["sizes"].value = self._cut_to
 
     def _usual_sizes(self) -> tuple[int, ...]:
         steps, recipe = self._values["accumulation_steps"], self.problem.recipe

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 
 import pytest
 import torch
@@ -199,3 +200,26 @@ def test_plain_text_says_rounding_in_words_as_its_digits_vary_from_machine_to_ma
 def test_what_is_not_allowed_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Meter(**wrong)
+
+
+def test_controls_that_are_moved_on_two_threads_at_once_end_in_the_sizes_of_both():
+    async def scenario():
+        view = Meter(accumulation_steps=1)
+        moves = [("data", "tokens"), ("accumulation_steps", 2)]
+        hands = [threading.Thread(target=move, args=(view, *to)) for to in moves]
+        for hand in hands:
+            hand.start()
+        for hand in hands:
+            hand.join()
+        await asyncio.sleep(0.3)
+        assert view._table.page["caption"].endswith("micro-batches of 4, 4")
+        view.controls["accumulation_steps"].value = 4
+        view.controls["sizes"].value = "3, 5"
+        await asyncio.sleep(0.3)
+        assert view._table.page["caption"].endswith("micro-batches of 3, 5")
+        view.close()
+
+    def move(view, name, value):
+        view.controls[name].value = value
+
+    asyncio.run(scenario())
