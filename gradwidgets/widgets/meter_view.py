@@ -65,6 +65,9 @@ class Meter(Lasting):
         ValueError: a value is not allowed.
     """
 
+    _uncut = False  # whether a control has moved that writes the sizes anew
+    _cut_to = ""  # what was written last
+
     def __init__(
         self,
         data: str | Problem | GradLab = "samples",
@@ -91,7 +94,6 @@ class Meter(Lasting):
         self._table = BarTable()
         self.widget = ipywidgets.VBox([grid(list(self.controls.values())), self._table])
         self._slices = Slices(self._show)
-        self._uncut, self._cut_to = False, ""
         if not self._lab:
             self._cut(sizes)
         self._table.page = self._page()
