@@ -19,7 +19,7 @@ body:has(.gradwidgets-live-{key}) .gradwidgets-still-{key} {{ display: none; }}
 @keyframes gradwidgets-still {{ from, to {{ height: 0; overflow: hidden; visibility: hidden; }} }}
 </style>
 <div class="gradwidgets-still-{key}">
-{picture}<pre style="white-space: pre-wrap">{words}</pre>
+{picture}<pre style="white-space: pre-wrap; word-break: normal">{words}</pre>
 <p><small>As it was when the cell was run. Run it again to work with it.</small></p>
 </div>"""
 """Hidden while its widget is on the page, and for the seconds that a widget may take to come."""
