@@ -23,7 +23,7 @@ from benchmarks.classroom.hub import chromium, link, running_hub
 from benchmarks.classroom.learner import MOVES, Learner
 from benchmarks.classroom.memory import SIZES, Cost, costs, seconds
 from gradwidgets.core import problems, train
-from gradwidgets.widgets.controls import all_controls
+from gradwidgets.lab.controls import all_controls
 from tests.browser.conftest import FLAGS
 
 MINUTES = 4

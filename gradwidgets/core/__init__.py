@@ -3,13 +3,13 @@
 from gradwidgets.core import problems
 from gradwidgets.core.control import Control
 from gradwidgets.core.edits import Clip, Edit, Mask, Penalty, Scale, edit_gradients
-from gradwidgets.core.failure import TrainingError
+from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.script import script
-from gradwidgets.core.sweep import sweep
-from gradwidgets.core.training import Run, live, train
+from gradwidgets.script.program import script
+from gradwidgets.sweep.sweep import sweep
+from gradwidgets.core.loop import Run, live, train
 
 __all__ = [
     "Clip",

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from gradwidgets.core.rules import Count, Number, OneOf
+from gradwidgets.core.validate import Count, Number, OneOf
 
 Edit = Callable[[Sequence[Tensor]], object]
 """Takes the parameters, changes their `.grad` in place."""

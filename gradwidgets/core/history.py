@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.recording import Array
+from gradwidgets.core.recorder import Array
 from gradwidgets.core.verdict import sentence
 
 PER_UPDATE = ("loss", "grad_norm", "edited_norm", "param_norm", "update_ratio")

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradwidgets.core.control import STRENGTHS, Control, linear
-from gradwidgets.core.rules import Number, refuse
+from gradwidgets.core.validate import Number, refuse
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     name: kind

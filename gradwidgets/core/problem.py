@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.rules import Text, refuse
+from gradwidgets.core.validate import Text, refuse
 
 Pair = tuple[Tensor, Tensor]
 Batches = Iterable[Any]

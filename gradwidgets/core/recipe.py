@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from gradwidgets.core.control import STRENGTHS, Control, linear, logarithmic
 from gradwidgets.core.edits import MASK_KINDS, Edit
 from gradwidgets.core.optimizers import OPTIMIZERS, checked_options
-from gradwidgets.core.rules import Callables, Count, Flag, Number, OneOf, Rule, Text, refuse
+from gradwidgets.core.validate import Callables, Count, Flag, Number, OneOf, Rule, Text, refuse
 
 _Default = TypeVar("_Default")
 

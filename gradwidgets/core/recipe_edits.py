@@ -8,7 +8,7 @@ from torch import nn
 
 from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.rules import refuse
+from gradwidgets.core.validate import refuse
 
 
 def edits_of(recipe: Recipe, model: nn.Module) -> list[Edit]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gradwidgets.core.recording import Array
+from gradwidgets.core.recorder import Array
 
 OSCILLATING = 0.2
 """A swing of a fifth of the starting loss shows on any plot."""

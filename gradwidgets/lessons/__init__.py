@@ -20,5 +20,5 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:  # homework is graded without widgets
         return getattr(importlib.import_module(f"gradwidgets.lessons.{_LATER[name]}"), name)
     if name == "grading":
-        return importlib.import_module("gradwidgets.lessons.grading")
+        return importlib.import_module("gradwidgets.grading")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

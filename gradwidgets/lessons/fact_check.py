@@ -10,7 +10,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 from IPython.utils.capture import capture_output
 
-from gradwidgets.core.rules import refuse
+from gradwidgets.core.validate import refuse
 from gradwidgets.lessons.claim_table import rows
 from gradwidgets.lessons.claims import (
     VERDICTS,
@@ -21,7 +21,7 @@ from gradwidgets.lessons.claims import (
     source_of,
 )
 from gradwidgets.lessons.outcome import WIDTH
-from gradwidgets.widgets.lasting import Lasting
+from gradwidgets.components.fallback import Lasting
 
 ALL = "all"
 

@@ -10,8 +10,8 @@ from typing import Any
 from gradwidgets.core.control import Control
 from gradwidgets.core.optimizers import OPTION_CONTROLS, option_defaults
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.widgets.lab import GradLab
-from gradwidgets.widgets.soon import Soon
+from gradwidgets.lab.lab import GradLab
+from gradwidgets.components.scheduler import Soon
 
 FRAMES = 6
 """Recipes of an animation, the last one included."""

@@ -9,10 +9,10 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.core.rules import Flag, Text, refuse
+from gradwidgets.core.validate import Flag, Text, refuse
 from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
-from gradwidgets.widgets.assets import script_of, style_of
-from gradwidgets.widgets.lasting import Lasting
+from gradwidgets.components.assets import script_of, style_of
+from gradwidgets.components.fallback import Lasting
 
 
 class Predict(Lasting, anywidget.AnyWidget):

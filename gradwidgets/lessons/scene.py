@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.rules import Number, Text, refuse
+from gradwidgets.core.validate import Number, Text, refuse
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from gradwidgets.core.rules import Count, Number
+from gradwidgets.core.validate import Count, Number
 from gradwidgets.lessons.playing import Player
 from gradwidgets.lessons.scene import Scene, checked, plain, plan
-from gradwidgets.widgets.assets import script_of, style_of
-from gradwidgets.widgets.closing import close
-from gradwidgets.widgets.lab import GradLab
-from gradwidgets.widgets.lasting import Lasting, Still
+from gradwidgets.components.assets import script_of, style_of
+from gradwidgets.components.closing import close
+from gradwidgets.lab.lab import GradLab
+from gradwidgets.components.fallback import Lasting, Still
 
 
 class Stage(anywidget.AnyWidget):

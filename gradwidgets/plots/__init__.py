@@ -2,7 +2,7 @@
 
 from gradwidgets.plots.canvas import Canvas
 from gradwidgets.plots.panels import OF_PARAMETERS, PANELS, Panel, make, suited
-from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.run_style import Shown
 from gradwidgets.plots.theme import DARK, LIGHT, Theme
 
 __all__ = [

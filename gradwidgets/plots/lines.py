@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from gradwidgets.core.history import History
-from gradwidgets.core.recording import Array
+from gradwidgets.core.recorder import Array
 from gradwidgets.plots.band import Band, band_artists, quartiles
 from gradwidgets.plots.scale import Limits, vertical
-from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.run_style import Shown
 from gradwidgets.plots.theme import DASHES, Theme
 
 FEW_DECADES = 300

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 
 from gradwidgets.plots.panels import Panel
 from gradwidgets.plots.scale import Limits
-from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.run_style import Shown
 from gradwidgets.plots.theme import Theme
 
 DPI = 100

@@ -12,7 +12,7 @@ from gradwidgets.core.problem import Problem
 from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, WEIGHTS
 from gradwidgets.plots.plane import BoundaryPanel, SurfacePanel, has_boundary, has_surface
 from gradwidgets.plots.scale import Limits
-from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.run_style import Shown
 from gradwidgets.plots.spread import SPREAD
 from gradwidgets.plots.theme import Theme
 

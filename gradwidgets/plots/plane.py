@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.history import History
 from gradwidgets.core.problem import Problem, is_pair
-from gradwidgets.core.recording import Array
-from gradwidgets.core.world import is_small, one_thread
+from gradwidgets.core.recorder import Array
+from gradwidgets.core.isolation import is_small, one_thread
 from gradwidgets.plots.scale import Limits, nice
-from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.run_style import Shown
 from gradwidgets.plots.theme import DASHES, Theme
 
 GRID = 60

@@ -11,9 +11,9 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from gradwidgets.core.history import History
-from gradwidgets.core.recording import Array
+from gradwidgets.core.recorder import Array
 from gradwidgets.plots.scale import Limits, vertical
-from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.run_style import Shown
 from gradwidgets.plots.theme import Theme
 
 BANDS = ((0, 100), (10, 90), (25, 75))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-pytest.register_assert_rewrite("tests.core.examples")  # failing comparisons are shown in full
+pytest.register_assert_rewrite("tests.examples")  # failing comparisons are shown in full
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from torch.nn import functional as F  # noqa: N812, the field's own name
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from gradwidgets.core import Problem, Recipe, train
-from tests.core.by_hand import loop
-from tests.core.examples import assert_same_run, double_model, double_problem, doubles
+from tests.by_hand import loop
+from tests.examples import assert_same_run, double_model, double_problem, doubles
 
 
 def batches_of(size: int) -> list[tuple[Tensor, Tensor]]:

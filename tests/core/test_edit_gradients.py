@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Clip, Mask, Penalty, Recipe, Scale, edit_gradients, train
 from gradwidgets.core.optimizers import OPTIMIZERS
-from tests.core.examples import double_model, double_problem, doubles
+from tests.examples import double_model, double_problem, doubles
 
 
 def steps(name: str, use: Callable[[torch.optim.Optimizer, nn.Module], Any]) -> list[float]:

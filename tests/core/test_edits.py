@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Clip, Mask, Penalty, Scale
-from tests.core.examples import double_model, doubles
+from tests.examples import double_model, doubles
 
 
 def with_gradients() -> list[Tensor]:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Problem, Recipe, live, train
-from gradwidgets.core.training import Run
-from tests.core.examples import double_problem
+from gradwidgets.core.loop import Run
+from tests.examples import double_problem
 
 EDITED = Recipe(updates=9, scale=2.0, mask=0.3, l2=0.1, max_norm=0.5)
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Problem, Recipe, TrainingError, problems, train
-from tests.core.examples import double_model, doubles
+from tests.examples import double_model, doubles
 
 
 @pytest.mark.parametrize("name", ["Muon", "SparseAdam"])

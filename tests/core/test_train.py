@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Edit, Recipe, problems, train
-from tests.core.by_hand import loop, shuffled, whole
-from tests.core.examples import InTurn, assert_same_run, double_model, double_problem, doubles
+from tests.by_hand import loop, shuffled, whole
+from tests.examples import InTurn, assert_same_run, double_model, double_problem, doubles
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "SGD": ("SGD", {}),

@@ -11,7 +11,7 @@ from gradwidgets.core import problems
 from gradwidgets.plots.plane import regions, surface
 from gradwidgets.plots.png import encode
 from gradwidgets.plots.scale import Limits
-from gradwidgets.plots.shown import Shown
+from gradwidgets.plots.run_style import Shown
 
 ALL = ("loss", "gradient", "ratio", "weights", "spread", "accuracy", "surface", "boundary")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradwidgets import GradLab, Recipe
-from gradwidgets.widgets.controls import all_controls
+from gradwidgets.lab.controls import all_controls
 from tests.trust.effort import tried
 
 SHOW = tuple(all_controls())

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from gradwidgets import GradLab
 from gradwidgets.core import History, Recipe, TrainingError, script, sweep
-from gradwidgets.core.ledger import ledger
-from gradwidgets.core.meter import recipe_meter
-from gradwidgets.core.stepping import Stepping
-from gradwidgets.core.training import Run
+from gradwidgets.ledger.record import ledger
+from gradwidgets.meter.measure import recipe_meter
+from gradwidgets.stepper.engine import Stepping
+from gradwidgets.core.loop import Run
 from tests.surroundings import surroundings
 from tests.trust.effort import tried
 from tests.trust.recipes import names, settings_of_recipes, small

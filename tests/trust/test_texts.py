@@ -18,10 +18,10 @@ from traitlets import TraitError
 
 from gradwidgets import GradLab, Predict, Recipe, Stepper, Walkthrough, problems, train
 from gradwidgets.lessons.claims import FILE, VERDICTS, read_claims
-from gradwidgets.plots.page import Dial, page
-from gradwidgets.widgets.controls import all_controls
-from gradwidgets.widgets.meter_controls import parsed
-from gradwidgets.widgets.words import lab_line
+from gradwidgets.export.html import Dial, page
+from gradwidgets.lab.controls import all_controls
+from gradwidgets.meter.controls import parsed
+from gradwidgets.lab.words import lab_line
 from tests.trust.effort import tried
 from tests.trust.recipes import settings_of_recipes
 

@@ -1,0 +1,247 @@
+"""The loop: a problem trained under a recipe, as a person would write it, and recorded.
+
+One update is: clear, then for each micro-batch forward, loss and backward, then the edits,
+then `optimizer.step()`. `script` writes the same loop as a plain program.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradwidgets.core import failure, problems
+from gradwidgets.core.batches import Batch, groups, samples
+from gradwidgets.core.evaluation import evaluating
+from gradwidgets.core.errors import TrainingError
+from gradwidgets.core.history import History
+from gradwidgets.core.optimizers import build_optimizer, needs_closure
+from gradwidgets.core.problem import Problem
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.recipe_edits import edits_of
+from gradwidgets.core.recorder import Recorder
+from gradwidgets.core.isolation import World
+
+EVALUATIONS = 20
+"""How often, about, accuracy on held-out data is measured in a run."""
+
+
+def train(problem: Problem | str, recipe: Recipe | None = None) -> History:
+    """Train a problem under a recipe and return what happened at every update.
+
+    Your model, the global random number generators and every torch setting stay as they are.
+
+    Args:
+        problem: a `Problem`, or the name of a built-in one.
+        recipe: the settings; None takes the problem's own.
+
+    Raises:
+        ValueError: the problem or its data is not usable.
+        TrainingError: the model or the loss failed; the history so far is its `history`.
+    """
+    run = Run(problem, recipe)
+    run.advance()
+    return run.history()
+
+
+def live(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[Run]:
+    """Train update by update: yields the `Run` after each, for live drawing.
+
+    Break off whenever you like; `run.cancel()` says so in the history.
+    """
+    run = Run(problem, recipe)
+    while not run.done:
+        run.advance(updates=1)
+        yield run
+
+
+def measured_at(count: int, updates: int) -> bool:
+    """Whether accuracy is measured after `count` of so many updates."""
+    return count >= updates or count % max(1, updates // EVALUATIONS) == 0
+
+
+class Run:
+    """One training run that can be advanced a slice at a time.
+
+    Between slices the caller's random number generators are as the caller left them.
+    """
+
+    def __init__(self, problem: Problem | str, recipe: Recipe | None = None) -> None:
+        self.problem = problems.get(problem)
+        self.recipe = recipe or self.problem.recipe
+        self.losses: list[float] = []
+        self.seconds = 0.0
+        self.stopped: tuple[int, str] | None = None
+        self._test = self.problem.test_pair()
+        self._accuracy: list[tuple[int, float]] = []
+        data = self.problem.batches()
+        self._world = World(data, self.recipe.seed)
+        with self._world.inside():
+            self.model = self.problem.build()
+            self._world.suit(self.model)
+            self.optimizer = build_optimizer(
+                self.recipe.optimizer, self.model, self.recipe.lr, self.recipe.options
+            )
+            self.edits = edits_of(self.recipe, self.model)
+            self._groups = groups(data, self.recipe)
+            self._parameters = list(self.model.parameters())
+            self._recorder = self._new_recorder()
+        self._with_closure = needs_closure(self.recipe.optimizer)
+
+    def _new_recorder(self) -> Recorder:
+        recipe = self.recipe
+        # SGD with nesterov may add the momentum to .grad itself; an edit may put its own tensor
+        shared = bool(recipe.options.get("nesterov") or recipe.edits)
+        fresh = recipe.clear == "none" and not shared
+        return Recorder(self._parameters, recipe.updates, edited=bool(self.edits), fresh=fresh)
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended, for whatever reason."""
+        return self.stopped is not None or len(self.losses) >= self.recipe.updates
+
+    def cancel(self) -> None:
+        """End the run here."""
+        if not self.done:
+            self.stopped = (len(self.losses), "cancelled")
+
+    def advance(self, updates: int | None = None, seconds: float = math.inf) -> None:
+        """Train on until the run is done, or `updates` are made, or `seconds` have passed.
+
+        Raises:
+            ValueError: a batch is not usable.
+            TrainingError: the model, the loss or the optimizer failed; the run is then over.
+        """
+        begun = time.perf_counter()
+        target = len(self.losses) + (updates or self.recipe.updates)
+        try:
+            with self._world.inside():
+                while not self.done and len(self.losses) < target:
+                    self._update()
+                    if seconds < math.inf and time.perf_counter() - begun >= seconds:
+                        break
+        except Exception as error:
+            self.stopped = (len(self.losses), "failed")
+            if isinstance(error, TrainingError):
+                error.history = self.history()
+            raise
+        finally:
+            self.seconds += time.perf_counter() - begun
+
+    def history(self) -> History:
+        """What has happened so far."""
+        norms, model = self._recorder.norms(), self.model
+        names = tuple(name for name, _ in self.model.named_parameters())
+        kept = zip(names, self._recorder.snapshots(), strict=True)
+        return History(
+            problem=self.problem.name,
+            recipe=self.recipe,
+            names=names,
+            loss=np.array(self.losses, dtype=np.float64),
+            grad_norms=norms["raw"],
+            edited_norms=norms["edited"],
+            param_norms=norms["parameter"],
+            change_norms=norms["change"],
+            parameters={name: values for name, values in kept if values is not None},
+            accuracy=np.array(self._accuracy, dtype=np.float64).reshape(-1, 2),
+            stopped=self.stopped,
+            seconds=self.seconds,
+            make_model=lambda: model,
+        )
+
+    def _update(self) -> None:
+        batches = next(self._groups)
+        if self._test and not self._accuracy:
+            self._measure()
+        loss = self._step_with_closure(batches) if self._with_closure else self._step(batches)
+        if not math.isfinite(loss):
+            failure.blame_data(len(self.losses), batches)
+            self.stopped = (len(self.losses), "diverged")
+            return
+        self._recorder.stepped()
+        self.losses.append(loss)
+        if self.recipe.stop_below is not None and loss < self.recipe.stop_below:
+            self.stopped = (len(self.losses) - 1, "threshold")
+        if self._test and (self.done or measured_at(len(self.losses), self.recipe.updates)):
+            self._measure()
+
+    def _step(self, batches: list[Batch]) -> float:
+        loss = self._backward(batches)
+        if math.isfinite(loss):
+            try:
+                self._edit(record=True)
+                self.optimizer.step()
+            except Exception as error:
+                raise failure.step_failed(len(self.losses), self.optimizer, error) from error
+        return loss
+
+    def _step_with_closure(self, batches: list[Batch]) -> float:
+        """LBFGS evaluates several times within a step; the first is at the update's start."""
+        evaluated: list[float] = []
+
+        def closure() -> float:
+            loss = self._backward(batches)
+            evaluated.append(loss)
+            if not math.isfinite(evaluated[0]):
+                raise _NotFinite
+            self._edit(record=len(evaluated) == 1)
+            return loss
+
+        try:
+            self.optimizer.step(closure)
+        except _NotFinite:
+            pass
+        except TrainingError:
+            raise
+        except Exception as error:
+            raise failure.step_failed(len(self.losses), self.optimizer, error) from error
+        return evaluated[0]
+
+    def _edit(self, record: bool) -> None:
+        if record:
+            self._recorder.raw()
+        for edit in self.edits:
+            edit(self._parameters)
+        if record:
+            self._recorder.edited()
+
+    def _backward(self, batches: list[Batch]) -> float:
+        """Clear, then forward and backward of each micro-batch; returns the mean loss."""
+        recipe = self.recipe
+        if recipe.clear != "never":
+            self.optimizer.zero_grad(set_to_none=recipe.clear == "none")
+        if recipe.accumulation_steps == 1:
+            return self._micro_batch(*batches[0])
+        share = recipe.accumulation_steps if recipe.average else 1
+        total, seen = 0.0, 0
+        for x, y in batches:
+            total += self._micro_batch(x, y, share) * samples(y)
+            seen += samples(y)
+        return total / seen
+
+    def _micro_batch(self, x: Any, y: Any, share: int = 1) -> float:
+        output = loss = failure.UNKNOWN
+        try:
+            output = self.model(x)
+            loss = self.problem.loss(output, y)
+            (loss if share == 1 else loss / share).backward()  # type: ignore[no-untyped-call]
+            return loss.item()
+        except Exception as error:
+            raise failure.explain(len(self.losses), (x, y), output, loss, error) from error
+
+    @torch.no_grad()
+    def _measure(self) -> None:
+        """Accuracy on the held-out data, in eval mode; every module's mode is put back."""
+        assert self._test is not None
+        x, y = self._test
+        with evaluating(self.model):
+            right = (self.model(x).argmax(1) == y).double().mean().item()
+        self._accuracy.append((len(self.losses), right))
+
+
+class _NotFinite(Exception):  # noqa: N818, a signal and no error
+    """Leaves a closure whose first loss is not finite."""

@@ -1,0 +1,52 @@
+"""The oracle: small networks, their gradients and their steps in plain arithmetic.
+
+Nothing here is torch, so nothing that is done to torch changes what is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradwidgets.grading.reading import Array
+
+
+def loss_and_gradients(weights: Sequence[Array], x: Array, y: Array) -> tuple[float, list[Array]]:
+    """Mean squared error of linear layers with tanh between them, and its gradients.
+
+    Args:
+        weights: weight (out, in) and bias (out,) of each layer in turn.
+        x: inputs (samples, in).
+        y: targets (samples, out).
+    """
+    layers = list(zip(weights[::2], weights[1::2], strict=True))
+    inputs, output = [], x
+    for index, (weight, bias) in enumerate(layers):
+        inputs.append(np.tanh(output) if index else output)
+        output = inputs[-1] @ weight.T + bias
+    slope, gradients = 2 * (output - y) / output.size, []
+    for (weight, _), given in zip(layers[::-1], inputs[::-1], strict=True):
+        gradients += [slope.sum(0), slope.T @ given]
+        slope = (slope @ weight) * (1 - given**2)  # of no use, and not used, below the first layer
+    return float(np.mean((output - y) ** 2)), gradients[::-1]
+
+
+class PlainSGD:
+    """SGD with momentum and coupled weight decay, as PyTorch documents it."""
+
+    def __init__(self, lr: float, momentum: float = 0.0, decay: float = 0.0) -> None:
+        self.lr, self.momentum, self.decay = lr, momentum, decay
+        self._pace: dict[int, Array] = {}
+
+    def stepped(self, weights: Sequence[Array], gradients: Sequence[Array | None]) -> list[Array]:
+        """The weights after a step; where the gradient is None, as they were."""
+        return [
+            weight if slope is None else weight - self.lr * self._paced(index, weight, slope)
+            for index, (weight, slope) in enumerate(zip(weights, gradients, strict=True))
+        ]
+
+    def _paced(self, index: int, weight: Array, slope: Array) -> Array:
+        pull = slope + self.decay * weight
+        self._pace[index] = pull + self.momentum * self._pace.get(index, np.zeros_like(pull))
+        return self._pace[index]

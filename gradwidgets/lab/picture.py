@@ -1,0 +1,140 @@
+"""The picture of a lab, its description and its sentence, shown on a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cached_property, partial
+
+from gradwidgets import plots
+from gradwidgets.core.history import History
+from gradwidgets.core.problem import Problem
+from gradwidgets.plots import Shown
+from gradwidgets.lab.screen import Screen
+from gradwidgets.components.slider import Move
+from gradwidgets.lab.words import comparison, description, over_seeds, traced
+
+Seeds = tuple[History, ...]
+"""A recipe's histories under several seeds; () where there are none."""
+
+
+class Picture:
+    """Draws runs on a `Screen`, whose theme it follows.
+
+    Args:
+        problem: what is trained.
+        panels: names of panels; None chooses for the problem.
+        size: (width, height) in pixels.
+        on_cancel: called when the learner cancels a run.
+        text_scale: factor on type, lines and margins.
+
+    Raises:
+        ValueError: a panel is unknown, or cannot show this problem.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        panels: Sequence[str] | None,
+        size: tuple[int, int],
+        on_cancel: Callable[[], None],
+        text_scale: float = 1.0,
+    ) -> None:
+        self._panels = tuple(panels or plots.suited(problem))
+        self._made = partial(plots.Canvas, plots.make(self._panels, problem), size, text_scale)
+        self._pinned: list[Shown] = []
+        self._runs: list[Shown] = []
+        self._beside: Hashable = None
+        self.screen = Screen(on_cancel)
+
+    @cached_property
+    def _canvas(self) -> plots.Canvas:
+        return self._made()
+
+    def release(self) -> None:
+        """Let go of what drawing needs, several megabytes; it is made anew if need be."""
+        vars(self).pop("_canvas", None)
+
+    @property
+    def needs_parameters(self) -> bool:
+        """Whether a panel draws `History.parameters`."""
+        return not plots.OF_PARAMETERS.isdisjoint(self._panels)
+
+    def pin(self, history: History, label: str) -> None:
+        """Keep a history on the picture, under a name."""
+        number = len(self._pinned)
+        self._pinned.append(Shown(history, label or f"pin {number + 1}", "pinned", number))
+
+    def unpin(self) -> None:
+        """Take all pinned histories away."""
+        self._pinned = []
+
+    def draw(
+        self,
+        live: History | None,
+        baseline: History | None,
+        seeds: tuple[Seeds, Seeds] = ((), ()),
+        error: Exception | None = None,
+    ) -> None:
+        """Show the run in hand beside the start and the pinned runs, or what went wrong.
+
+        Behind the run in hand, and behind the start, the same under several seeds.
+        """
+        self._runs = self._together(live, baseline, seeds)
+        self._forget_others(baseline, seeds)
+        with self.screen.hold_sync():
+            if self._runs:
+                self.screen.png = self._canvas.render(self._runs, self._theme)
+                self.screen.alt = description(self._runs, self._panels)
+            if error:
+                self.screen.sentence = str(error) or repr(error)
+            elif live and live.ended:
+                self.screen.sentence = _sentence(live, baseline, seeds)
+            self.screen.trace = traced(error) if error else ""
+
+    def prepare(
+        self,
+        move: Move,
+        live: History,
+        baseline: History | None,
+        seeds: tuple[Seeds, Seeds] = ((), ()),
+    ) -> Iterator[None]:
+        """Draw what may be asked for next, a short step at a time, and let it wait.
+
+        Args:
+            move: what the learner would do to ask for it, see `Screen.keep_ready`.
+            live: the run that is then in hand.
+            baseline: the start.
+            seeds: both under several seeds.
+        """
+        runs = self._together(live, baseline, seeds)
+        png = yield from self._canvas.prepare(runs, self._theme)
+        alt = description(runs, self._panels)
+        self.screen.keep_ready(move, png, alt, _sentence(live, baseline, seeds))
+
+    def still(self) -> bytes:
+        """The picture as PNG, to be looked at where no widget lives."""
+        return self._canvas.render(self._runs, plots.LIGHT)
+
+    def _forget_others(self, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> None:
+        """Drop what waits if it was drawn beside other runs than those of today."""
+        others = self._together(None, baseline, seeds)
+        beside = (self._theme, *(run.key for run in others))
+        if beside != self._beside:
+            self._beside = beside
+            self.screen.forget()
+
+    def _together(
+        self, live: History | None, baseline: History | None, seeds: tuple[Seeds, Seeds]
+    ) -> list[Shown]:
+        runs = [*self._pinned, *([Shown(live, "now", seeds=seeds[0])] if live else [])]
+        if baseline and baseline is not live:
+            runs.insert(0, Shown(baseline, "start", "baseline", seeds=seeds[1]))
+        return runs
+
+    @property
+    def _theme(self) -> plots.Theme:
+        return plots.DARK if self.screen.dark else plots.LIGHT
+
+
+def _sentence(live: History, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> str:
+    return " ".join(filter(None, (comparison(live, baseline), over_seeds(seeds[0]))))

@@ -1,0 +1,114 @@
+"""The controls of a meter: how the batch is cut, what is measured, and in what mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets
+
+from gradwidgets.core.control import Control, linear
+from gradwidgets.meter.start import DTYPES
+from gradwidgets.core.validate import OneOf, refuse
+from gradwidgets.components.slider import Slider
+
+SET_UPS = ("samples", "tokens")
+"""What can be accumulated without a problem of one's own."""
+MODES: dict[str, dict[str, bool]] = {
+    "train": {},
+    "eval": {"train": False},
+    "BatchNorm in eval": {"batch_norm": False},
+    "dropout in eval": {"dropout": False},
+}
+"""What the modes are called, and what they are to the core."""
+AS_IT_IS = "as it is"
+GROUP = "Accumulation"
+STEPS = Control(
+    "micro-batches", GROUP, "In how many parts the full batch is cut.", tuple(range(1, 9))
+)
+DROPOUT = Control("dropout", GROUP, "Share of the units dropped.", linear(0.0, 0.9, 0.1))
+PADDING = Control("padding", GROUP, "How uneven the sequences' lengths are.", linear(0.0, 1.0, 0.1))
+
+
+def cutting(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
+    """Controls for the micro-batches: how many, how even, and their sizes as they may be typed.
+
+    Raises:
+        ValueError: `accumulation_steps` is no stop of its slider.
+    """
+    if accumulation_steps not in STEPS.stops:
+        raise refuse("accumulation_steps", accumulation_steps, f"one of {STEPS.stops}")
+    sizes = ipywidgets.Text(
+        description="sizes",
+        tooltip="Samples in each micro-batch; type your own, such as 10, 10, 10, 2.",
+        continuous_update=False,
+        style={"description_width": "initial"},
+        layout={"width": "auto"},
+    )
+    return {
+        "accumulation_steps": Slider(STEPS, accumulation_steps),
+        "ragged": _checkbox("ragged: the last one differs", ragged),
+        "sizes": sizes,
+    }
+
+
+def knobs(data: str, padding: float, batch_norm: bool, dropout: float) -> dict[str, Any]:
+    """Controls for the two set-ups that come with the meter."""
+    return {
+        "data": _dropdown("data", SET_UPS, data),
+        "padding": Slider(PADDING, padding),
+        "batch_norm": _checkbox("BatchNorm", batch_norm),
+        "dropout": Slider(DROPOUT, dropout),
+    }
+
+
+def modes(mode: str, dtype: str | None, own: bool) -> dict[str, Any]:
+    """Controls for how the model is prepared; one's own may stay `AS_IT_IS`.
+
+    Raises:
+        ValueError: `mode` or `dtype` is not allowed.
+    """
+    OneOf(tuple(MODES))("mode", mode)
+    if dtype is not None:
+        OneOf(tuple(DTYPES))("dtype", dtype)
+    dtypes = (AS_IT_IS, *DTYPES) if own else tuple(DTYPES)
+    usual = AS_IT_IS if own else "float64"
+    return {
+        "mode": _dropdown("mode", tuple(MODES), mode),
+        "dtype": _dropdown("precision", dtypes, dtype or usual),
+    }
+
+
+def parsed(text: str) -> tuple[int, ...]:
+    """Sizes as they are typed, separated by commas or blanks.
+
+    Raises:
+        ValueError: there is none, or one is no whole number.
+    """
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isdecimal() for word in words):
+        raise refuse("sizes", text, "whole numbers such as 10, 10, 10, 2")
+    return tuple(map(int, words))
+
+
+def listed(sizes: Sequence[int]) -> str:
+    """Sizes as they are typed."""
+    return ", ".join(map(str, sizes))
+
+
+def grid(controls: Sequence[Any]) -> ipywidgets.GridBox:
+    """The controls side by side where there is room."""
+    columns = "repeat(auto-fit, minmax(185px, 1fr))"
+    layout = {"grid_template_columns": columns, "grid_gap": "4px 12px", "width": "100%"}
+    return ipywidgets.GridBox(list(controls), layout=layout)
+
+
+def _checkbox(description: str, value: bool) -> ipywidgets.Checkbox:
+    return ipywidgets.Checkbox(value, description=description, indent=False)
+
+
+def _dropdown(description: str, options: tuple[str, ...], value: str) -> ipywidgets.Dropdown:
+    style, layout = {"description_width": "initial"}, {"width": "auto"}
+    return ipywidgets.Dropdown(
+        options=options, value=value, description=description, style=style, layout=layout
+    )

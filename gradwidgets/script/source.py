@@ -1,0 +1,96 @@
+"""What a program is made of: lines that know their settings, and the texts of a problem."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch.nn import functional
+
+from gradwidgets.core import problems
+from gradwidgets.core.problem import Problem, is_pair
+from gradwidgets.core.isolation import World, is_small
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a program, and the settings it belongs to."""
+
+    text: str
+    settings: tuple[str, ...] = ()
+
+
+def lines_of(text: str, *settings: str) -> list[Line]:
+    """The lines of a text, less the indentation they share and one blank line at each end."""
+    body = textwrap.dedent(text)
+    body = body.removeprefix("\n").removesuffix("\n")
+    return [Line(line, settings if line.strip() else ()) for line in body.split("\n")]
+
+
+def indented(lines: Iterable[Line]) -> list[Line]:
+    """The lines one level further in."""
+    return [replace(line, text=f"    {line.text}" if line.text else "") for line in lines]
+
+
+# fmt: off
+USED = {
+    "batches", "closure", "draw", "edit", "edits", "evaluated", "group", "groups", "hidden",
+    "index", "loader", "loss", "losses", "mean", "model", "name", "optimizer", "order", "p",
+    "rows", "seen", "total", "x", "xb", "xk", "y", "yb", "yk",
+}
+# fmt: on
+"""Names that a program gives to its own things: a function of this name gets another."""
+KNOWN = {"torch", "nn", "F", "Tensor", *vars(builtins)}
+"""Names that every program can use."""
+
+
+class Sources:
+    """How the program names the problem's data, model and loss; the texts that define them."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.texts: list[str] = []
+        self.missing: list[str] = []
+        self.built_in = problem.name in problems.names() and problems.get(problem.name) is problem
+        self.pair = is_pair(problem.batches())
+        with World(problem.data, seed=0).inside():
+            self.small = is_small(problem.build())
+        self.data = self._name(problem.data, "make_data", "x, y" if self.pair else "loader")
+        self.model = self._name(problem.model, "make_model")
+        self.loss = self._name(problem.loss, "loss_fn")
+        self.has_data_function = self.data not in ("x, y", "loader")
+        self.missing += _missing_names(self.texts)
+
+    def _name(self, thing: Any, alias: str, fallback: str | None = None) -> str:
+        name = getattr(thing, "__name__", "")
+        if name and getattr(functional, name, None) is thing:
+            return f"F.{name}"
+        if (inspect.isfunction(thing) or inspect.isclass(thing)) and name.isidentifier():
+            try:
+                self.texts.append(textwrap.dedent(inspect.getsource(thing)).rstrip())
+            except (OSError, TypeError):
+                pass
+            else:
+                if name not in USED or name == alias:
+                    return name
+                self.texts.append(f"{alias} = {name}")
+                return alias
+        self.missing.append(fallback or alias)
+        return fallback or alias
+
+
+def _missing_names(texts: list[str]) -> list[str]:
+    """Names that the texts use, but neither they nor the program define."""
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    defined = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    defined |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    defined |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    for node in nodes:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            defined |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    return sorted({node.id for node in names} - defined - KNOWN)

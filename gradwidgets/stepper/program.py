@@ -1,0 +1,152 @@
+"""The loop body as statements that can be switched off, moved and repeated."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+
+from gradwidgets.core import problems
+from gradwidgets.core.problem import Problem
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.script.loop import update
+from gradwidgets.script.source import Line, Sources
+
+INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of the loop body; a block such as `for p in ...: ...` is one statement.
+
+    Args:
+        key: stays the same wherever the statement is moved.
+        text: its source, one or more lines, not indented; of a header the first line only.
+        settings: the fields of `Recipe` that it belongs to.
+        depth: how many headers it stands under.
+        kind: "line"; or "loop" (over the micro-batches) or "def" (a closure), a header whose
+            body are the statements below it that stand deeper.
+        on: whether it is executed.
+    """
+
+    key: int
+    text: str
+    settings: tuple[str, ...] = ()
+    depth: int = 0
+    kind: str = "line"
+    on: bool = True
+
+
+Program = tuple[Statement, ...]
+
+
+def program_of(problem: Problem | str, recipe: Recipe | None = None) -> Program:
+    """The statements of one update, from the very lines that `script` writes.
+
+    Raises:
+        ValueError: the mask's pattern matches no parameter.
+    """
+    problem = problems.get(problem)
+    lines = update(problem, recipe or problem.recipe, Sources(problem))
+    found = _statements(lines, depth=0)
+    return tuple(replace(statement, key=key) for key, statement in enumerate(found))
+
+
+def _statements(lines: list[Line], depth: int) -> list[Statement]:
+    shift = len(INDENT) * depth
+    tree = ast.parse("\n".join(line.text[shift:] for line in lines))
+    found: list[Statement] = []
+    for node in tree.body:
+        own = lines[node.lineno - 1 : node.end_lineno]
+        settings = own[0].settings
+        kind = _kind(node, settings)
+        shown = own if kind == "line" else own[:1]
+        text = "\n".join(line.text[shift:] for line in shown)
+        found.append(Statement(0, text, settings, depth, kind))
+        if kind != "line":
+            found += _statements(own[1:], depth + 1)
+    return found
+
+
+def _kind(node: ast.stmt, settings: tuple[str, ...]) -> str:
+    if isinstance(node, ast.FunctionDef):
+        return "def"
+    return "loop" if isinstance(node, ast.For) and "accumulation_steps" in settings else "line"
+
+
+def end_of(program: Program, index: int) -> int:
+    """Where the statement at `index` ends, with all that stands under it."""
+    depth = program[index].depth
+    after = range(index + 1, len(program))
+    return next((i for i in after if program[i].depth <= depth), len(program))
+
+
+def header_of(program: Program, index: int) -> int | None:
+    """The outermost header that the statement at `index` stands under, or None."""
+    if index >= len(program) or program[index].depth == 0:
+        return None
+    return next(i for i in range(index - 1, -1, -1) if program[i].depth == 0)
+
+
+def source(program: Program) -> str:
+    """The statements that are on, as text that Python reads."""
+    lines: list[str] = []
+    index = 0
+    while index < len(program):
+        statement, end = program[index], end_of(program, index)
+        lines += statement_text(program, index).splitlines() if statement.on else []
+        index = end
+    return "\n".join(lines)
+
+
+def statement_text(program: Program, index: int) -> str:
+    """The text of one statement with all that stands under it; an empty body is `pass`."""
+    statement = program[index]
+    if statement.kind == "line":
+        return statement.text
+    body = source(program[index + 1 : end_of(program, index)]) or "pass"
+    return "\n".join([statement.text, *(INDENT + line for line in body.splitlines())])
+
+
+def switched(program: Program, index: int) -> Program:
+    """The statement at `index` off if it was on, on if it was off; a header with its body."""
+    statement = program[index]
+    return _with(program, index, replace(statement, on=not statement.on))
+
+
+def repeated(program: Program, index: int) -> Program:
+    """The statement at `index` once more, right below; a header stays single."""
+    if program[index].kind != "line":
+        return program
+    copy = replace(program[index], key=1 + max(statement.key for statement in program))
+    return (*program[: index + 1], copy, *program[index + 1 :])
+
+
+def moved_up(program: Program, index: int) -> Program:
+    """One place up: past a line, or across the edge of a block, into it or out of it."""
+    statement = program[index]
+    if index == 0 or statement.kind != "line":
+        return program
+    above, depth = program[index - 1], statement.depth
+    if above.depth > depth or (above.depth == depth and above.kind != "line"):
+        return _with(program, index, replace(statement, depth=depth + 1))
+    return _swapped(program, index - 1, replace(statement, depth=above.depth), above)
+
+
+def moved_down(program: Program, index: int) -> Program:
+    """One place down: past a line, or across the edge of a block, into it or out of it."""
+    statement = program[index]
+    if statement.kind != "line":
+        return program
+    below = program[index + 1] if index + 1 < len(program) else None
+    if below is None or below.depth < statement.depth:
+        return _with(program, index, replace(statement, depth=max(0, statement.depth - 1)))
+    depth = below.depth + (below.kind != "line")
+    return _swapped(program, index, below, replace(statement, depth=depth))
+
+
+def _with(program: Program, index: int, statement: Statement) -> Program:
+    return (*program[:index], statement, *program[index + 1 :])
+
+
+def _swapped(program: Program, index: int, upper: Statement, lower: Statement) -> Program:
+    return (*program[:index], upper, lower, *program[index + 2 :])

@@ -1,0 +1,62 @@
+"""Which recipes and models can be trained in one run, and why others cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+
+from gradwidgets.core.problem import Problem, is_pair
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.sweep.run import SweptRun
+from gradwidgets.core.loop import Run
+
+FIELDS = ("lr", "scale", "mask", "mask_kind", "l1", "l2", "max_norm", "stop_below", "seed")
+"""What replicas may differ in."""
+
+OPTIMIZERS = ("SGD", "Adam", "AdamW", "Adamax", "RAdam", "Adadelta")
+"""Optimizers that treat each element on its own, with a step in proportion to `lr`, and that do
+not blow up differences in rounding (RMSprop, Adagrad and NAdam do: where a gradient is zero but
+for rounding, their first steps are as long as elsewhere)."""
+
+
+def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
+    """Why the recipes cannot be trained in one run, as far as that can be read off them."""
+    first = recipes[0]
+    for spec in dataclasses.fields(Recipe):
+        differ = any(getattr(r, spec.name) != getattr(first, spec.name) for r in recipes)
+        if differ and spec.name not in FIELDS:
+            return f"{spec.name} changes the loop itself, and not a number in it"
+        if differ and spec.name == "seed" and not is_pair(problem.batches()):
+            return "the seeds would draw different batches from one loader"
+    if first.edits:
+        return "the recipe's own edits are written for one model"
+    if first.optimizer not in OPTIMIZERS:
+        return f"replicas of {first.optimizer} would not give the same numbers"
+    return None
+
+
+def obstacle_in(one: Run) -> str | None:
+    """Why the model of a run, after its first update, cannot be replicated, or None."""
+    parameters = list(one.model.parameters())
+    if any(True for _ in one.model.buffers()):
+        return "the model has buffers, and each replica would need its own"
+    if len({(p.dtype, p.device) for p in parameters}) > 1:
+        return "the parameters differ in dtype or device"
+    if any(not p.requires_grad for p in parameters):
+        return "some parameters are frozen"
+    if one.losses and any(p.grad is None for p in parameters):
+        return "some parameters take no part in the loss"
+    return None
+
+
+def difference(one: Run, swept: SweptRun) -> str | None:
+    """Why the first update of the first replica is not that of a run of its own, or None."""
+    if len({recipe.seed for recipe in swept.recipes}) > 1 and swept.draws:
+        return "the model draws random numbers as it learns"
+    ours = torch.nn.utils.parameters_to_vector(one.model.parameters()).detach()
+    tolerance = torch.finfo(ours.dtype).eps ** 0.5
+    if not torch.allclose(ours, swept.values[0].detach(), tolerance, tolerance, equal_nan=True):
+        return "the model does not compute the same in a batch of replicas"
+    return None

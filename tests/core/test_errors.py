@@ -1,0 +1,228 @@
+"""What goes wrong in a run is said once, clearly, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812, the field's own name
+from torch.utils.data import DataLoader, TensorDataset
+
+from gradwidgets.core import Problem, Recipe, TrainingError, train
+from gradwidgets.core.loop import Run
+from tests.examples import SAMPLES, double_model, double_problem, doubles
+
+X, Y = doubles()
+
+
+class Answer(nn.Module):
+    """A model that gives whatever a function makes of its linear output."""
+
+    def __init__(self, change: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2).double()
+        self.change = change
+
+    def forward(self, x: Tensor) -> Any:
+        return self.change(self.linear(x))
+
+
+def no_graph(output: Tensor, target: Tensor) -> Tensor:
+    return F.mse_loss(output.detach(), target)
+
+
+def with_loss(loss: Callable[..., Any]) -> Problem:
+    return double_problem(loss=loss)
+
+
+FAILURES: dict[str, tuple[Problem, list[str]]] = {
+    "output does not fit": (
+        double_problem(loss=F.cross_entropy, data=(X, torch.zeros(22, 5).double())),
+        ["loss raised at update 0", "output (22, 2) float64", "target (22, 5) float64"],
+    ),
+    "input does not fit": (
+        double_problem(data=(torch.zeros(22, 7).double(), Y)),
+        ["model raised at update 0 on (22, 7) float64", "RuntimeError"],
+    ),
+    "model asks for too much": (
+        double_problem(model=lambda: Answer(lambda _: torch.empty(10**15, dtype=torch.float32))),
+        ["model raised at update 0", "there is no memory for 4e+06 GB; make the model or"],
+    ),
+    "model returns None": (
+        double_problem(model=lambda: Answer(lambda _: None)),
+        ["model returned None at update 0", "return"],
+    ),
+    "model returns a pair": (
+        double_problem(model=lambda: Answer(lambda output: (output, output))),
+        ["loss raised at update 0", "output a tuple"],
+    ),
+    "loss is not scalar": (
+        with_loss(lambda output, target: (output - target) ** 2),
+        ["loss returned (22, 2) float64", ".mean() or .sum()"],
+    ),
+    "loss is a number": (with_loss(lambda *_: 3.0), ["loss returned a float", "one number"]),
+    "loss is None": (with_loss(lambda *_: None), ["loss returned a NoneType"]),
+    "loss has no graph": (with_loss(no_graph), ["loss returned () float64", "detach()"]),
+    "output has no graph": (
+        double_problem(model=lambda: Answer(lambda output: output.detach())),
+        ["loss returned () float64", "detach()", "depend on a parameter"],
+    ),
+    "NaN in x": (
+        double_problem(data=(X.index_fill(0, torch.tensor([4]), torch.nan), Y)),
+        ["data of update 0 is not finite", "x holds 3 NaN", "the first at (4, 0)"],
+    ),
+    "infinity in y": (
+        double_problem(data=(X, Y.index_fill(0, torch.tensor([2]), torch.inf))),
+        ["data of update 0", "y holds 2 NaN or infinite", "(2, 0)"],
+    ),
+    "batch is no pair": (
+        double_problem(data=DataLoader(TensorDataset(X), batch_size=5)),
+        ["Problem.data: a batch must be (x, y), not a list of 1"],
+    ),
+    "batch is a tensor": (
+        double_problem(data=[X]),
+        ["Problem.data: a batch must be (x, y), not a Tensor"],
+    ),
+    "no batch": (double_problem(data=[]), ["Problem.data: no batch in it"]),
+    "empty batch": (
+        double_problem(data=[(torch.zeros(0, 3).double(), torch.zeros(0, 2).double())]),
+        ["Problem.data: a batch holds no sample"],
+    ),
+    "no sample": (
+        double_problem(data=(torch.zeros(0, 3), torch.zeros(0, 2))),
+        ["Problem.data: shapes (0, 3) and (0, 2)", "> 0"],
+    ),
+    "unequal lengths": (
+        double_problem(data=(torch.zeros(5, 3), torch.zeros(4, 2))),
+        ["shapes (5, 3) and (4, 2)", "same number of samples"],
+    ),
+    "data is a number": (double_problem(data=3), ["Problem.data=3", "(x, y) tensors"]),
+    "no parameter": (
+        double_problem(model=nn.Identity),
+        ["Problem.model", "with a parameter to train"],
+    ),
+    "all frozen": (
+        double_problem(model=lambda: double_model().requires_grad_(False)),
+        ["Problem.model", "with a parameter to train"],
+    ),
+    "frozen instance": (
+        double_problem(model=double_model().requires_grad_(False)),
+        ["Problem.model", "with a parameter to train"],
+    ),
+    "factory returns no module": (
+        double_problem(model=lambda: 3),
+        ["Problem.model()=3", "an nn.Module from the factory"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(updates=3),
+        Recipe(updates=3, accumulation_steps=2, scale=2.0),
+        Recipe(updates=3, optimizer="LBFGS"),
+    ],
+    ids=["plain", "accumulated", "closure"],
+)
+@pytest.mark.parametrize("failure", FAILURES)
+def test_one_clear_message(failure: str, recipe: Recipe) -> None:
+    problem, words = FAILURES[failure]
+    with pytest.raises((ValueError, TrainingError)) as raised:
+        train(problem, recipe)
+    message = str(raised.value)
+    for word in words:
+        assert word.replace("(22, ", f"({SAMPLES // recipe.accumulation_steps}, ") in message
+    assert "\n" not in message
+    assert len(message) < 500
+
+
+def failing_at(update: int) -> Callable[[], nn.Module]:
+    class Failing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = double_model()
+            self.calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.calls == update:
+                raise RuntimeError("a wire came loose\nand more of it")
+            self.calls += 1
+            output: Tensor = self.inner(x)
+            return output
+
+    return Failing
+
+
+@pytest.mark.parametrize("fields", [{}, {"scale": 2.0}, {"clear": "never"}], ids=repr)
+def test_a_model_that_raises_at_update_57_leaves_57_rows(fields: dict[str, Any]) -> None:
+    recipe = Recipe(updates=200, **fields)
+    with pytest.raises(TrainingError, match=r"model raised at update 57 .*a wire came loose") as e:
+        train(double_problem(model=failing_at(57)), recipe)
+    history = e.value.history
+    expected = train(double_problem(model=failing_at(999)), recipe.replace(updates=57))
+    assert history.updates == 57
+    assert history.stopped == (57, "failed")
+    assert history.loss.tolist() == expected.loss.tolist()
+    np.testing.assert_array_equal(history.change_norms, expected.change_norms)
+    assert history.summary().startswith("Failed after 57 updates of 200")
+    assert isinstance(e.value.__cause__, RuntimeError)
+
+
+def test_an_edit_that_raises_leaves_the_completed_rows() -> None:
+    calls: list[int] = []
+
+    def refuse(_: list[Tensor]) -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyError("weight")
+
+    with pytest.raises(TrainingError, match="update 4 with SGD raised: KeyError") as e:
+        train(double_problem(), Recipe(edits=(refuse,), scale=2.0))
+    history = e.value.history
+    assert history.updates == 4
+    assert history.grad_norms.shape == history.edited_norms.shape == (4, 4)
+    assert history.parameters["0.bias"].shape == (5, 5)
+
+
+def test_an_edit_that_raises_within_a_closure_is_named_too() -> None:
+    def refuse(_: list[Tensor]) -> None:
+        raise KeyError("weight")
+
+    with pytest.raises(TrainingError, match="update 0 with LBFGS raised: KeyError"):
+        train(double_problem(), Recipe(optimizer="LBFGS", edits=(refuse,)))
+
+
+def test_a_batch_that_turns_bad_later_keeps_what_went_before() -> None:
+    x, y = doubles()
+    bad = x.clone()
+    bad[3, 1] = torch.nan
+    run = Run(double_problem(data=[(x, y), (x, y), (bad, y)]), Recipe(updates=9))
+    with pytest.raises(TrainingError, match=r"update 2 is not finite.*\(3, 1\)") as e:
+        run.advance()
+    assert e.value.history.updates == 2
+    assert run.done
+    assert run.history().stopped == (2, "failed")
+
+
+def test_a_run_that_failed_goes_no_further_and_others_are_untouched() -> None:
+    problem = double_problem(model=failing_at(3))
+    run = Run(problem, Recipe(updates=9))
+    with pytest.raises(TrainingError):
+        run.advance()
+    run.advance()
+    assert len(run.losses) == 3
+    assert train(problem, Recipe(updates=3)).updates == 3
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "LBFGS"])
+def test_divergence_is_no_failure(optimizer: str) -> None:
+    recipe = Recipe(optimizer=optimizer, scale=100.0, lr=1e200, updates=60)
+    history = train(double_problem(model=lambda: nn.Linear(3, 2).double()), recipe)
+    assert history.stopped == (history.updates, "diverged")
+    assert np.isfinite(history.loss).all()
+    assert history.summary().startswith(f"Diverged at update {history.updates}")

@@ -1,0 +1,181 @@
+"""Nothing of the caller's changes: random numbers, dtype, grad mode, threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core import Problem, Recipe, TrainingError, live, problems, script, train
+from gradwidgets.core.loop import Run
+from tests.examples import double_problem, doubles
+from tests.surroundings import surroundings
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Fails when anything global is different afterwards."""
+
+    before = surroundings()
+    try:
+        yield
+    finally:
+        assert surroundings() == before
+
+
+def raising_at(update: int) -> Callable[[], nn.Module]:
+    """A model with dropout whose forward raises at its `update`th call."""
+
+    class Raising(nn.Sequential):
+        def __init__(self) -> None:
+            super().__init__(nn.Linear(3, 4), nn.Dropout(), nn.Linear(4, 2))
+            self.double()
+            self.calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.calls += 1
+            if self.calls > update:
+                raise RuntimeError("a wire came loose")
+            output: Tensor = super().forward(x)
+            return output
+
+    return Raising
+
+
+def broken_off() -> None:
+    for run in live("moons", Recipe(updates=50)):
+        if len(run.losses) == 3:
+            break
+
+
+def fails() -> None:
+    with pytest.raises(TrainingError):
+        train(double_problem(model=raising_at(4)), Recipe(updates=9))
+
+
+def fails_to_build() -> None:
+    def make() -> nn.Module:
+        torch.randn(3)
+        raise KeyError("no such layer")
+
+    with pytest.raises(KeyError):
+        train(double_problem(model=make))
+
+
+def interrupted() -> None:
+    def interrupt(_: list[Tensor]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("line", Recipe(edits=(interrupt,)))
+
+
+USES: dict[str, Callable[[], object]] = {
+    "train": lambda: train(double_problem(model=raising_at(99)), Recipe(updates=5)),
+    "minibatches": lambda: train("digits", Recipe(updates=3, batch_size=32, seed=3)),
+    "random mask": lambda: train("tokens", Recipe(updates=3, mask=0.5, mask_kind="random")),
+    "closure": lambda: train("line", Recipe(updates=3, optimizer="LBFGS")),
+    "live": lambda: list(live("spirals", Recipe(updates=5))),
+    "live, broken off": broken_off,
+    "script": lambda: script("moons", Recipe(mask=0.5, mask_kind="0.*")),
+    "a failing model": fails,
+    "a failing factory": fails_to_build,
+    "an interrupt": interrupted,
+    "divergence": lambda: train("line", Recipe(scale=100.0)),
+    "fresh data": lambda: train(fresh_problem(), Recipe(updates=2)),
+}
+
+
+def fresh_problem() -> Problem:
+    def data() -> tuple[Tensor, Tensor]:
+        return torch.randn(8, 3), torch.randn(8, 2)
+
+    return Problem("fresh", lambda: nn.Linear(3, 2), data, nn.functional.mse_loss)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("use", USES)
+def test_nothing_global_changes(use: str, threads: int) -> None:
+    torch.set_num_threads(threads)
+    torch.manual_seed(42)
+    torch.rand(7)
+    with unchanged():
+        USES[use]()
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+@pytest.mark.parametrize("use", ["minibatches", "live", "script", "divergence", "fresh data"])
+def test_a_run_works_the_same_in_any_grad_mode(use: str, mode: Callable[[], Any]) -> None:
+    with mode(), unchanged():
+        USES[use]()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_callers_threads_do_not_change_the_numbers_of_a_small_model(threads: int) -> None:
+    recipe = Recipe(updates=5, optimizer="Adam")
+    expected = train("digits", recipe).loss.tolist()
+    torch.set_num_threads(threads)
+    assert train("digits", recipe).loss.tolist() == expected
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("name", problems.names())
+def test_data_first_loaded_in_another_grad_mode_serves_later(
+    name: str, mode: Callable[[], Any]
+) -> None:
+    expected = train(name, Recipe(updates=2, batch_size=8)).loss.tolist()
+    problems.get(name)._loaded.clear()
+    with mode():
+        assert train(name, Recipe(updates=2, batch_size=8)).loss.tolist() == expected
+    assert train(name, Recipe(updates=2, batch_size=8)).loss.tolist() == expected
+
+
+def test_the_callers_random_numbers_do_not_matter() -> None:
+    def losses(seed: int) -> list[float]:
+        torch.manual_seed(seed)
+        return train(double_problem(model=raising_at(99)), Recipe(updates=5)).loss.tolist()
+
+    assert losses(1) == losses(2)
+
+
+def test_slices_and_a_caller_who_draws_between_them_change_nothing() -> None:
+    problem, recipe = double_problem(model=raising_at(99)), Recipe(updates=9, batch_size=5)
+    whole = train(problem, recipe)
+    run = Run(problem, recipe)
+    while not run.done:
+        torch.rand(3)
+        with unchanged():
+            run.advance(updates=2)
+    assert run.history().loss.tolist() == whole.loss.tolist()
+
+
+def test_two_runs_in_turn_do_not_disturb_each_other() -> None:
+    problem = double_problem(model=raising_at(99))
+    recipes = [Recipe(updates=6, seed=seed, batch_size=4) for seed in (1, 2)]
+    pairs = list(zip(*(live(problem, recipe) for recipe in recipes), strict=True))
+    for run, recipe in zip(pairs[-1], recipes, strict=True):
+        assert run.history().loss.tolist() == train(problem, recipe).loss.tolist()
+
+
+def test_a_run_keeps_the_default_dtype_of_its_caller() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        with unchanged():
+            history = train("moons", Recipe(updates=2))
+        assert next(history.model.parameters()).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert next(train("moons", Recipe(updates=2)).model.parameters()).dtype == torch.float32
+
+
+def test_a_users_data_is_read_and_never_written() -> None:
+    x, y = doubles()
+    before = x.clone(), y.clone()
+    train(double_problem(data=(x, y)), Recipe(updates=3, batch_size=5))
+    assert torch.equal(x, before[0])
+    assert torch.equal(y, before[1])
+    assert x.grad is None

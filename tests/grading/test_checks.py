@@ -1,0 +1,130 @@
+"""The checks: right functions get all points from every student's numbers, tricks get none."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gradwidgets import grading
+from gradwidgets.grading import seeds
+from gradwidgets.grading.genuine import interventions, strangers
+from tests.grading.right import right_functions
+from tests.grading.tricks import TRICKS
+from tests.grading.wrong import WRONG
+
+ROOT = Path(__file__).parents[2]
+WRONG_ONES = [
+    pytest.param(task, source, points, id=f"{task}-{number}")
+    for task, sources in WRONG.items()
+    for number, (source, points) in enumerate(sources.items())
+]
+
+
+def points(task, space, student="ada"):
+    function = space[task]
+    return grading.total(grading.judge(task, function, student)) if callable(function) else 0.0
+
+
+@pytest.mark.parametrize("student", ["example", "ada", "bob", "Çelik", "4711"])
+def test_right_functions_get_all_points(student):
+    space = right_functions()
+    for task in grading.TASKS.values():
+        assert points(task.name, space, student) == task.points
+
+
+@pytest.mark.parametrize(("task", "source", "deserved"), WRONG_ONES)
+def test_wrong_functions_get_what_they_deserve(task, source, deserved):
+    space = {}
+    exec("import torch\nfrom torch import nn\n" + source, space)
+    assert points(task, space) == deserved
+
+
+def test_every_function_has_wrong_ones():
+    assert set(WRONG) == set(grading.TASKS) - {"loop_b"}  # judged as loop_a is
+
+
+PROGRAM = """
+import sys
+import torch
+from torch import nn
+{trick}
+import runpy
+fresh = runpy.run_module("gradwidgets.grading.fresh")
+tasks = list(fresh["_grading"].TASKS)
+print([fresh["grade"](task, globals()) for task in tasks], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("name", TRICKS)
+def test_no_trick_wins_a_point(name, tmp_path):
+    """Each in a process of its own, with the checks read anew, as in the hidden tests."""
+    program = tmp_path / "notebook.py"
+    source = PROGRAM.format(trick=TRICKS[name])
+    program.write_text(f"exec(compile({source!r}, 'a cell', 'exec'))", encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert eval(run.stderr.splitlines()[-1]) == [0.0] * len(grading.TASKS), run.stdout
+
+
+def test_everyone_has_numbers_of_their_own(monkeypatch):
+    drawn = [seeds.generator(who, "train_step").random() for who in ("example", "ada", "bob")]
+    assert len(set(drawn)) == 3
+    assert seeds.generator("ada", "train_step").random() == drawn[1]
+    monkeypatch.setenv(seeds.SECRET, "autumn")
+    assert seeds.generator("ada", "train_step").random() != drawn[1]
+
+
+def test_the_student_comes_from_the_argument_or_the_environment(monkeypatch):
+    monkeypatch.delenv(seeds.STUDENT, raising=False)
+    assert seeds.student_id() == "example"
+    monkeypatch.setenv(seeds.STUDENT, "ada")
+    assert (seeds.student_id(), seeds.student_id("bob")) == ("ada", "bob")
+
+
+def test_judging_disturbs_nothing():
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    for task in grading.TASKS:
+        grading.judge(task, right_functions()[task])
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1]
+    assert np.random.get_state()[1].tolist() == states[2]
+
+
+def test_torch_as_it_is_has_no_strangers():
+    assert strangers() == interventions() == []
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(ValueError, match="task='train_stop' is not allowed; give one of train_ste"):
+        grading.judge("train_stop", print)
+
+
+def test_what_is_said(capsys):
+    space = {"train_step": lambda *_: 1 / 0}
+    assert grading.grade("train_step", space) == 0.0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "train_step: 0 of 5 points"
+    assert said[2].strip() == "It raises ZeroDivisionError: division by zero"
+    assert said[4].strip() == "Waits until the first check passes."
+    assert grading.grade("scale", space) == 0.0
+    assert "There is no function `scale`." in capsys.readouterr().out
+
+
+def test_an_interrupt_passes_through():
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grading.judge("train_step", interrupted)
+
+
+def test_grading_loads_no_widgets():
+    program = "from gradwidgets import grading; import sys; print('ipywidgets' in sys.modules)"
+    run = [sys.executable, "-c", program]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "False\n"

@@ -1,0 +1,81 @@
+import dataclasses
+
+import pytest
+
+from gradwidgets import GradLab, Recipe, train
+from gradwidgets.lab.controls import Controls, all_controls
+from gradwidgets.components.slider import Slider
+
+
+def test_every_control_can_make_a_widget_that_visits_only_allowed_values():
+    for name, control in all_controls().items():
+        controls = Controls([name], Recipe(), lambda _: None)
+        for stop in control.stops:
+            controls.widgets[name].value = stop
+            controls.recipe()
+
+
+def test_every_field_but_the_open_ended_has_a_control_that_holds_its_default():
+    for spec in dataclasses.fields(Recipe):
+        if spec.name in ("options", "edits"):
+            continue
+        assert spec.default in spec.metadata["control"].stops
+
+
+def test_widgets_make_the_recipe_and_keep_what_has_no_widget():
+    start = Recipe(lr=0.5, seed=3, options={"momentum": 0.5, "nesterov": True})
+    controls = Controls(["scale", "momentum"], start, lambda _: None)
+    assert controls.recipe() == start
+    controls.widgets["scale"].value = 2.0
+    controls.widgets["momentum"].value = 0.9
+    expected = {"momentum": 0.9, "nesterov": True}
+    assert controls.recipe() == start.replace(scale=2.0, options=expected)
+
+
+def test_an_option_comes_back_with_the_optimizer_that_takes_it():
+    controls = Controls(["optimizer", "momentum"], Recipe(), lambda _: None)
+    controls.widgets["momentum"].value = 0.9
+    controls.widgets["optimizer"].value = "Adam"
+    assert controls.recipe().options == {}
+    assert controls.widgets["momentum"].disabled
+    controls.widgets["optimizer"].value = "SGD"
+    assert controls.recipe().options == {"momentum": 0.9}
+    assert not controls.widgets["momentum"].disabled
+
+
+def test_set_is_silent_and_a_move_of_the_hand_is_not():
+    heard = []
+    controls = Controls(["scale", "lr"], Recipe(), heard.append)
+    controls.set(Recipe(scale=3.0, lr=0.01, l2=0.5))
+    assert heard == []
+    assert controls.recipe() == Recipe(scale=3.0, lr=0.01, l2=0.5)
+    controls.widgets["lr"].value = 0.2
+    assert heard == ["lr"]
+
+
+def test_an_unknown_control_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"show='scal' has no control; give some of \['optimizer"):
+        Controls(["scal"], Recipe(), lambda _: None)
+
+
+def test_groups_fold_and_hold_their_controls():
+    layout = Controls(["scale", "mask", "l2", "lr"], Recipe(), lambda _: None).layout()
+    assert [fold.titles for fold in layout.children] == [
+        ("Gradient",),
+        ("Penalty",),
+        ("Optimizer",),
+    ]
+    first = layout.children[0].children[0]
+    assert [widget.label for widget in first.children] == ["scale", "mask"]
+    assert all(isinstance(widget, Slider) for widget in first.children)
+
+
+def test_code_may_choose_what_a_list_does_not_offer():
+    lab = GradLab("moons", show=("optimizer", "mask_kind"), recipe=Recipe(updates=5))
+    lab.recipe = Recipe(optimizer="NAdam", mask_kind="2.*", mask=0.5, updates=5)
+    assert lab.controls["optimizer"].value == "NAdam"
+    assert lab.controls["mask_kind"].options[-1] == "2.*"
+    assert lab.history.loss.tolist() == train("moons", lab.recipe).loss.tolist()
+    lab.controls["optimizer"].value = "SGD"
+    assert lab.recipe == Recipe(mask_kind="2.*", mask=0.5, updates=5)
+    lab.close()

@@ -1,0 +1,225 @@
+"""The meter's view, on the set-ups whose figures are known."""
+
+import asyncio
+import re
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from gradwidgets import GradLab, Meter, Problem, Recipe, problems
+from gradwidgets.meter.measure import meter, recipe_meter
+from gradwidgets.meter.setups import padded_lengths, samples, tokens
+
+
+def rows(view):
+    return {
+        row["name"]: [cell["text"] for cell in row["cells"]] for row in view._table.page["rows"]
+    }
+
+
+def bars(view):
+    return {row["name"]: row["cells"][0]["bar"] for row in view._table.page["rows"]}
+
+
+def test_ragged_samples_spoil_mean_and_not_weighting_by_samples():
+    view = Meter(ragged=True)
+    assert view.sizes == (10, 10, 10, 2)
+    assert rows(view)["mean"][:2] == ["0.23", "✗ another gradient"]
+    assert rows(view)["samples"][1] == "✓ equal but for rounding"
+    assert bars(view)["samples"] < 0.15 < 0.8 < bars(view)["mean"] < bars(view)["sum"]
+
+
+def test_every_control_answers():
+    view = Meter()
+    assert view.reading.right == ("mean", "samples", "tokens")
+    view.controls["batch_norm"].value = True
+    assert rows(view)["samples"][0] == "0.37"
+    assert "No rule" in view._table.page["sentence"]
+    view.controls["batch_norm"].value = False
+    view.controls["dropout"].value = 0.5
+    expected = meter(samples(dropout=0.5, layers=2), [8] * 4)
+    assert rows(view)["mean"][0] == f"{expected.differences['mean']:.2g}"
+    view.controls["data"].value = "tokens"
+    expected = meter(tokens(padded_lengths(1.0)), [2] * 4)
+    assert rows(view)["samples"][0] == f"{expected.differences['samples']:.2g}"
+    assert view.reading.right == ("tokens",)
+    view.controls["padding"].value = 0.0
+    assert view.reading.right == ("mean", "samples", "tokens")
+    view.controls["accumulation_steps"].value = 8
+    assert view._table.page["caption"].endswith(", ".join("1" * 8))
+
+
+def test_tokens_are_told_where_they_weigh_other_than_samples():
+    assert Meter("tokens")._table.page["notes"] == [
+        "Tokens that count in each micro-batch: 22, 16, 10, 4."
+    ]
+    assert Meter("tokens", padding=0.0)._table.page["notes"] == []
+
+
+def test_what_does_not_apply_cannot_be_moved():
+    view = Meter("tokens")
+    off = {name for name, control in view.controls.items() if control.disabled}
+    assert off == {"batch_norm", "dropout"}
+    view.controls["data"].value = "samples"
+    assert [name for name, control in view.controls.items() if control.disabled] == ["padding"]
+
+
+def test_single_precision_rounds_at_its_own_level():
+    assert 1e-8 < Meter(dtype="float32").reading.differences["mean"] < 1e-6
+
+
+def sentence(view):
+    return view._table.page["sentence"]
+
+
+@pytest.fixture
+def own():
+    """A classifier with BatchNorm and dropout on 30 samples."""
+    draw = torch.Generator().manual_seed(1)
+    x, y = torch.randn(30, 4, generator=draw), torch.arange(30) % 3
+
+    def model():
+        layers = [nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 3)]
+        return nn.Sequential(*layers)
+
+    return Problem("own", model, (x, y), nn.functional.cross_entropy)
+
+
+def test_an_own_problem_is_measured_with_sizes_of_ones_own(own):
+    view = Meter(own)
+    assert view.sizes == (8, 8, 8, 6)
+    assert "No rule" in sentence(view)
+    view.controls["mode"].value = "eval"
+    assert view.reading.right == ("samples", "tokens")
+    view.controls["sizes"].value = "10 10, 4,1"
+    assert view.sizes == (10, 10, 4, 1)
+    expected = meter(own, [10, 10, 4, 1], train=False).differences["mean"]
+    assert rows(view)["mean"][0] == f"{expected:.2g}"
+    view.controls["ragged"].value = True
+    assert view.sizes == (9, 9, 9, 3)
+    assert view._table.page["caption"].startswith("own: ")
+    view.controls["dtype"].value = "float64"
+    assert view.reading.differences["samples"] < 1e-15
+    assert Meter(own, sizes=[20, 2], mode="BatchNorm in eval").sizes == (20, 2)
+
+
+@pytest.mark.parametrize("typed", ["", "ten", "10, 0", "-3, 5", "30, 1", "2.5"])
+def test_sizes_that_are_none_are_refused_in_words_and_can_be_mended(own, typed):
+    view = Meter(own, mode="eval")
+    view.controls["sizes"].value = typed
+    assert "sizes=" in sentence(view)
+    assert "is not allowed; give" in sentence(view)
+    view.controls["sizes"].value = "15, 15"
+    assert sentence(view).startswith("Right, to rounding")
+
+
+def test_what_a_model_raises_is_said(own):
+    view = Meter(own)
+    view.controls["sizes"].value = "29, 1"
+    assert "more than 1 value per channel" in sentence(view)  # BatchNorm of one sample
+    view.controls["mode"].value = "BatchNorm in eval"
+    assert sentence(view).startswith("Right, to rounding: `samples`, `tokens`; ")
+
+
+def test_the_names_of_built_in_problems_are_taken():
+    assert Meter("moons").sizes == (50, 50, 50, 50)
+    assert Meter(problems.tokens).reading.right == ("tokens",)
+    assert Meter("digits", 8).sizes == (8,) * 8  # the batch of its recipe
+
+
+def test_a_lab_is_followed_as_its_sliders_move():
+    lab = GradLab("moons", show=("accumulation_steps", "average", "scale", "batch_size"))
+    view = Meter(lab)
+    assert list(view.controls) == ["mode", "dtype"]
+    assert "nothing is accumulated" in sentence(view)
+    lab.controls["accumulation_steps"].value = 4
+    assert view.sizes == (50, 50, 50, 50)
+    assert sentence(view) == "The lab's `mean` gives the full batch's gradient, but for rounding."
+    assert "mean ◀ the lab" in rows(view)
+    lab.controls["average"].value = False
+    assert sentence(view).startswith("The lab's `sum` is off by 3 of")
+    lab.recipe = Recipe(accumulation_steps=4, batch_size=22, seed=5)
+    assert view.sizes == (6, 6, 6, 4)
+    expected = recipe_meter("moons", lab.recipe).differences["mean"]
+    assert rows(view)["mean ◀ the lab"][0] == f"{expected:.2g}"
+    assert sentence(view).startswith(f"The lab's `mean` is off by {expected:.2g}")
+    view.close()
+    assert lab.followers == []
+    lab.close()
+
+
+def test_on_an_event_loop_only_the_newest_recipe_of_a_lab_is_measured():
+    async def scenario():
+        lab = GradLab("moons", show=("accumulation_steps",), recipe=Recipe(updates=300))
+        view, seen = Meter(lab), []
+        view._table.observe(lambda change: seen.append(change["new"]["caption"]), "page")
+        for steps in (2, 3, 4, 5):
+            lab.controls["accumulation_steps"].value = steps
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+        lab.close()
+        return seen
+
+    assert asyncio.run(scenario()) == [
+        "moons: Accumulated over micro-batches of 40, 40, 40, 40, 40"
+    ]
+
+
+def test_plain_text_is_deterministic():
+    view = Meter()
+    assert repr(view) == repr(Meter())
+    assert view._still().words == repr(view)
+    view.close()
+
+
+@pytest.mark.parametrize("settings", [{}, {"dtype": "float32"}, {"accumulation_steps": 1}])
+def test_plain_text_says_rounding_in_words_as_its_digits_vary_from_machine_to_machine(settings):
+    view = Meter(**settings)
+    for line in repr(view).splitlines()[2:6]:
+        rule, difference, *_ = re.split("  +", line)
+        wanted = "rounding only" if rule in view.reading.right else rows(view)[rule][0]
+        assert difference == wanted
+    assert "e-" not in repr(view)
+    shown = view.reading.differences["mean"]
+    assert rows(view)["mean"][0] == f"{shown:.2g}"  # the live table keeps the number
+    view.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"data": "words"},
+        {"dtype": "int8"},
+        {"accumulation_steps": 9},
+        {"mode": "test"},
+        {"sizes": [40]},
+    ],
+)
+def test_what_is_not_allowed_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Meter(**wrong)
+
+
+def test_controls_that_are_moved_on_two_threads_at_once_end_in_the_sizes_of_both():
+    async def scenario():
+        view = Meter(accumulation_steps=1)
+        moves = [("data", "tokens"), ("accumulation_steps", 2)]
+        hands = [threading.Thread(target=move, args=(view, *to)) for to in moves]
+        for hand in hands:
+            hand.start()
+        for hand in hands:
+            hand.join()
+        await asyncio.sleep(0.3)
+        assert view._table.page["caption"].endswith("micro-batches of 4, 4")
+        view.controls["accumulation_steps"].value = 4
+        view.controls["sizes"].value = "3, 5"
+        await asyncio.sleep(0.3)
+        assert view._table.page["caption"].endswith("micro-batches of 3, 5")
+        view.close()
+
+    def move(view, name, value):
+        view.controls[name].value = value
+
+    asyncio.run(scenario())
