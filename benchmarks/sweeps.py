@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.measure import Row
-from gradwidgets.core import Problem, Recipe, problems, sweep, train
+from gradwidgets.core import Problem, Recipe, problems, train
+from gradwidgets.sweep import sweep
 
 OPTIMIZERS = {"SGD": (0.1, 1 / 6), "Adam": (0.01, 1 / 8)}
 """The learning rate, and the ratio not to be exceeded with 51 values on `moons`."""

@@ -5,10 +5,10 @@ The core is imported at once; what needs matplotlib and ipywidgets when it is fi
 
 from __future__ import annotations
 
-import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gradwidgets._lazy import lazily
 from gradwidgets.checkup import checkup  # the function, as the name of the package's member
 from gradwidgets.core import (
     Clip,
@@ -22,14 +22,18 @@ from gradwidgets.core import (
     edit_gradients,
     late_compiler,
     problems,
-    script,
-    sweep,
     train,
 )
+from gradwidgets.script import script
+from gradwidgets.sweep import sweep
 
 if TYPE_CHECKING:
-    from gradwidgets.lessons import Predict, Scene, Walkthrough, grading
-    from gradwidgets.widgets import GradLab, Ledger, Meter, Stepper
+    from gradwidgets import grading
+    from gradwidgets.lab import GradLab
+    from gradwidgets.ledger import Ledger
+    from gradwidgets.lessons import Predict, Scene, Walkthrough
+    from gradwidgets.meter import Meter
+    from gradwidgets.stepper import Stepper
 
 __version__ = "0.1.0"
 __all__ = [
@@ -57,25 +61,22 @@ __all__ = [
     "grading",
 ]
 
-_LATER = {
-    "GradLab": "gradwidgets.widgets",
-    "Stepper": "gradwidgets.widgets",
-    "Ledger": "gradwidgets.widgets",
-    "Meter": "gradwidgets.widgets",
-    "Predict": "gradwidgets.lessons",
-    "Walkthrough": "gradwidgets.lessons",
-    "Scene": "gradwidgets.lessons",
-    "grading": "gradwidgets.lessons",
-}
+__getattr__ = lazily(
+    __name__,
+    {
+        "GradLab": "gradwidgets.lab",
+        "Stepper": "gradwidgets.stepper",
+        "Ledger": "gradwidgets.ledger",
+        "Meter": "gradwidgets.meter",
+        "Predict": "gradwidgets.lessons",
+        "Walkthrough": "gradwidgets.lessons",
+        "Scene": "gradwidgets.lessons",
+        "grading": "",
+    },
+)
 
 if os.environ.get("GRADWIDGETS_LATE_COMPILER"):
     late_compiler.install()
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(importlib.import_module(_LATER[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

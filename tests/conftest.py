@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+pytest.register_assert_rewrite("tests.examples")  # failing comparisons are shown in full
+
 DTYPE = getattr(torch, os.environ.get("GRADWIDGETS_DTYPE", "float32"))
 torch.set_default_dtype(DTYPE)  # what tests build while they are collected has it, too
 
@@ -36,6 +38,15 @@ def _default_dtype() -> Iterator[None]:
     torch.set_default_dtype(DTYPE)
     yield
     torch.set_default_dtype(DTYPE)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The order of additions, so the last bit of a sum, depends on the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

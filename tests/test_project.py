@@ -1,11 +1,9 @@
-"""The project's own rules: its floors, its limits, its lists and its notebooks."""
+"""The project's own rules: its lists of dependencies and its notebooks."""
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,86 +17,11 @@ else:
     tomllib = pytest.importorskip("tomli")
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "gradwidgets"
-MODULES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
-FLOORS = {"core": 0, "checkup": 0, "plots": 1, "widgets": 2, "lessons": 3}
-LIBRARIES = {"core": {"torch", "numpy"}, "checkup": {"torch"}}
 
 
 def short(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-def imports_of(path: Path) -> Iterator[str]:
-    """The full name of every module that a file imports, wherever in it."""
-    inside = path.relative_to(ROOT).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = ".".join(inside[: -node.level]) if node.level else ""
-            module = ".".join(part for part in (start, node.module) if part)
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def floor_of(module: str) -> str | None:
-    """The floor that a module of the package stands on."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == "gradwidgets" and len(parts) > 1 else None
-
-
-@pytest.mark.parametrize("path", MODULES, ids=short)
-def test_imports_only_point_down(path: Path) -> None:
-    here = path.relative_to(PACKAGE).parts[0]
-    if here not in FLOORS:
-        return  # the package's face may import from every floor
-    for module in imports_of(path):
-        if module.split(".")[0] != "gradwidgets":
-            continue
-        there = floor_of(module)
-        assert there in FLOORS, f"{short(path)} imports {module}"
-        beside = FLOORS[there] == FLOORS[here] and there != here
-        assert FLOORS[there] <= FLOORS[here], f"{short(path)} imports {module}: that points up"
-        assert not beside, f"{short(path)} imports {module}: these two stand side by side"
-
-
-@pytest.mark.parametrize("floor", LIBRARIES)
-def test_the_lowest_floor_imports_its_libraries_only(floor: str) -> None:
-    for path in sorted((PACKAGE / floor).rglob("*.py")):
-        roots = {module.split(".")[0] for module in imports_of(path)}
-        foreign = roots - sys.stdlib_module_names - LIBRARIES[floor] - {"gradwidgets"}
-        assert not foreign, f"{short(path)} imports {foreign}"
-
-
-@pytest.mark.parametrize("floor", LIBRARIES)
-def test_the_lowest_floor_loads_no_view(floor: str) -> None:
-    program = f"""
-import sys
-import gradwidgets.{floor}
-views = ("matplotlib", "ipywidgets", "IPython", "anywidget", "sklearn")
-print([name for name in views if name in sys.modules])
-"""
-    run = [sys.executable, "-c", program]
-    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function, signature included, docstring aside."""
-    length = int(function.end_lineno or 0) - function.lineno + 1
-    if ast.get_docstring(function) is None:
-        return length
-    docstring = function.body[0]
-    return length - (int(docstring.end_lineno or 0) - docstring.lineno + 1)
-
-
-@pytest.mark.parametrize("path", MODULES, ids=short)
-def test_a_function_fits_one_screen_and_a_file_one_subject(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 250
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert body_length(node) <= 30, f"{node.name} has {body_length(node)} lines"
 
 
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}

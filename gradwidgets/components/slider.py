@@ -7,8 +7,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.core.control import Control
 from gradwidgets.components.assets import script_of, style_of
+from gradwidgets.core import Control
 
 Move = tuple[str, str]
 """The label of a slider, and the text of the stop to which it may be moved."""

@@ -1,32 +1,78 @@
-"""The loop, its settings and what it leaves behind. Needs torch and numpy, nothing else."""
+"""One training run: what is trained, how, and what it left behind. Needs torch and numpy."""
 
-from gradwidgets.core import problems
-from gradwidgets.core.control import Control
-from gradwidgets.core.edits import Clip, Edit, Mask, Penalty, Scale, edit_gradients
-from gradwidgets.core.errors import TrainingError
+from gradwidgets.core import problems, settings
+from gradwidgets.core.batches import Batch, groups, samples
+from gradwidgets.core.buffers import Buffers
+from gradwidgets.core.control import GROUPS, Control, linear
+from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale, edit_gradients
+from gradwidgets.core.errors import TrainingError, blame_data, named
+from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
+from gradwidgets.core.isolation import World, is_small, one_thread
+from gradwidgets.core.loop import Run, live, measured_at, train
+from gradwidgets.core.optimizers import (
+    OPTIMIZERS,
+    OPTION_CONTROLS,
+    build_optimizer,
+    needs_closure,
+    option_defaults,
+)
+from gradwidgets.core.problem import Batches, Loss, Pair, Problem, is_pair
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.script.program import script
-from gradwidgets.sweep.sweep import sweep
-from gradwidgets.core.loop import Run, live, train
+from gradwidgets.core.recipe_edits import edits_of, matching
+from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
+from gradwidgets.core.validate import Count, Flag, Number, OneOf, Text, refuse
+from gradwidgets.core.verdict import verdict
 
 __all__ = [
+    "Array",
+    "Batch",
+    "Batches",
+    "Buffers",
     "Clip",
     "Control",
+    "Count",
     "Edit",
+    "Flag",
+    "GROUPS",
     "History",
+    "Loss",
+    "MASK_KINDS",
     "Mask",
+    "Number",
+    "OPTIMIZERS",
+    "OPTION_CONTROLS",
+    "OneOf",
+    "Pair",
     "Penalty",
     "Problem",
     "Recipe",
     "Run",
+    "SNAPSHOT_ELEMENTS",
     "Scale",
+    "Text",
     "TrainingError",
+    "World",
+    "blame_data",
+    "build_optimizer",
     "edit_gradients",
+    "edits_of",
+    "evaluating",
+    "groups",
+    "is_pair",
+    "is_small",
+    "linear",
     "live",
+    "matching",
+    "measured_at",
+    "named",
+    "needs_closure",
+    "one_thread",
+    "option_defaults",
     "problems",
-    "script",
-    "sweep",
+    "refuse",
+    "samples",
+    "settings",
     "train",
+    "verdict",
 ]

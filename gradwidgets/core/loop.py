@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradwidgets.core import failure, problems
+from gradwidgets.core import errors, problems
 from gradwidgets.core.batches import Batch, groups, samples
-from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.errors import TrainingError
+from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.history import History
+from gradwidgets.core.isolation import World
 from gradwidgets.core.optimizers import build_optimizer, needs_closure
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recipe_edits import edits_of
 from gradwidgets.core.recorder import Recorder
-from gradwidgets.core.isolation import World
 
 EVALUATIONS = 20
 """How often, about, accuracy on held-out data is measured in a run."""
@@ -159,7 +159,7 @@ class Run:
             self._measure()
         loss = self._step_with_closure(batches) if self._with_closure else self._step(batches)
         if not math.isfinite(loss):
-            failure.blame_data(len(self.losses), batches)
+            errors.blame_data(len(self.losses), batches)
             self.stopped = (len(self.losses), "diverged")
             return
         self._recorder.stepped()
@@ -176,7 +176,7 @@ class Run:
                 self._edit(record=True)
                 self.optimizer.step()
             except Exception as error:
-                raise failure.step_failed(len(self.losses), self.optimizer, error) from error
+                raise errors.step_failed(len(self.losses), self.optimizer, error) from error
         return loss
 
     def _step_with_closure(self, batches: list[Batch]) -> float:
@@ -198,7 +198,7 @@ class Run:
         except TrainingError:
             raise
         except Exception as error:
-            raise failure.step_failed(len(self.losses), self.optimizer, error) from error
+            raise errors.step_failed(len(self.losses), self.optimizer, error) from error
         return evaluated[0]
 
     def _edit(self, record: bool) -> None:
@@ -224,14 +224,14 @@ class Run:
         return total / seen
 
     def _micro_batch(self, x: Any, y: Any, share: int = 1) -> float:
-        output = loss = failure.UNKNOWN
+        output = loss = errors.UNKNOWN
         try:
             output = self.model(x)
             loss = self.problem.loss(output, y)
             (loss if share == 1 else loss / share).backward()  # type: ignore[no-untyped-call]
             return loss.item()
         except Exception as error:
-            raise failure.explain(len(self.losses), (x, y), output, loss, error) from error
+            raise errors.explain(len(self.losses), (x, y), output, loss, error) from error
 
     @torch.no_grad()
     def _measure(self) -> None:

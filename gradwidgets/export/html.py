@@ -14,13 +14,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from gradwidgets.core.control import Control
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.export.svg import HEIGHT, WIDTH
+from gradwidgets.core import Control, History, Problem
 from gradwidgets.export.runs import View, described, ends, points_each, programs, views
+from gradwidgets.export.svg import HEIGHT, WIDTH
 from gradwidgets.export.words import columns, extremes, shared
-from gradwidgets.plots.theme import DARK, LIGHT, Theme
+from gradwidgets.plots import DARK, LIGHT, Theme
 
 HERE = Path(__file__).parent
 THINNED = (

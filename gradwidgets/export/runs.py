@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.script.program import script_lines
-from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel
+from gradwidgets.core import History, Problem
 from gradwidgets.export.svg import Frame, axes, curves, frame_of, names
 from gradwidgets.export.words import description, table
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel, Shown
+from gradwidgets.script import script_lines
 
 MOST_POINTS = 240
 """A curve of a page has at most about so many points; each stretch keeps its extremes."""

@@ -5,40 +5,35 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gradwidgets.core.control import Control
-from gradwidgets.core.optimizers import OPTIMIZERS, OPTION_CONTROLS, option_defaults
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import refuse
-from gradwidgets.sweep.sweep import with_setting
-from gradwidgets.core.loop import train
+from gradwidgets.core import Control, History, Problem, Recipe, refuse, settings, train
 from gradwidgets.export.html import Dial, page
-from gradwidgets.lab.controls import all_controls
-
-if TYPE_CHECKING:
-    from gradwidgets.lab.lab import GradLab
 
 GRID = 11
 """Stops of each of two settings: their product is trained, and must fit into one file."""
 
 
 def save_page(
-    lab: GradLab,
+    problem: Problem,
+    recipe: Recipe,
+    baseline: History | None,
     path: str | Path,
     field: str,
     other: str | None = None,
     values: Sequence[Any] | None = None,
 ) -> Path:
-    """Save the lab as one HTML file whose slider needs neither a kernel nor a network.
+    """Save a lab as one HTML file whose slider needs neither a kernel nor a network.
 
     Each value is trained as `train` does it, one by one, so that the page's numbers are those
     of the lab: in one run (see `sweep`) they would be so up to rounding only.
 
     Args:
-        lab: its present recipe gives the other settings.
+        problem: what is trained.
+        recipe: gives the other settings, and where the page's slider stands at first.
+        baseline: a run to draw beside each, or None.
         path: the file to write.
         field: the setting that can be changed on the page, such as "lr" or "momentum".
         other: a second one; then evenly picked stops of both are trained.
@@ -51,24 +46,24 @@ def save_page(
     names = [field, *([other] if other is not None else [])]
     if len(set(names)) < len(names):
         raise refuse("other", other, f"another setting than field={field!r}")
-    dials = [_dial(lab.recipe, name, len(names) > 1) for name in names]
+    dials = [_dial(recipe, name, len(names) > 1) for name in names]
     if values is not None:
         dials[0] = _given(dials[0], values)
-    recipes = [lab.recipe]
+    recipes = [recipe]
     for name, dial in zip(names, dials, strict=True):
-        recipes = [_with(recipe, name, value) for recipe in recipes for value in dial.values]
-    histories = [train(lab.problem, recipe) for recipe in recipes]
-    text = page(lab.problem, dials, histories, lab.baseline)
+        recipes = [settings.with_(one, **{name: at}) for one in recipes for at in dial.values]
+    histories = [train(problem, recipe) for recipe in recipes]
+    text = page(problem, dials, histories, baseline)
     Path(path).write_text(text, encoding="utf-8", newline="\n")
     return Path(path)
 
 
 def _dial(recipe: Recipe, name: str, few: bool) -> Dial:
     """All stops of a setting, or a few of them, and where the recipe stands among them."""
-    controls = all_controls()
+    controls = settings.controls()
     if name not in controls:
         raise refuse("field", name, f"a setting with a control: one of {', '.join(controls)}")
-    control, value = controls[name], _value(recipe, name)
+    control, value = controls[name], settings.get(recipe, name)
     stops = control.including(value)
     at = stops.index(value)
     if few and len(stops) > GRID:
@@ -89,18 +84,3 @@ def _given(dial: Dial, values: Sequence[Any]) -> Dial:
     chosen = tuple(values)
     present = dial.values[dial.at]
     return Dial(dial.control, chosen, chosen.index(present) if present in chosen else 0)
-
-
-def _value(recipe: Recipe, name: str) -> Any:
-    if name in OPTION_CONTROLS:
-        return recipe.options.get(name, option_defaults(recipe.optimizer).get(name, 0.0))
-    return getattr(recipe, name)
-
-
-def _with(recipe: Recipe, name: str, value: Any) -> Recipe:
-    """The recipe with one setting changed; another optimizer keeps the options that it takes."""
-    if name == "optimizer" and value in OPTIMIZERS:
-        known = option_defaults(value)
-        options = {option: v for option, v in recipe.options.items() if option in known}
-        return recipe.replace(optimizer=value, options=options)
-    return with_setting(recipe, name, value)

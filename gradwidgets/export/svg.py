@@ -11,11 +11,8 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from gradwidgets.core.recorder import Array
-from gradwidgets.plots.lines import LinePanel, Series
-from gradwidgets.plots.pane import apart
-from gradwidgets.plots.scale import Limits
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.core import Array
+from gradwidgets.plots import Limits, LinePanel, Series, Shown, apart
 
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, BOTTOM, TOP = 54, 72, 42, 34

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradwidgets.core.history import History
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.recorder import Array
+from gradwidgets.core import Array, History, Recipe
 
 ROWS = 11
 """Updates in the table of a run, about; its lowest and highest loss are among them."""

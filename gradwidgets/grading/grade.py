@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradwidgets.core.validate import refuse
+from gradwidgets.core import refuse
 from gradwidgets.grading import accumulating, diagnosing, editing, loop, standing
 from gradwidgets.grading.genuine import interventions, strangers
 from gradwidgets.grading.seeds import generator, student_id

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.sweep.sweep import Sweep
-from gradwidgets.components.slices import Slices
+from gradwidgets.components import Slices
+from gradwidgets.core import History, Problem, Recipe
+from gradwidgets.sweep import Sweep
 
 SHORT = 0.01
 """Seconds of a slice: a newer event waits no longer than this and one update."""

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
 
-from gradwidgets.core.control import GROUPS, Control
-from gradwidgets.core.optimizers import OPTION_CONTROLS, option_defaults
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.sweep.fit import FIELDS
-from gradwidgets.components.slider import Move, Slider
-
-
-def all_controls() -> dict[str, Control]:
-    """Every control by the name of its setting: fields of `Recipe`, then optimizer options."""
-    fields = {spec.name: spec.metadata.get("control") for spec in dataclasses.fields(Recipe)}
-    return {name: control for name, control in fields.items() if control} | OPTION_CONTROLS
+from gradwidgets.components import Move, Slider
+from gradwidgets.core import GROUPS, OPTION_CONTROLS, Control, Recipe, option_defaults, settings
+from gradwidgets.sweep import FIELDS
 
 
 class Controls:
@@ -41,7 +32,7 @@ class Controls:
         changed: Callable[[str], None],
         touched: Callable[[str], None] = lambda _: None,
     ) -> None:
-        known = all_controls()
+        known = settings.controls()
         for name in names:
             if name not in known:
                 raise ValueError(f"show={name!r} has no control; give some of {list(known)}")
@@ -49,7 +40,9 @@ class Controls:
         self._base = recipe
         self._changed, self._touched = changed, touched
         self._quiet = False
-        self.widgets = {name: _widget(self._specs[name], _value(recipe, name)) for name in names}
+        self.widgets = {
+            name: _widget(self._specs[name], settings.get(recipe, name)) for name in names
+        }
         for name, widget in self.widgets.items():
             moved = ["value", "turn"] if isinstance(widget, Slider) else "value"
             widget.observe(lambda _, name=name: self._on_change(name), moved)
@@ -113,7 +106,7 @@ class Controls:
             for name, widget in self.widgets.items():
                 if name in OPTION_CONTROLS and name not in option_defaults(recipe.optimizer):
                     continue
-                _put(widget, _value(recipe, name))
+                _put(widget, settings.get(recipe, name))
         finally:
             self._quiet = False
         self._enable()
@@ -148,12 +141,6 @@ class Controls:
         for name in OPTION_CONTROLS:
             if name in self.widgets:
                 self.widgets[name].disabled = name not in known
-
-
-def _value(recipe: Recipe, name: str) -> Any:
-    if name not in OPTION_CONTROLS:
-        return getattr(recipe, name)
-    return recipe.options.get(name, option_defaults(recipe.optimizer).get(name, 0.0))
 
 
 def _put(widget: Any, value: Any) -> None:

@@ -8,23 +8,16 @@ from typing import Any
 
 import ipywidgets
 
-from gradwidgets.core import problems
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import refuse
-from gradwidgets.script.program import script, script_lines
-from gradwidgets.script.source import Line
-from gradwidgets.components.closing import close
+from gradwidgets.components import Lasting, Slider, Still, close
+from gradwidgets.core import History, Problem, Recipe, problems, refuse
+from gradwidgets.export import save_page
 from gradwidgets.lab.controls import Controls
-from gradwidgets.lab.work import PATIENCE, LabWork
-from gradwidgets.components.fallback import Lasting, Still
 from gradwidgets.lab.listing import Listing
 from gradwidgets.lab.picture import Picture
-from gradwidgets.export.save import save_page
-from gradwidgets.components.slider import Slider
-from gradwidgets.lab.toolbar import toolbar
+from gradwidgets.lab.toolbar import Action, toolbar
 from gradwidgets.lab.words import lab_line
+from gradwidgets.lab.work import PATIENCE, LabWork
+from gradwidgets.script import Line, script, script_lines
 
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 
@@ -75,7 +68,7 @@ class GradLab(Lasting):
         ahead = self._controls if look_ahead else None
         self._work = LabWork(self.problem, start, compare, self._picture, ahead, self._list)
         self._screen.observe(lambda _: self._work.soon(self._work.redraw), "dark")
-        rows = [self._controls.layout(), self._screen, toolbar(self, self._work.soon)]
+        rows = [self._controls.layout(), self._screen, toolbar(self._buttons(), self._work.soon)]
         self.widget = ipywidgets.VBox([*rows, self._listing])
         self._work.rerun.finish(PATIENCE)
 
@@ -180,7 +173,7 @@ class GradLab(Lasting):
         Raises:
             ValueError: a setting has no control, or a value is not allowed.
         """
-        return save_page(self, path, field, other, values)
+        return save_page(self.problem, self.recipe, self.baseline, path, field, other, values)
 
     def download(self, suffix: str) -> None:
         """Hand the picture (".png") or the numbers (".csv") to the browser.
@@ -189,6 +182,18 @@ class GradLab(Lasting):
             ValueError: the suffix is another.
         """
         self._screen.download(self.problem.name + suffix, self._file(suffix))
+
+    def _buttons(self) -> list[tuple[str, str, Action]]:
+        return [
+            ("Reset", "Back to the starting settings", self.reset),
+            ("Pin", "Keep the present curve on the picture", self.pin),
+            ("Unpin", "Take all pinned curves away", self.unpin),
+            ("10 seeds", "Draw the middle half of ten seeds behind each run", self.seeds),
+            ("Code", "The lab as a plain PyTorch program", lambda: self.toggle("code")),
+            ("Share", "One line of Python that gives this lab", lambda: self.toggle("share")),
+            ("Save picture", "Download the picture as PNG", lambda: self.download(".png")),
+            ("Save numbers", "Download a table as CSV", lambda: self.download(".csv")),
+        ]
 
     def _file(self, suffix: str) -> bytes:
         if suffix not in (".png", ".csv"):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import anywidget
 import traitlets
 
-from gradwidgets.script.source import Line
-from gradwidgets.components.assets import script_of, style_of
+from gradwidgets.components import script_of, style_of
+from gradwidgets.script import Line
 
 
 class Listing(anywidget.AnyWidget):

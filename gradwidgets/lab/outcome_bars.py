@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradwidgets.core.history import History
-from gradwidgets.core.verdict import verdict
+from gradwidgets.core import History, verdict
 
 UNSTABLE = {"diverged": "diverges", "oscillating": "oscillates", "rising": "rises"}
 LOWEST = 0.08

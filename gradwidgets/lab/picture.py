@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property, partial
 
-from gradwidgets import plots
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.plots import Shown
+from gradwidgets.components import Move
+from gradwidgets.core import History, Problem
 from gradwidgets.lab.screen import Screen
-from gradwidgets.components.slider import Move
 from gradwidgets.lab.words import comparison, description, over_seeds, traced
+from gradwidgets.plots import OF_PARAMETERS, Canvas, Shown, make, suited
 
 Seeds = tuple[History, ...]
 """A recipe's histories under several seeds; () where there are none."""
@@ -39,15 +37,15 @@ class Picture:
         on_cancel: Callable[[], None],
         text_scale: float = 1.0,
     ) -> None:
-        self._panels = tuple(panels or plots.suited(problem))
-        self._made = partial(plots.Canvas, plots.make(self._panels, problem), size, text_scale)
+        self._panels = tuple(panels or suited(problem))
+        self._made = partial(Canvas, make(self._panels, problem), size, text_scale)
         self._pinned: list[Shown] = []
         self._runs: list[Shown] = []
         self._beside: Hashable = None
         self.screen = Screen(on_cancel)
 
     @cached_property
-    def _canvas(self) -> plots.Canvas:
+    def _canvas(self) -> Canvas:
         return self._made()
 
     def release(self) -> None:
@@ -57,7 +55,7 @@ class Picture:
     @property
     def needs_parameters(self) -> bool:
         """Whether a panel draws `History.parameters`."""
-        return not plots.OF_PARAMETERS.isdisjoint(self._panels)
+        return not OF_PARAMETERS.isdisjoint(self._panels)
 
     def pin(self, history: History, label: str) -> None:
         """Keep a history on the picture, under a name."""

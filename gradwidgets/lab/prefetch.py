@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
+from gradwidgets.components import Move, Slider
+from gradwidgets.core import Problem, Recipe
 from gradwidgets.lab.background import IDLE, Background, trained
 from gradwidgets.lab.controls import Controls
-from gradwidgets.lab.results import Results
-from gradwidgets.components.slider import Move, Slider
 from gradwidgets.lab.outcome_bars import strip
+from gradwidgets.lab.results import Results
 
 NEIGHBOURS = 6
 """Stops of the slider in hand that are trained ahead where each needs a run of its own."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradwidgets.core.loop import Run
+from gradwidgets.components import Slices
+from gradwidgets.core import Run
 from gradwidgets.lab.results import Results
-from gradwidgets.components.slices import Slices
 
 
 class Rerun(Slices):

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.loop import Run
+from gradwidgets.core import History, Problem, Recipe, Run
 
 CAPACITY = 8_000_000
 """Bytes of histories kept of each kind; the least recently used go first."""

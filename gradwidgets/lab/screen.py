@@ -8,8 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.components.assets import script_of, style_of
-from gradwidgets.components.slider import Move
+from gradwidgets.components import Move, script_of, style_of
 
 
 class Screen(anywidget.AnyWidget):

@@ -9,10 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradwidgets.core import problems
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
+from gradwidgets.core import History, Problem, Recipe, problems
 from gradwidgets.plots import Shown
 
 

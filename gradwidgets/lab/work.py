@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.loop import Run
-from gradwidgets.lab.prefetch import Ahead
+from gradwidgets.components import Move, Slider
+from gradwidgets.core import History, Problem, Recipe, Run
 from gradwidgets.lab.background import IDLE, Background, trained
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture, Seeds
+from gradwidgets.lab.prefetch import Ahead
 from gradwidgets.lab.rerun import Rerun
 from gradwidgets.lab.results import Results
-from gradwidgets.components.slider import Move, Slider
 
 PATIENCE = 10.0
 """Seconds after which a new lab is shown although its first run has not ended."""

@@ -6,13 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gradwidgets.core import problems
-from gradwidgets.core.edits import Penalty
+from gradwidgets.components import cell
+from gradwidgets.core import Penalty, Problem, Recipe, problems
 from gradwidgets.ledger.record import ledgers
 from gradwidgets.ledger.rows import STAGES, Ledger, Row
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.components.bar_table import cell
 
 SAME = 1e-3
 """A relative difference of changes that counts as none."""

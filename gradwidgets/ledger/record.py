@@ -14,12 +14,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.edits import Clip, Edit, Mask, Penalty, Scale
+from gradwidgets.core import Clip, Edit, Mask, Penalty, Problem, Recipe, Run, Scale, refuse
 from gradwidgets.ledger.rows import Gradients, Ledger, Row, Values, copied, state_of
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import refuse
-from gradwidgets.core.loop import Run
 
 STAGE_OF: dict[type, str] = {Scale: "scaled", Mask: "masked", Penalty: "penalised", Clip: "clipped"}
 """Which stage an edit leads to; one of `Recipe.edits` leads to "edited"."""

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core.recorder import Array
+from gradwidgets.core import Array
 
 STAGES = ("accumulated", "scaled", "masked", "penalised", "clipped", "edited")
 """The stages of a gradient, in their order; the optimizer reads the last."""

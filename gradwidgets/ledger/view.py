@@ -6,17 +6,9 @@ import time
 
 import ipywidgets
 
-from gradwidgets.core import problems
-from gradwidgets.core.control import Control
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import refuse
-from gradwidgets.components.bar_table import BarTable, as_text
-from gradwidgets.components.closing import close
-from gradwidgets.components.fallback import Lasting
+from gradwidgets.components import BarTable, Lasting, Slices, Slider, as_text, close
+from gradwidgets.core import Control, Problem, Recipe, problems, refuse
 from gradwidgets.ledger.page import pages
-from gradwidgets.components.slices import Slices
-from gradwidgets.components.slider import Slider
 
 
 class Ledger(Lasting):

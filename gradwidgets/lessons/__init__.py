@@ -1,24 +1,24 @@
-"""What teaching adds: predictions to commit to, scenes for a lecture, and homework checks."""
+"""What teaching adds: predictions to commit to, scenes for a lecture, a table of tested claims."""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gradwidgets._lazy import lazily
 
 if TYPE_CHECKING:
-    from gradwidgets.lessons import grading
     from gradwidgets.lessons.predict import Predict
     from gradwidgets.lessons.scene import Scene
     from gradwidgets.lessons.walkthrough import Walkthrough
 
-__all__ = ["Predict", "Scene", "Walkthrough", "grading"]
-
-_LATER = {"Predict": "predict", "Scene": "scene", "Walkthrough": "walkthrough"}
+__all__ = ["Predict", "Scene", "Walkthrough"]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LATER:  # homework is graded without widgets
-        return getattr(importlib.import_module(f"gradwidgets.lessons.{_LATER[name]}"), name)
-    if name == "grading":
-        return importlib.import_module("gradwidgets.grading")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(  # old homework imports `lessons.grading`, and is graded without widgets
+    __name__,
+    {
+        "Predict": "gradwidgets.lessons.predict",
+        "Scene": "gradwidgets.lessons.scene",
+        "Walkthrough": "gradwidgets.lessons.walkthrough",
+    },
+)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradwidgets.core.validate import OneOf, Text
+from gradwidgets.core import OneOf, Text
 
 FILE = "claims.json"
 VERDICTS = ("true", "true if", "outdated", "false")

@@ -10,7 +10,8 @@ import ipywidgets
 import matplotlib.pyplot as plt
 from IPython.utils.capture import capture_output
 
-from gradwidgets.core.validate import refuse
+from gradwidgets.components import Lasting
+from gradwidgets.core import refuse
 from gradwidgets.lessons.claim_table import rows
 from gradwidgets.lessons.claims import (
     VERDICTS,
@@ -21,7 +22,6 @@ from gradwidgets.lessons.claims import (
     source_of,
 )
 from gradwidgets.lessons.outcome import WIDTH
-from gradwidgets.components.fallback import Lasting
 
 ALL = "all"
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gradwidgets.core.validate import refuse
+from gradwidgets.core import refuse
 
 WIDTH = 92
 """Characters in a line of text."""

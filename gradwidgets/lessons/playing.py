@@ -7,11 +7,9 @@ import time
 from functools import partial
 from typing import Any
 
-from gradwidgets.core.control import Control
-from gradwidgets.core.optimizers import OPTION_CONTROLS, option_defaults
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.lab.lab import GradLab
-from gradwidgets.components.scheduler import Soon
+from gradwidgets.components import Soon
+from gradwidgets.core import Control, Recipe, settings
+from gradwidgets.lab import GradLab
 
 FRAMES = 6
 """Recipes of an animation, the last one included."""
@@ -75,35 +73,23 @@ def between(start: Recipe, end: Recipe) -> list[Recipe]:
     What has a slider moves over its stops; everything else, and how long a run is, changes at once.
     """
     ways = {
-        name: _way(control, getattr(start, name), getattr(end, name))
-        for name, control in _sliders().items()
+        name: _way(control, settings.get(start, name), settings.get(end, name))
+        for name, control in settings.controls().items()
+        if _moves(control) and (name in settings.FIELDS or _given(start, end, name))
     }
-    options = {
-        name: _way(control, _option(start, name), _option(end, name))
-        for name, control in OPTION_CONTROLS.items()
-        if start.optimizer == end.optimizer and name in {**start.options, **end.options}
-    }
-    frames = []
-    for index in range(FRAMES - 1):
-        fields = {name: way[index] for name, way in ways.items()}
-        moving = {name: way[index] for name, way in options.items()}
-        frames.append(end.replace(**fields, options={**end.options, **moving}))
-    frames.append(end)
+    moving = [{name: way[index] for name, way in ways.items()} for index in range(FRAMES - 1)]
+    frames = [*(settings.with_(end, **values) for values in moving), end]
     different = zip([start, *frames[:-1]], frames, strict=True)
     return [frame for before, frame in different if frame != before] or [end]
 
 
-def _sliders() -> dict[str, Control]:
-    controls = {spec.name: spec.metadata.get("control") for spec in dataclasses.fields(Recipe)}
-    return {
-        name: control
-        for name, control in controls.items()
-        if control and control.slider and control.group != "Run" and control.stops != (False, True)
-    }
+def _moves(control: Control) -> bool:
+    return control.slider and control.group != "Run" and control.stops != (False, True)
 
 
-def _option(recipe: Recipe, name: str) -> Any:
-    return recipe.options.get(name, option_defaults(recipe.optimizer)[name])
+def _given(start: Recipe, end: Recipe, option: str) -> bool:
+    """Whether an option moves: one of the two recipes gives it, and both have one optimizer."""
+    return start.optimizer == end.optimizer and option in {**start.options, **end.options}
 
 
 def _way(control: Control, start: Any, end: Any) -> list[Any]:

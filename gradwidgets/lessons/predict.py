@@ -9,10 +9,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.core.validate import Flag, Text, refuse
+from gradwidgets.components import Lasting, script_of, style_of
+from gradwidgets.core import Flag, Text, refuse
 from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
-from gradwidgets.components.assets import script_of, style_of
-from gradwidgets.components.fallback import Lasting
 
 
 class Predict(Lasting, anywidget.AnyWidget):

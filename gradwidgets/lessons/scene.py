@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import Number, Text, refuse
+from gradwidgets.core import Number, Recipe, Text, refuse
 
 
 @dataclass(frozen=True)

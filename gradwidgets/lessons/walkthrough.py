@@ -10,13 +10,11 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from gradwidgets.core.validate import Count, Number
+from gradwidgets.components import Lasting, Still, close, script_of, style_of
+from gradwidgets.core import Count, Number
+from gradwidgets.lab import GradLab
 from gradwidgets.lessons.playing import Player
 from gradwidgets.lessons.scene import Scene, checked, plain, plan
-from gradwidgets.components.assets import script_of, style_of
-from gradwidgets.components.closing import close
-from gradwidgets.lab.lab import GradLab
-from gradwidgets.components.fallback import Lasting, Still
 
 
 class Stage(anywidget.AnyWidget):

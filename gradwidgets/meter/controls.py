@@ -7,10 +7,9 @@ from typing import Any
 
 import ipywidgets
 
-from gradwidgets.core.control import Control, linear
+from gradwidgets.components import Slider
+from gradwidgets.core import Control, OneOf, linear, refuse
 from gradwidgets.meter.start import DTYPES
-from gradwidgets.core.validate import OneOf, refuse
-from gradwidgets.components.slider import Slider
 
 SET_UPS = ("samples", "tokens")
 """What can be accumulated without a problem of one's own."""

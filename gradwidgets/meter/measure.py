@@ -10,14 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradwidgets.core import problems
-from gradwidgets.core.batches import samples
-from gradwidgets.ledger.rows import relative
+from gradwidgets.core import Count, Loss, Pair, Problem, Recipe, World, problems, samples
 from gradwidgets.meter.start import Cut, Mode, Start, cut_by_recipe, cut_by_size, joined
-from gradwidgets.core.problem import Loss, Pair, Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import Count
-from gradwidgets.core.isolation import World
 
 IGNORE_INDEX = -100
 """Targets that `torch.nn.functional.cross_entropy` leaves out by default."""
@@ -193,7 +187,10 @@ def _weights(sizes: Sequence[int], tokens: Sequence[int], steps: int) -> dict[st
 
 
 def _relative(apart: Tensor, reference: Tensor) -> float:
-    return relative(float(apart.norm()), float(reference.norm()))
+    """A distance as a share of a reference; 0 if both are 0, infinite if only the latter is."""
+    if not reference.norm():
+        return float("inf") if apart.norm() else 0.0
+    return float(apart.norm()) / float(reference.norm())
 
 
 def _largest_difference(one: list[Tensor], other: list[Tensor]) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gradwidgets.components import cell
 from gradwidgets.meter.measure import RULES
 from gradwidgets.meter.measure import Meter as Reading
-from gradwidgets.components.bar_table import cell
 
 LOWEST, HIGHEST = -17, 1
 """Powers of ten at the ends of the bars."""

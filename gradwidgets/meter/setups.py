@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
+from gradwidgets.core import Count, Number, OneOf, Problem, problems, refuse
 from gradwidgets.meter.measure import IGNORE_INDEX
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.problems import token_loss
-from gradwidgets.core.validate import Count, Number, OneOf, refuse
 
 SAMPLES, FEATURES, HIDDEN = 32, 8, 16
 SEQUENCES, TOKENS, WORDS = 8, 12, 11
@@ -78,7 +76,7 @@ def tokens(lengths: Sequence[int] = (12, 10, 3, 2, 11, 1, 2, 2)) -> Problem:
         padding = torch.arange(TOKENS) >= torch.tensor(list(lengths)).unsqueeze(1)
         return words, labels.masked_fill(padding, IGNORE_INDEX)
 
-    return Problem("tokens", model, data, token_loss)
+    return Problem("tokens", model, data, problems.token_loss)
 
 
 def padded_lengths(padding: float, sequences: int = SEQUENCES) -> tuple[int, ...]:

@@ -11,12 +11,19 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from gradwidgets.core.batches import groups
-from gradwidgets.core.buffers import Buffers
-from gradwidgets.core.problem import Batches, Loss, Pair, is_pair
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import Count, OneOf, refuse
-from gradwidgets.core.isolation import World
+from gradwidgets.core import (
+    Batches,
+    Buffers,
+    Count,
+    Loss,
+    OneOf,
+    Pair,
+    Recipe,
+    World,
+    groups,
+    is_pair,
+    refuse,
+)
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

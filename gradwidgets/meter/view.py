@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import ipywidgets
 
-from gradwidgets.core import meter_problems, problems
+from gradwidgets.components import BarTable, Lasting, Slices, as_text, close
+from gradwidgets.core import Problem, Recipe, problems, refuse
+from gradwidgets.meter import setups
+from gradwidgets.meter.controls import MODES, SET_UPS, cutting, grid, knobs, listed, modes, parsed
 from gradwidgets.meter.measure import (
     Counting,
     count_tokens,
@@ -19,28 +22,23 @@ from gradwidgets.meter.measure import (
     rule_of,
 )
 from gradwidgets.meter.measure import Meter as Reading
-from gradwidgets.meter.start import DTYPES, Mode
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.validate import refuse
-from gradwidgets.components.bar_table import BarTable, as_text
-from gradwidgets.components.closing import close
-from gradwidgets.lab.lab import GradLab
-from gradwidgets.components.fallback import Lasting
-from gradwidgets.meter.controls import (
-    MODES,
-    SET_UPS,
-    cutting,
-    grid,
-    knobs,
-    listed,
-    modes,
-    parsed,
-)
 from gradwidgets.meter.page import page
-from gradwidgets.components.slices import Slices
+from gradwidgets.meter.start import DTYPES, Mode
 
 CUTTING = ("accumulation_steps", "ragged", "data")
 """Controls that write the sizes of micro-batches anew."""
+
+
+@runtime_checkable
+class Followed(Protocol):
+    """What a meter follows: `GradLab`, or anything with a problem, a recipe and followers."""
+
+    problem: Problem
+    followers: list[Callable[[], object]]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The present settings."""
 
 
 class Meter(Lasting):
@@ -70,7 +68,7 @@ class Meter(Lasting):
 
     def __init__(
         self,
-        data: str | Problem | GradLab = "samples",
+        data: str | Problem | Followed = "samples",
         accumulation_steps: int = 4,
         ragged: bool = False,
         batch_norm: bool = False,
@@ -82,7 +80,7 @@ class Meter(Lasting):
         mode: str = "train",
         count: Counting = count_tokens,
     ) -> None:
-        self._lab = data if isinstance(data, GradLab) else None
+        self._lab = data if isinstance(data, Followed) else None
         self._own = _own(data)
         self._count = count
         self.controls: dict[str, Any] = {}
@@ -130,8 +128,8 @@ class Meter(Lasting):
             return self._own
         value = self._values
         if value["data"] == "tokens":
-            return meter_problems.tokens(meter_problems.padded_lengths(value["padding"]))
-        return meter_problems.samples(
+            return setups.tokens(setups.padded_lengths(value["padding"]))
+        return setups.samples(
             "batch" if value["batch_norm"] else "none",
             value["dropout"],
             layers=2 if value["dropout"] else 1,  # draws of one layer are those of the full batch
@@ -196,9 +194,9 @@ class Meter(Lasting):
         return as_text(self._table.page)
 
 
-def _own(data: str | Problem | GradLab) -> Problem | None:
+def _own(data: str | Problem | Followed) -> Problem | None:
     """The problem that is handed in, by itself, by its name or with a lab; None for a set-up."""
-    if isinstance(data, GradLab):
+    if isinstance(data, Followed):
         return data.problem
     if isinstance(data, str) and data in SET_UPS:
         return None

@@ -10,9 +10,9 @@ from matplotlib.artist import Artist
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
-from gradwidgets.core.recorder import Array
-from gradwidgets.plots.scale import LARGEST
+from gradwidgets.core import Array
 from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.scale import LARGEST
 from gradwidgets.plots.theme import DASHES, Theme
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from gradwidgets.plots.pane import Pane
 from gradwidgets.plots.panels import Panel
 from gradwidgets.plots.png import encode
-from gradwidgets.plots.scale import Limits, steadied
 from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.scale import Limits, steadied
 from gradwidgets.plots.theme import LIGHT, Theme
 
 KEPT = 100

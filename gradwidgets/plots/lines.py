@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
-from gradwidgets.core.history import History
-from gradwidgets.core.recorder import Array
+from gradwidgets.core import Array, History
 from gradwidgets.plots.band import Band, band_artists, quartiles
-from gradwidgets.plots.scale import Limits, vertical
 from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.scale import Limits, vertical
 from gradwidgets.plots.theme import DASHES, Theme
 
 FEW_DECADES = 300

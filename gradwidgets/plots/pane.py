@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from gradwidgets.plots.panels import Panel
-from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.theme import Theme
 
 DPI = 100

@@ -8,11 +8,11 @@ from typing import Protocol
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from gradwidgets.core.problem import Problem
+from gradwidgets.core import Problem
 from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, WEIGHTS
 from gradwidgets.plots.plane import BoundaryPanel, SurfacePanel, has_boundary, has_surface
-from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.spread import SPREAD
 from gradwidgets.plots.theme import Theme
 

@@ -15,13 +15,9 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor, nn
 
-from gradwidgets.core.evaluation import evaluating
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem, is_pair
-from gradwidgets.core.recorder import Array
-from gradwidgets.core.isolation import is_small, one_thread
-from gradwidgets.plots.scale import Limits, nice
+from gradwidgets.core import Array, History, Problem, evaluating, is_pair, is_small, one_thread
 from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.scale import Limits, nice
 from gradwidgets.plots.theme import DASHES, Theme
 
 GRID = 60

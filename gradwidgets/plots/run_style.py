@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from weakref import ref
 
-from gradwidgets.core.history import History
+from gradwidgets.core import History
 from gradwidgets.plots.theme import Theme
 
 

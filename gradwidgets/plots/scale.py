@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradwidgets.core.recorder import Array
+from gradwidgets.core import Array
 
 DECADES_DOWN = 9
 """A logarithmic axis reaches at most this far below its top."""

@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
-from gradwidgets.core.history import History
-from gradwidgets.core.recorder import Array
-from gradwidgets.plots.scale import Limits, vertical
+from gradwidgets.core import Array, History
 from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.scale import Limits, vertical
 from gradwidgets.plots.theme import Theme
 
 BANDS = ((0, 100), (10, 90), (25, 75))

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradwidgets.core.edits import MASK_KINDS
-from gradwidgets.core.optimizers import needs_closure
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.recipe_edits import matching
+from gradwidgets.core import MASK_KINDS, Problem, Recipe, World, matching, needs_closure
 from gradwidgets.script.source import Line, Sources, indented, lines_of
-from gradwidgets.core.isolation import World
 
 
 def loop(problem: Problem, recipe: Recipe, sources: Sources) -> list[Line]:

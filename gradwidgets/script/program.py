@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from gradwidgets.core import problems
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
+from gradwidgets.core import Problem, Recipe, problems
 from gradwidgets.script.loop import loop
 from gradwidgets.script.source import Line, Sources, lines_of
 

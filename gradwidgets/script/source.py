@@ -12,9 +12,7 @@ from typing import Any
 
 from torch.nn import functional
 
-from gradwidgets.core import problems
-from gradwidgets.core.problem import Problem, is_pair
-from gradwidgets.core.isolation import World, is_small
+from gradwidgets.core import Problem, World, is_pair, is_small, problems
 
 
 @dataclass(frozen=True)

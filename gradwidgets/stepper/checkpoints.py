@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gradwidgets.stepper.program import Program
-from gradwidgets.stepper.workspace import Checkpoint
 from gradwidgets.stepper.walk import reads_first
+from gradwidgets.stepper.workspace import Checkpoint
 
 MEMORY = 256 * 2**20
 """Bytes that checkpoints may hold together; beyond, every other one is let go."""

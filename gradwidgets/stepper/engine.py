@@ -15,11 +15,8 @@ import math
 import time
 from collections.abc import Callable
 
-from gradwidgets.core import problems
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.script.loop import head
-from gradwidgets.script.source import Sources
+from gradwidgets.core import Problem, Recipe, problems
+from gradwidgets.script import Sources, head
 from gradwidgets.stepper.checkpoints import Checkpoints
 from gradwidgets.stepper.explain import remark
 from gradwidgets.stepper.program import (
@@ -32,8 +29,8 @@ from gradwidgets.stepper.program import (
     switched,
 )
 from gradwidgets.stepper.snapshot import Entry, Reading, Snapshot, differences, parts, read
-from gradwidgets.stepper.workspace import Workspace
 from gradwidgets.stepper.walk import Walk, place_of
+from gradwidgets.stepper.workspace import Workspace
 
 Check = Callable[[Walk], bool]
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, replace
 
-from gradwidgets.core import problems
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.script.loop import update
-from gradwidgets.script.source import Line, Sources
+from gradwidgets.core import Problem, Recipe, problems
+from gradwidgets.script import Line, Sources, update
 
 INDENT = "    "
 

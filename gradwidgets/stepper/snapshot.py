@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core.recorder import Array
+from gradwidgets.core import Array
 from gradwidgets.stepper.explain import Failure
 
 SMALL = 256

@@ -8,13 +8,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import refuse
+from gradwidgets.components import Lasting, Slices, script_of, style_of
+from gradwidgets.core import Problem, Recipe, refuse
 from gradwidgets.stepper.engine import Stepping
-from gradwidgets.components.assets import script_of, style_of
-from gradwidgets.components.fallback import Lasting
-from gradwidgets.components.slices import Slices
 from gradwidgets.stepper.page import as_text, page, progress
 
 ACTIONS = ("next", "previous", "finish", "run", "restart", "reset")

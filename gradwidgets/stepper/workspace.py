@@ -11,14 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradwidgets.core.batches import groups
-from gradwidgets.core.buffers import Buffers
-from gradwidgets.core.optimizers import build_optimizer
-from gradwidgets.core.problem import Problem, is_pair
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.script.program import batches, hidden
-from gradwidgets.script.source import Sources
-from gradwidgets.core.isolation import World
+from gradwidgets.core import Buffers, Problem, Recipe, World, build_optimizer, groups, is_pair
+from gradwidgets.script import Sources, batches, hidden
 
 Names = dict[str, Any]
 PLAIN = (bool, int, float, str, type(None), Tensor)

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.edits import Mask
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.recipe_edits import edits_of
+from gradwidgets.core import Mask, Recipe, edits_of
 
 
 class SweptEdits:

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 
 import torch
 
-from gradwidgets.core.problem import Problem, is_pair
-from gradwidgets.core.recipe import Recipe
+from gradwidgets.core import Problem, Recipe, Run, is_pair
 from gradwidgets.sweep.run import SweptRun
-from gradwidgets.core.loop import Run
 
 FIELDS = ("lr", "scale", "mask", "mask_kind", "l1", "l2", "max_norm", "stop_below", "seed")
 """What replicas may differ in."""

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
-from gradwidgets.core.evaluation import evaluating
-from gradwidgets.core.problem import Loss
+from gradwidgets.core import Loss, evaluating
 
 Pieces = Mapping[str, Tensor]
 """Each parameter of the model by name, its replicas first: (R, *shape)."""

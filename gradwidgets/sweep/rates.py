@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gradwidgets.core.optimizers import OPTIMIZERS
-from gradwidgets.core.recipe import Recipe
+from gradwidgets.core import OPTIMIZERS, Recipe
 
 
 class OwnRates:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
+from gradwidgets.core import SNAPSHOT_ELEMENTS, Array
 
 BLOCK = 32
 """Updates whose rows are kept before they become norms: few, so that no slice takes long."""

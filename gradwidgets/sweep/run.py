@@ -13,17 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core import failure
-from gradwidgets.core.batches import Batch, groups, samples
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
+from gradwidgets.core import (
+    Batch,
+    History,
+    Problem,
+    Recipe,
+    World,
+    blame_data,
+    groups,
+    measured_at,
+    samples,
+)
 from gradwidgets.sweep.edits import SweptEdits
 from gradwidgets.sweep.forward import forward_of
 from gradwidgets.sweep.rates import OwnRates
 from gradwidgets.sweep.recorder import Figures, SweepRecorder
-from gradwidgets.core.loop import measured_at
-from gradwidgets.core.isolation import World
 
 
 class SweptRun:
@@ -143,7 +147,7 @@ class SweptRun:
         for replica, loss in enumerate(losses):
             if replica not in self._ended and not math.isfinite(loss):
                 seed = self.recipes[replica].seed
-                failure.blame_data(self.count, batches.get(seed, next(iter(batches.values()))))
+                blame_data(self.count, batches.get(seed, next(iter(batches.values()))))
                 self._end(replica, self.count, "diverged")
         self._edit_and_step()
         self.count += 1

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gradwidgets.core import problems
-from gradwidgets.core.errors import named
-from gradwidgets.core.history import History
-from gradwidgets.core.problem import Problem
-from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import refuse
+from gradwidgets.core import History, Problem, Recipe, Run, named, problems, refuse, settings
 from gradwidgets.sweep.fit import difference, obstacle, obstacle_in
 from gradwidgets.sweep.run import SweptRun
-from gradwidgets.core.loop import Run
 
 
 def sweep(
@@ -41,22 +34,11 @@ def sweep(
     """
     problem = problems.get(problem)
     start = recipe or problem.recipe
-    swept = Sweep(problem, [with_setting(start, field, value) for value in values])
+    swept = Sweep(problem, [settings.with_(start, **{field: value}) for value in values])
     swept.advance()
     if swept.obstacle:
         warnings.warn(f"sweep: one by one, because {swept.obstacle}", stacklevel=2)
     return swept.histories()
-
-
-def with_setting(recipe: Recipe, name: str, value: Any) -> Recipe:
-    """The recipe with one setting changed: a field, or an option of its optimizer.
-
-    Raises:
-        ValueError: there is no such setting, or the value is not allowed.
-    """
-    if name in {spec.name for spec in dataclasses.fields(recipe)}:
-        return recipe.replace(**{name: value})
-    return recipe.replace(options={**recipe.options, name: value})
 
 
 class Sweep:

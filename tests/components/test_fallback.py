@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from gradwidgets import GradLab, Ledger, Meter, Predict, Recipe, Stepper, Walkthrough
-from gradwidgets.widgets import lasting
+from gradwidgets.components import fallback
 
 SHORT = Recipe(updates=3)
 KINDS = {
@@ -39,16 +39,16 @@ class Reader(HTMLParser):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_stays_comes_before_the_widget_and_hides_while_it_lives(kind, monkeypatch):
     seen = []
-    monkeypatch.setattr(lasting, "display", lambda data, **_: seen.append(data))
+    monkeypatch.setattr(fallback, "display", lambda data, **_: seen.append(data))
     shown = KINDS[kind]()
     shown._ipython_display_()
     before, view = seen
     still = shown._still()
     assert before["text/plain"] == still.words
-    assert view[lasting.VIEW]["model_id"] == shown.widget.model_id
+    assert view[fallback.VIEW]["model_id"] == shown.widget.model_id
     page = Reader(before["text/html"])
     live, hidden = re.search(SELECTORS, before["text/html"]).groups()
-    assert [live in part._dom_classes for part in lasting._drawn(shown.widget)].count(True) == 1
+    assert [live in part._dom_classes for part in fallback._drawn(shown.widget)].count(True) == 1
     assert ("div", {"class": hidden}) in page.tags
     assert still.words in page.texts
     png = base64.b64encode(still.png).decode()

@@ -1,7 +1,7 @@
 import pytest
 
-from gradwidgets.core.control import Control, linear, logarithmic
 from gradwidgets.components.slider import Slider
+from gradwidgets.core.control import Control, linear, logarithmic
 
 PLAIN = Control("scale", "Gradient", "help", (0.0, 0.5, 1.0, 2.0))
 OPEN = Control("clip", "Gradient", "help", (0.1, 1.0, None))

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core import Problem, Recipe, TrainingError, live, problems, script, train
+from gradwidgets.core import Problem, Recipe, TrainingError, live, problems, train
 from gradwidgets.core.loop import Run
+from gradwidgets.script import script
 from tests.examples import double_problem, doubles
 from tests.surroundings import surroundings
 

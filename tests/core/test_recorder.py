@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
-from gradwidgets.core import History, Recipe, recording, train
+from gradwidgets.core import History, Recipe, recorder, train
 from tests.by_hand import Trace, loop, whole
 from tests.examples import double_model, double_problem, doubles
 
@@ -74,7 +74,7 @@ def test_a_run_longer_than_a_block_is_recorded_the_same(
     block: int, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, _ = both(**fields)
-    monkeypatch.setattr(recording, "BLOCK", block)
+    monkeypatch.setattr(recorder, "BLOCK", block)
     history, _ = both(**fields)
     for name in ("grad_norms", "edited_norms", "param_norms", "change_norms"):
         np.testing.assert_array_equal(getattr(history, name), getattr(expected, name))
@@ -86,8 +86,8 @@ def test_a_large_model_is_recorded_in_short_blocks_and_without_snapshots(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected, _ = both(**EDITED)
-    monkeypatch.setattr(recording, "BLOCK_ELEMENTS", 70)  # two updates of its 32 elements
-    monkeypatch.setattr(recording, "SNAPSHOT_ELEMENTS", 60)  # ten rows of six fit
+    monkeypatch.setattr(recorder, "BLOCK_ELEMENTS", 70)  # two updates of its 32 elements
+    monkeypatch.setattr(recorder, "SNAPSHOT_ELEMENTS", 60)  # ten rows of six fit
     history, _ = both(**EDITED)
     np.testing.assert_array_equal(history.grad_norms, expected.grad_norms)
     np.testing.assert_array_equal(history.change_norms, expected.change_norms)

@@ -15,8 +15,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from gradwidgets import GradLab, Problem, Recipe, problems, train
 from gradwidgets.lab.background import IDLE, SHORT, Background, trained
-from gradwidgets.lab.results import Results
 from gradwidgets.lab.outcome_bars import strip
+from gradwidgets.lab.results import Results
 
 START = Recipe(lr=0.5, updates=20)
 

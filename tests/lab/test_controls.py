@@ -3,12 +3,13 @@ import dataclasses
 import pytest
 
 from gradwidgets import GradLab, Recipe, train
-from gradwidgets.lab.controls import Controls, all_controls
 from gradwidgets.components.slider import Slider
+from gradwidgets.core import settings
+from gradwidgets.lab.controls import Controls
 
 
 def test_every_control_can_make_a_widget_that_visits_only_allowed_values():
-    for name, control in all_controls().items():
+    for name, control in settings.controls().items():
         controls = Controls([name], Recipe(), lambda _: None)
         for stop in control.stops:
             controls.widgets[name].value = stop

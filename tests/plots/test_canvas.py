@@ -10,8 +10,8 @@ from gradwidgets import Problem, Recipe, plots, train
 from gradwidgets.core import problems
 from gradwidgets.plots.plane import regions, surface
 from gradwidgets.plots.png import encode
-from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.scale import Limits
 
 ALL = ("loss", "gradient", "ratio", "weights", "spread", "accuracy", "surface", "boundary")
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradwidgets.core import Problem, Recipe, problems, script, train
+from gradwidgets.core import Problem, Recipe, problems, train
+from gradwidgets.script import script
 from gradwidgets.script.program import script_lines
 from tests.examples import InTurn, double_problem, doubles
 from tests.random_recipes import random_recipe

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradwidgets.core import Problem, Recipe, problems, script, stepping_checkpoints, train
+from gradwidgets.core import Problem, Recipe, problems, train
 from gradwidgets.core.optimizers import OPTIMIZERS
+from gradwidgets.script import script
+from gradwidgets.stepper import checkpoints
 from gradwidgets.stepper.engine import Stepping
 from gradwidgets.stepper.program import Program, program_of, source
 from gradwidgets.stepper.snapshot import Snapshot
@@ -524,12 +526,12 @@ def test_few_checkpoints_are_as_exact_as_many(monkeypatch: pytest.MonkeyPatch) -
         for _ in range(2 * len(steps.statements) + 3):
             steps.previous()
             states.append(state_of(steps))
-        assert (len(steps._checkpoints) < 10) == (stepping_checkpoints.MEMORY < 10_000)
+        assert (len(steps._checkpoints) < 10) == (checkpoints.MEMORY < 10_000)
         steps.restart()
         return [*states, state_of(steps)]
 
     many = walk()
-    monkeypatch.setattr(stepping_checkpoints, "MEMORY", 6_000)
+    monkeypatch.setattr(checkpoints, "MEMORY", 6_000)
     assert walk() == many
 
 

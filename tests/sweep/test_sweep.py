@@ -10,8 +10,9 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradwidgets import Problem, Recipe, TrainingError, problems, sweep, train
-from gradwidgets.sweep.sweep import Sweep, with_setting
+from gradwidgets.core import settings
 from gradwidgets.sweep.forward import Layered, Mapped
+from gradwidgets.sweep.sweep import Sweep
 
 OPTIMIZERS = {
     "SGD": {},
@@ -134,7 +135,7 @@ def test_a_diverging_replica_touches_no_other():
 
 def test_slices_give_the_same_as_one_go():
     start = recipe("moons", "Adam")
-    recipes = [with_setting(start, "scale", value) for value in (0.5, 1.0, 2.0)]
+    recipes = [settings.with_(start, scale=value) for value in (0.5, 1.0, 2.0)]
     sliced = Sweep(problems.moons, recipes)
     while not sliced.done:
         sliced.advance(updates=7)
@@ -237,7 +238,7 @@ def test_what_cannot_be_swept_is_trained_one_by_one_and_says_why(
     with pytest.warns(UserWarning, match=f"one by one, because .*{why}"):
         histories = sweep(problem, start, field, values)
     for value, history in zip(values, histories, strict=True):
-        expected = train(problem, with_setting(start, field, value))
+        expected = train(problem, settings.with_(start, **{field: value}))
         assert np.array_equal(history.loss, expected.loss)
         assert history.recipe == expected.recipe
 

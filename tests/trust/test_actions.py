@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradwidgets import GradLab, Recipe
-from gradwidgets.lab.controls import all_controls
+from gradwidgets.core import settings
 from tests.trust.effort import tried
 
-SHOW = tuple(all_controls())
+SHOW = tuple(settings.controls())
 START = Recipe(lr=0.5, updates=20)
 RECIPES = (
     START,
@@ -79,7 +79,7 @@ class Learner:
         widget = self.lab.controls[name]
         if getattr(widget, "disabled", False):
             return
-        stops = all_controls()[name].stops
+        stops = settings.controls()[name].stops
         if name == "updates":
             stops = tuple(stop for stop in stops if stop <= SLOWEST)
         widget.value = stops[place % len(stops)]

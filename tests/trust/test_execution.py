@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradwidgets.core import Recipe, script
+from gradwidgets.core import Recipe
+from gradwidgets.script import script
 from tests.trust.effort import tried
 
 PACKAGE = Path(__file__).parents[2] / "gradwidgets"

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradwidgets import GradLab
-from gradwidgets.core import History, Recipe, TrainingError, script, sweep
+from gradwidgets.core import History, Recipe, TrainingError
+from gradwidgets.core.loop import Run
 from gradwidgets.ledger.record import ledger
 from gradwidgets.meter.measure import recipe_meter
+from gradwidgets.script import script
 from gradwidgets.stepper.engine import Stepping
-from gradwidgets.core.loop import Run
+from gradwidgets.sweep import sweep
 from tests.surroundings import surroundings
 from tests.trust.effort import tried
 from tests.trust.recipes import names, settings_of_recipes, small

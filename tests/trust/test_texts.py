@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from traitlets import TraitError
 
 from gradwidgets import GradLab, Predict, Recipe, Stepper, Walkthrough, problems, train
-from gradwidgets.lessons.claims import FILE, VERDICTS, read_claims
+from gradwidgets.core import settings
 from gradwidgets.export.html import Dial, page
-from gradwidgets.lab.controls import all_controls
-from gradwidgets.meter.controls import parsed
 from gradwidgets.lab.words import lab_line
+from gradwidgets.lessons.claims import FILE, VERDICTS, read_claims
+from gradwidgets.meter.controls import parsed
 from tests.trust.effort import tried
 from tests.trust.recipes import settings_of_recipes
 
@@ -160,7 +160,7 @@ def test_a_state_of_a_front_end_is_taken_or_refused(name: str) -> None:
 
 
 @tried(100, soak=1000)
-@given(settings_of_recipes(), st.sets(st.sampled_from(sorted(all_controls())), min_size=1))
+@given(settings_of_recipes(), st.sets(st.sampled_from(sorted(settings.controls())), min_size=1))
 def test_a_shared_line_gives_the_same_lab(fields: dict[str, Any], show: set[str]) -> None:
     try:
         recipe = Recipe(**{**fields, "edits": ()})
@@ -199,7 +199,7 @@ class Elements(HTMLParser):
 def saved(name: str) -> Elements:
     problem = dataclasses.replace(problems.line, name=name)
     history = train(problem, Recipe(updates=2))
-    control = dataclasses.replace(all_controls()["lr"], label=name)
+    control = dataclasses.replace(settings.controls()["lr"], label=name)
     return Elements(page(problem, [Dial(control, (0.1,), 0)], [history], history))
 
 

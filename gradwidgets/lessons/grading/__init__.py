@@ -1,0 +1,3 @@
+"""The old place of `gradwidgets.grading`, for homework that has been handed out."""
+
+from gradwidgets.grading import *  # noqa: F403
