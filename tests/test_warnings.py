@@ -37,7 +37,7 @@ lab.seeds()
 lab.controls["scale"].value = 10.0
 lab.controls["optimizer"].value = "Adam"
 lab.toggle("code")
-assert lab.picture and lab._still()
+assert lab.picture and lab.static_view()
 lab.save_page("page.html", "lr", values=(0.1, 1e30))
 panels = {"line": ("weights", "surface"), "digits": ("ratio", "spread", "accuracy")}
 for name, chosen in panels.items():

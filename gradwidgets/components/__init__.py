@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 from gradwidgets._lazy import lazily
 from gradwidgets.components.cells import as_text, cell
-from gradwidgets.components.scheduler import Soon
-from gradwidgets.components.slices import Slices
+from gradwidgets.components.scheduler import LoopScheduler
+from gradwidgets.components.slices import LatestTask
 
 if TYPE_CHECKING:
     from gradwidgets.components.assets import script_of, style_of
     from gradwidgets.components.bar_table import BarTable
     from gradwidgets.components.closing import close
-    from gradwidgets.components.fallback import Lasting, Still
+    from gradwidgets.components.fallback import StaticFallback, StaticView
     from gradwidgets.components.slider import Move, Slider
 
 __all__ = [
     "BarTable",
-    "Lasting",
+    "StaticFallback",
     "Move",
-    "Slices",
+    "LatestTask",
     "Slider",
-    "Soon",
-    "Still",
+    "LoopScheduler",
+    "StaticView",
     "as_text",
     "cell",
     "close",
@@ -35,10 +35,10 @@ __getattr__ = lazily(
     __name__,
     {
         "BarTable": "gradwidgets.components.bar_table",
-        "Lasting": "gradwidgets.components.fallback",
+        "StaticFallback": "gradwidgets.components.fallback",
         "Move": "gradwidgets.components.slider",
         "Slider": "gradwidgets.components.slider",
-        "Still": "gradwidgets.components.fallback",
+        "StaticView": "gradwidgets.components.fallback",
         "close": "gradwidgets.components.closing",
         "script_of": "gradwidgets.components.assets",
         "style_of": "gradwidgets.components.assets",

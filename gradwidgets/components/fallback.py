@@ -26,7 +26,7 @@ body:has(.gradwidgets-live-{key}) .gradwidgets-still-{key} {{ display: none; }}
 
 
 @dataclass(frozen=True)
-class Still:
+class StaticView:
     """What can be seen of a widget without it: words, and perhaps a PNG described in words."""
 
     words: str
@@ -34,7 +34,7 @@ class Still:
     alt: str = ""
 
 
-class Lasting:
+class StaticFallback:
     """Shows itself as a widget; where none lives, as a picture and words.
 
     A notebook that is opened again has no widgets any more, and JupyterLab says "Error displaying
@@ -46,12 +46,12 @@ class Lasting:
 
     widget: ipywidgets.DOMWidget
 
-    def _still(self) -> Still:
+    def static_view(self) -> StaticView:
         """What stays of it as it is now."""
-        return Still(repr(self))
+        return StaticView(repr(self))
 
     def _ipython_display_(self) -> None:
-        still, key = self._still(), self.widget.model_id
+        still, key = self.static_view(), self.widget.model_id
         next(_drawn(self.widget), self.widget).add_class(f"gradwidgets-live-{key}")
         _show({"text/html": _page(still, key), "text/plain": still.words})
         _show({VIEW: self.widget.get_view_spec(), "text/plain": ""})
@@ -69,7 +69,7 @@ def _show(data: dict[str, Any]) -> None:
     display(data, raw=True)  # type: ignore[no-untyped-call]
 
 
-def _page(still: Still, key: str) -> str:
+def _page(still: StaticView, key: str) -> str:
     picture = ""
     if still.png:
         data = base64.b64encode(still.png).decode()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 
-class Soon:
+class LoopScheduler:
     """Calls actions on the event loop that runs when this object is made.
 
     Front ends deliver what the learner does on other threads too. Without a loop (plain Python)

@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Callable
 
-from gradwidgets.components.scheduler import Soon
+from gradwidgets.components.scheduler import LoopScheduler
 
 SLICE = 0.02
 """Seconds of work between two looks at what the learner has done meanwhile."""
 
 
-class Slices:
+class LatestTask:
     """Does work slice by slice; a newer request takes the place of an older one.
 
     All of it is done on the event loop that runs when this object is made: front ends deliver
@@ -29,7 +29,7 @@ class Slices:
     def __init__(self, work: Callable[[float], bool]) -> None:
         self._work = work
         self.turn = self._planned = 0
-        self.soon = Soon()
+        self.soon = LoopScheduler()
 
     def request(self) -> None:
         """Work soon; what an older request has left undone is dropped."""

@@ -8,7 +8,7 @@ from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale,
 from gradwidgets.core.errors import TrainingError, blame_data, named
 from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.history import History
-from gradwidgets.core.isolation import World, is_small, one_thread
+from gradwidgets.core.isolation import IsolatedRun, is_small, one_thread
 from gradwidgets.core.loop import Run, live, measured_at, train
 from gradwidgets.core.optimizers import (
     OPTIMIZERS,
@@ -52,7 +52,7 @@ __all__ = [
     "Scale",
     "Text",
     "TrainingError",
-    "World",
+    "IsolatedRun",
     "blame_data",
     "build_optimizer",
     "edit_gradients",

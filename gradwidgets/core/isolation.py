@@ -16,7 +16,7 @@ other (many times slower when the machine is busy), and would add up in another 
 Source = tuple[Callable[[], Any], Callable[[Any], object]]
 
 
-class World:
+class IsolatedRun:
     """Random number generators, grad mode and threads of one run.
 
     Args:
@@ -30,7 +30,7 @@ class World:
         self._states: list[Any] | None = None
         self._one_thread = False
 
-    def suit(self, model: nn.Module) -> None:
+    def choose_threads(self, model: nn.Module) -> None:
         """Choose the number of threads for a model."""
         self._one_thread = is_small(model)
 

@@ -19,7 +19,7 @@ from gradwidgets.core.batches import Batch, groups, samples
 from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.history import History
-from gradwidgets.core.isolation import World
+from gradwidgets.core.isolation import IsolatedRun
 from gradwidgets.core.optimizers import build_optimizer, needs_closure
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
@@ -79,10 +79,10 @@ class Run:
         self._test = self.problem.test_pair()
         self._accuracy: list[tuple[int, float]] = []
         data = self.problem.batches()
-        self._world = World(data, self.recipe.seed)
+        self._world = IsolatedRun(data, self.recipe.seed)
         with self._world.inside():
             self.model = self.problem.build()
-            self._world.suit(self.model)
+            self._world.choose_threads(self.model)
             self.optimizer = build_optimizer(
                 self.recipe.optimizer, self.model, self.recipe.lr, self.recipe.options
             )

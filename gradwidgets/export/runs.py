@@ -11,7 +11,7 @@ import numpy as np
 from gradwidgets.core import History, Problem
 from gradwidgets.export.svg import Frame, axes, curves, frame_of, names
 from gradwidgets.export.words import description, table
-from gradwidgets.plots import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel, Shown
+from gradwidgets.plots import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel, RunStyle
 from gradwidgets.script import script_lines
 
 MOST_POINTS = 240
@@ -35,7 +35,7 @@ def views(histories: Sequence[History], baseline: History | None) -> list[View]:
     start, most = _start(baseline), points_each(histories)
     found = []
     for panel in (LOSS, GRADIENT, last):
-        runs = [*(Shown(history, "now") for history in histories), *start]
+        runs = [*(RunStyle(history, "now") for history in histories), *start]
         frame = frame_of(panel, runs, most)
         fixed = "".join(curves(panel, frame, run) for run in start)
         found.append(View(panel, frame, axes(panel, frame) + fixed))
@@ -51,10 +51,10 @@ def described(
     histories: Sequence[History], baseline: History | None, seen: Sequence[View]
 ) -> list[dict[str, Any]]:
     """Each run as the page's program takes it: plain text, SVG and HTML."""
-    return [_described(Shown(history, "now"), baseline, seen) for history in histories]
+    return [_described(RunStyle(history, "now"), baseline, seen) for history in histories]
 
 
-def _described(run: Shown, baseline: History | None, seen: Sequence[View]) -> dict[str, Any]:
+def _described(run: RunStyle, baseline: History | None, seen: Sequence[View]) -> dict[str, Any]:
     history, both = run.history, [run, *_start(baseline)]
     return {
         "sentence": history.summary(),
@@ -80,7 +80,7 @@ def programs(problem: Problem, histories: Sequence[History]) -> tuple[list[str],
 def ends(histories: Sequence[History], loss: View) -> list[int]:
     """Each run's last loss from the lowest (0) to the highest (100); -1 where it diverged."""
     last = np.array([history.loss[-1] if history.updates else np.nan for history in histories])
-    finite = np.isfinite(last) & [not Shown(history, "").diverged for history in histories]
+    finite = np.isfinite(last) & [not RunStyle(history, "").diverged for history in histories]
     down = loss.frame.down(last)
     placed = down[finite & np.isfinite(down)]
     low, high = (placed.max(), placed.min()) if len(placed) else (1.0, 0.0)
@@ -88,5 +88,5 @@ def ends(histories: Sequence[History], loss: View) -> list[int]:
     return [round(100 * s) if ok else -1 for s, ok in zip(share.tolist(), finite, strict=True)]
 
 
-def _start(baseline: History | None) -> list[Shown]:
-    return [Shown(baseline, "start", "baseline")] if baseline is not None else []
+def _start(baseline: History | None) -> list[RunStyle]:
+    return [RunStyle(baseline, "start", "baseline")] if baseline is not None else []

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from gradwidgets.core import Array
-from gradwidgets.plots import Limits, LinePanel, Series, Shown, apart
+from gradwidgets.plots import Limits, LinePanel, RunStyle, Series, apart
 
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, BOTTOM, TOP = 54, 72, 42, 34
@@ -53,7 +53,7 @@ class Frame:
         return (1 - np.clip(share, -1, 2)) * UP
 
 
-def frame_of(panel: LinePanel, runs: Sequence[Shown], most: int) -> Frame:
+def frame_of(panel: LinePanel, runs: Sequence[RunStyle], most: int) -> Frame:
     """One frame for all runs, so that only curves move: wide enough for those that stay finite."""
     calm = [run for run in runs if not run.diverged] or list(runs)
     last = max(run.history.recipe.updates for run in runs)
@@ -81,7 +81,7 @@ def axes(panel: LinePanel, frame: Frame) -> str:
     return "".join(parts)
 
 
-def curves(panel: LinePanel, frame: Frame, run: Shown) -> str:
+def curves(panel: LinePanel, frame: Frame, run: RunStyle) -> str:
     """The curves of one run; a cross where it diverged."""
     inside, crosses = "", ""
     for series in panel.series(run.history):
@@ -98,7 +98,7 @@ def curves(panel: LinePanel, frame: Frame, run: Shown) -> str:
     return f'<svg {place} viewBox="{window}">{inside}</svg>{crosses}'
 
 
-def names(panel: LinePanel, frame: Frame, runs: Sequence[Shown]) -> str:
+def names(panel: LinePanel, frame: Frame, runs: Sequence[RunStyle]) -> str:
     """The names of the curves, at the ends of these."""
     wanted = []
     for run in runs:

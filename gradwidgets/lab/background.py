@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
-from gradwidgets.components import Slices
+from gradwidgets.components import LatestTask
 from gradwidgets.core import History, Problem, Recipe
 from gradwidgets.sweep import Sweep
 
@@ -14,7 +14,7 @@ IDLE = 0.3
 """Seconds without an event after which the learner is taken to look, and not to drag."""
 
 
-class Background(Slices):
+class Background(LatestTask):
     """Takes one step after another of a piece of work; newer work takes the place of older."""
 
     def __init__(self) -> None:

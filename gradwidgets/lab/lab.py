@@ -8,7 +8,7 @@ from typing import Any
 
 import ipywidgets
 
-from gradwidgets.components import Lasting, Slider, Still, close
+from gradwidgets.components import Slider, StaticFallback, StaticView, close
 from gradwidgets.core import History, Problem, Recipe, problems, refuse
 from gradwidgets.export import save_page
 from gradwidgets.lab.controls import Controls
@@ -22,7 +22,7 @@ from gradwidgets.script import Line, script, script_lines
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 
 
-class GradLab(Lasting):
+class GradLab(StaticFallback):
     """A problem, its controls, and what training makes of them, at once.
 
     Args:
@@ -217,9 +217,9 @@ class GradLab(Lasting):
         """The sentence under the picture, as far as training has come."""
         return str(self._screen.sentence or self._screen.alt)
 
-    def _still(self) -> Still:
+    def static_view(self) -> StaticView:
         self._work.rerun.finish(PATIENCE)
-        return Still(repr(self), self._picture.still(), str(self._screen.alt))
+        return StaticView(repr(self), self._picture.still(), str(self._screen.alt))
 
     def _changed(self, name: str) -> None:
         """The learner moved a control."""

@@ -9,7 +9,7 @@ from gradwidgets.components import Move
 from gradwidgets.core import History, Problem
 from gradwidgets.lab.screen import Screen
 from gradwidgets.lab.words import comparison, description, over_seeds, traced
-from gradwidgets.plots import OF_PARAMETERS, Canvas, Shown, make, suited
+from gradwidgets.plots import DARK, LIGHT, OF_PARAMETERS, Canvas, RunStyle, Theme, make, suited
 
 Seeds = tuple[History, ...]
 """A recipe's histories under several seeds; () where there are none."""
@@ -39,8 +39,8 @@ class Picture:
     ) -> None:
         self._panels = tuple(panels or suited(problem))
         self._made = partial(Canvas, make(self._panels, problem), size, text_scale)
-        self._pinned: list[Shown] = []
-        self._runs: list[Shown] = []
+        self._pinned: list[RunStyle] = []
+        self._runs: list[RunStyle] = []
         self._beside: Hashable = None
         self.screen = Screen(on_cancel)
 
@@ -60,7 +60,7 @@ class Picture:
     def pin(self, history: History, label: str) -> None:
         """Keep a history on the picture, under a name."""
         number = len(self._pinned)
-        self._pinned.append(Shown(history, label or f"pin {number + 1}", "pinned", number))
+        self._pinned.append(RunStyle(history, label or f"pin {number + 1}", "pinned", number))
 
     def unpin(self) -> None:
         """Take all pinned histories away."""
@@ -111,7 +111,7 @@ class Picture:
 
     def still(self) -> bytes:
         """The picture as PNG, to be looked at where no widget lives."""
-        return self._canvas.render(self._runs, plots.LIGHT)
+        return self._canvas.render(self._runs, LIGHT)
 
     def _forget_others(self, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> None:
         """Drop what waits if it was drawn beside other runs than those of today."""
@@ -123,15 +123,15 @@ class Picture:
 
     def _together(
         self, live: History | None, baseline: History | None, seeds: tuple[Seeds, Seeds]
-    ) -> list[Shown]:
-        runs = [*self._pinned, *([Shown(live, "now", seeds=seeds[0])] if live else [])]
+    ) -> list[RunStyle]:
+        runs = [*self._pinned, *([RunStyle(live, "now", seeds=seeds[0])] if live else [])]
         if baseline and baseline is not live:
-            runs.insert(0, Shown(baseline, "start", "baseline", seeds=seeds[1]))
+            runs.insert(0, RunStyle(baseline, "start", "baseline", seeds=seeds[1]))
         return runs
 
     @property
-    def _theme(self) -> plots.Theme:
-        return plots.DARK if self.screen.dark else plots.LIGHT
+    def _theme(self) -> Theme:
+        return DARK if self.screen.dark else LIGHT
 
 
 def _sentence(live: History, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gradwidgets.components import Slices
+from gradwidgets.components import LatestTask
 from gradwidgets.core import Run
 from gradwidgets.lab.results import Results
 
 
-class Rerun(Slices):
+class Rerun(LatestTask):
     """Trains one run at a time; a newer request takes the place of an older one.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradwidgets.core import History, Problem, Recipe, problems
-from gradwidgets.plots import Shown
+from gradwidgets.plots import RunStyle
 
 
 def comparison(live: History, baseline: History | None) -> str:
@@ -37,7 +37,7 @@ def _diverged(history: History) -> bool:
     return history.stopped is not None and history.stopped[1] == "diverged"
 
 
-def description(runs: Sequence[Shown], panels: Sequence[str]) -> str:
+def description(runs: Sequence[RunStyle], panels: Sequence[str]) -> str:
     """The picture in words: what each curve does, in numbers."""
     parts = [f"Plots of {', '.join(panels)}."]
     for run in runs:

@@ -6,12 +6,12 @@ import time
 
 import ipywidgets
 
-from gradwidgets.components import BarTable, Lasting, Slices, Slider, as_text, close
+from gradwidgets.components import BarTable, LatestTask, Slider, StaticFallback, as_text, close
 from gradwidgets.core import Control, Problem, Recipe, problems, refuse
 from gradwidgets.ledger.page import pages
 
 
-class Ledger(Lasting):
+class Ledger(StaticFallback):
     """The ledger of a run: a slider picks the update.
 
     Args:
@@ -29,7 +29,7 @@ class Ledger(Lasting):
         self._coming = pages(problem, recipe)
         self._pages = [next(self._coming)]
         self._open = True
-        self._ahead = Slices(self._write_ahead)
+        self._ahead = LatestTask(self._write_ahead)
         stops = tuple(range(recipe.updates))
         control = Control("update", "Run", "Which update of the run to look into.", stops)
         self.slider = Slider(control, 0)

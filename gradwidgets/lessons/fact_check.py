@@ -10,7 +10,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 from IPython.utils.capture import capture_output
 
-from gradwidgets.components import Lasting
+from gradwidgets.components import StaticFallback
 from gradwidgets.core import refuse
 from gradwidgets.lessons.claim_table import rows
 from gradwidgets.lessons.claims import (
@@ -26,7 +26,7 @@ from gradwidgets.lessons.outcome import WIDTH
 ALL = "all"
 
 
-class FactCheck(Lasting):
+class FactCheck(StaticFallback):
     """All claims, with a field for words and a list of verdicts to look them up by.
 
     Args:

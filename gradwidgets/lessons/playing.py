@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import Any
 
-from gradwidgets.components import Soon
+from gradwidgets.components import LoopScheduler
 from gradwidgets.core import Control, Recipe, settings
 from gradwidgets.lab import GradLab
 
@@ -28,7 +28,7 @@ class Player:
 
     def __init__(self, lab: GradLab) -> None:
         self._lab = lab
-        self._soon = Soon()
+        self._soon = LoopScheduler()
         self._turn = 0
         self._began = 0.0
         self._sent = lab.recipe

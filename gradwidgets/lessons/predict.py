@@ -9,12 +9,12 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.components import Lasting, script_of, style_of
+from gradwidgets.components import StaticFallback, script_of, style_of
 from gradwidgets.core import Flag, Text, refuse
 from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
 
 
-class Predict(Lasting, anywidget.AnyWidget):
+class Predict(StaticFallback, anywidget.AnyWidget):
     """A question whose answer is measured, and only after the learner has committed to a choice.
 
     Where no widgets can live it shows as text: the question, the choices and where it stands.

@@ -10,7 +10,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from gradwidgets.components import Lasting, Still, close, script_of, style_of
+from gradwidgets.components import StaticFallback, StaticView, close, script_of, style_of
 from gradwidgets.core import Count, Number
 from gradwidgets.lab import GradLab
 from gradwidgets.lessons.playing import Player
@@ -37,7 +37,7 @@ class Stage(anywidget.AnyWidget):
         return int(min(max(proposal["value"], 0), len(self.scenes) - 1))
 
 
-class Walkthrough(Lasting):
+class Walkthrough(StaticFallback):
     """A lab and its scenes: Back and Next set its recipe, and the change is played.
 
     With the walkthrough in focus, arrow keys, Page Up and Page Down (a presenter's clicker), Home
@@ -143,6 +143,6 @@ class Walkthrough(Lasting):
         place = f"Scene {self.number} of {len(self.scenes)}: {plain(self.scene.title)}"
         return f"{place}\n{plain(self.scene.text)}"
 
-    def _still(self) -> Still:
-        still = self.lab._still()
-        return Still(f"{self._words()}\n{still.words}", still.png, still.alt)
+    def static_view(self) -> StaticView:
+        still = self.lab.static_view()
+        return StaticView(f"{self._words()}\n{still.words}", still.png, still.alt)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradwidgets.core import Count, Loss, Pair, Problem, Recipe, World, problems, samples
+from gradwidgets.core import Count, IsolatedRun, Loss, Pair, Problem, Recipe, problems, samples
 from gradwidgets.meter.start import Cut, Mode, Start, cut_by_recipe, cut_by_size, joined
 
 IGNORE_INDEX = -100
@@ -128,7 +128,7 @@ def rule_of(recipe: Recipe) -> str:
 def recipe_sizes(problem: Problem | str, recipe: Recipe) -> tuple[int, ...]:
     """Samples in each micro-batch of a recipe's first update."""
     data = problems.get(problem).batches()
-    with World(data, recipe.seed).inside():
+    with IsolatedRun(data, recipe.seed).inside():
         return tuple(samples(y) for _, y in cut_by_recipe(recipe)(data))
 
 
@@ -150,10 +150,10 @@ def _measured(
     problem: Problem, seed: int, mode: Mode, cut: Cut, steps: int, count: Counting
 ) -> Meter:
     data = problem.batches()
-    world = World(data, seed)
+    world = IsolatedRun(data, seed)
     with world.inside():
         model = mode.prepare(problem.build())
-        world.suit(model)
+        world.choose_threads(model)
     with world.inside():
         parts = [(mode.cast(x), mode.cast(y)) for x, y in cut(data)]
         return _compared(Start(model, world), problem.loss, parts, steps, count)

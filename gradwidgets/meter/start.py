@@ -15,11 +15,11 @@ from gradwidgets.core import (
     Batches,
     Buffers,
     Count,
+    IsolatedRun,
     Loss,
     OneOf,
     Pair,
     Recipe,
-    World,
     groups,
     is_pair,
     refuse,
@@ -74,7 +74,7 @@ class Start:
     Make it, and call it, within `world.inside()`.
     """
 
-    def __init__(self, model: nn.Module, world: World) -> None:
+    def __init__(self, model: nn.Module, world: IsolatedRun) -> None:
         self.model = model
         self._world = world
         self._buffers = Buffers(model)

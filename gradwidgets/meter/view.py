@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import ipywidgets
 
-from gradwidgets.components import BarTable, Lasting, Slices, as_text, close
+from gradwidgets.components import BarTable, LatestTask, StaticFallback, as_text, close
 from gradwidgets.core import Problem, Recipe, problems, refuse
 from gradwidgets.meter import setups
 from gradwidgets.meter.controls import MODES, SET_UPS, cutting, grid, knobs, listed, modes, parsed
@@ -41,7 +41,7 @@ class Followed(Protocol):
         """The present settings."""
 
 
-class Meter(Lasting):
+class Meter(StaticFallback):
     """The relative difference of accumulated gradients, live under its controls.
 
     Args:
@@ -91,7 +91,7 @@ class Meter(Lasting):
         self.controls |= modes(mode, dtype, own=self._own is not None)
         self._table = BarTable()
         self.widget = ipywidgets.VBox([grid(list(self.controls.values())), self._table])
-        self._slices = Slices(self._show)
+        self._slices = LatestTask(self._show)
         if not self._lab:
             self._cut(sizes)
         self._table.page = self._page()

@@ -4,7 +4,7 @@ from gradwidgets.plots.canvas import Canvas
 from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel, Series
 from gradwidgets.plots.pane import apart
 from gradwidgets.plots.panels import OF_PARAMETERS, PANELS, Panel, make, suited
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.theme import DARK, LIGHT, Theme
 
@@ -22,7 +22,7 @@ __all__ = [
     "Panel",
     "RATIO",
     "Series",
-    "Shown",
+    "RunStyle",
     "Theme",
     "apart",
     "make",

@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from gradwidgets.core import Array
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import LARGEST
 from gradwidgets.plots.theme import DASHES, Theme
 
@@ -38,7 +38,7 @@ def quartiles(curves: Sequence[tuple[Array, Array]]) -> Band:
     return Band(x, *np.quantile(table, (0.25, 0.5, 0.75), axis=0, method="nearest"))
 
 
-def band_artists(run: Shown, shown: Band, theme: Theme) -> list[Artist]:
+def band_artists(run: RunStyle, shown: Band, theme: Theme) -> list[Artist]:
     """The middle half as an area, the median as a thin line, in the run's colour."""
     finite = np.isfinite(shown.median) & np.isfinite(shown.low)
     x, color = shown.x[finite], run.color(theme)

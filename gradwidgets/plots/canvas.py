@@ -10,7 +10,7 @@ import numpy as np
 from gradwidgets.plots.pane import Pane
 from gradwidgets.plots.panels import Panel
 from gradwidgets.plots.png import encode
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits, steadied
 from gradwidgets.plots.theme import LIGHT, Theme
 
@@ -41,18 +41,18 @@ class Canvas:
             for panel, left, right in zip(panels, edges[:-1], edges[1:], strict=True)
         ]
 
-    def render(self, runs: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
+    def render(self, runs: Sequence[RunStyle], theme: Theme = LIGHT) -> bytes:
         """The picture of these runs, as PNG."""
         limits = self._steadied(runs)
         self._limits = [*limits]
         return _whole(self._draw(runs, theme, limits))
 
-    def prepare(self, runs: Sequence[Shown], theme: Theme) -> Generator[None, None, bytes]:
+    def prepare(self, runs: Sequence[RunStyle], theme: Theme) -> Generator[None, None, bytes]:
         """Render for later, a pane at each step: what `render` would return if it came next."""
         return self._draw(runs, theme, self._steadied(runs))
 
     def _draw(
-        self, runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]
+        self, runs: Sequence[RunStyle], theme: Theme, limits: Sequence[Limits]
     ) -> Generator[None, None, bytes]:
         key = _key(runs, theme, limits)
         if key in self._drawn:
@@ -69,12 +69,12 @@ class Canvas:
         return png
 
     def _pixels(
-        self, place: int, runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]
+        self, place: int, runs: Sequence[RunStyle], theme: Theme, limits: Sequence[Limits]
     ) -> Pixels:
         """(height, width, 3) pixels of one pane."""
         return self._panes[place].render(runs, theme, limits[place])[..., :3].copy()
 
-    def _steadied(self, runs: Sequence[Shown]) -> list[Limits]:
+    def _steadied(self, runs: Sequence[RunStyle]) -> list[Limits]:
         """Limits of each pane for these runs, as they are now where that will do."""
         pairs = zip(self._limits, self._panes, strict=True)
         return [steadied(old, pane.panel.limits(runs)) for old, pane in pairs]
@@ -89,6 +89,6 @@ def _whole(steps: Generator[None, None, bytes]) -> bytes:
         return bytes(end.value)
 
 
-def _key(runs: Sequence[Shown], theme: Theme, limits: Sequence[Limits]) -> Hashable:
+def _key(runs: Sequence[RunStyle], theme: Theme, limits: Sequence[Limits]) -> Hashable:
     """What a picture is kept under."""
     return theme, *limits, *(run.key for run in runs)

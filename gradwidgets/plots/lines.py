@@ -13,7 +13,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from gradwidgets.core import Array, History
 from gradwidgets.plots.band import Band, band_artists, quartiles
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits, vertical
 from gradwidgets.plots.theme import DASHES, Theme
 
@@ -52,11 +52,11 @@ class LinePanel:
     only_live: bool = False
     says_end: bool = False
 
-    def chosen(self, runs: Sequence[Shown]) -> list[Shown]:
+    def chosen(self, runs: Sequence[RunStyle]) -> list[RunStyle]:
         """The runs whose curves this panel draws."""
         return [run for run in runs if run.role == "live" or not self.only_live]
 
-    def limits(self, runs: Sequence[Shown]) -> Limits:
+    def limits(self, runs: Sequence[RunStyle]) -> Limits:
         """Coarse limits that hold every curve."""
         chosen = self.chosen(runs)
         curves = [series.y for run in chosen for series in self.series(run.history)]
@@ -82,7 +82,7 @@ class LinePanel:
             axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
             axes.yaxis.set_minor_locator(NullLocator())
 
-    def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:
+    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:
         """The curves of one run, not yet on the axes; a cross where it diverged."""
         drawn: list[Artist] = []
         if not self.chosen([run]):
@@ -105,14 +105,14 @@ class LinePanel:
                 drawn.append(cross)
         return drawn
 
-    def band(self, run: Shown) -> Band | None:
+    def band(self, run: RunStyle) -> Band | None:
         """The middle half of a run's main curve under several seeds, if it was trained so."""
         if not run.seeds or self.only_live:
             return None
         curves = [self.series(history)[-1] for history in run.seeds]
         return quartiles([(series.x, series.y) for series in curves])
 
-    def labels(self, run: Shown) -> list[tuple[float, str]]:
+    def labels(self, run: RunStyle) -> list[tuple[float, str]]:
         """(height, text) of the label at the end of each curve that has one."""
         found = []
         for series in self.series(run.history):

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from gradwidgets.plots.panels import Panel
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.theme import Theme
 
@@ -56,7 +56,7 @@ class Pane:
         self._backgrounds: dict[Hashable, Any] = {}
 
     def render(
-        self, runs: Sequence[Shown], theme: Theme, limits: Limits
+        self, runs: Sequence[RunStyle], theme: Theme, limits: Limits
     ) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """(height, width, 4) pixels of these runs; valid until the next call."""
         self._set_scene(limits, theme)
@@ -86,7 +86,7 @@ class Pane:
         self._axes.set_xlim(limits.x)
         self._axes.set_ylim(limits.y)
 
-    def _draw_background(self, others: Sequence[Shown], theme: Theme) -> Any:
+    def _draw_background(self, others: Sequence[RunStyle], theme: Theme) -> Any:
         self._agg.draw()  # type: ignore[no-untyped-call]
         for run in others:
             self._draw(self.panel.artists(run, self._axes, theme))
@@ -107,7 +107,7 @@ class Pane:
             self._axes.draw_artist(artist)
             artist.remove()
 
-    def _labels(self, runs: Sequence[Shown], theme: Theme) -> list[Artist]:
+    def _labels(self, runs: Sequence[RunStyle], theme: Theme) -> list[Artist]:
         """The names of the curves at the right edge, moved apart where they would overlap."""
         axes = self._axes
         wanted = []

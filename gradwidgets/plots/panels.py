@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from gradwidgets.core import Problem
 from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, WEIGHTS
 from gradwidgets.plots.plane import BoundaryPanel, SurfacePanel, has_boundary, has_surface
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.spread import SPREAD
 from gradwidgets.plots.theme import Theme
@@ -20,7 +20,7 @@ from gradwidgets.plots.theme import Theme
 class Panel(Protocol):
     """One pair of axes: what they show of a run, and what of them is the same for every run."""
 
-    def limits(self, runs: Sequence[Shown]) -> Limits:
+    def limits(self, runs: Sequence[RunStyle]) -> Limits:
         """The ranges of the axes for these runs, in coarse steps."""
         ...
 
@@ -32,11 +32,11 @@ class Panel(Protocol):
         """Draw what does not depend on a run."""
         ...
 
-    def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:
+    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:
         """What one run adds, not yet on the axes."""
         ...
 
-    def labels(self, run: Shown) -> list[tuple[float, str]]:
+    def labels(self, run: RunStyle) -> list[tuple[float, str]]:
         """(height in data, text) of the labels at the right edge."""
         ...
 

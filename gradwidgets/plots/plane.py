@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor, nn
 
 from gradwidgets.core import Array, History, Problem, evaluating, is_pair, is_small, one_thread
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits, nice
 from gradwidgets.plots.theme import DASHES, Theme
 
@@ -31,7 +31,7 @@ class SurfacePanel:
     problem: Problem
     title: str = "loss surface and path"
 
-    def limits(self, runs: Sequence[Shown]) -> Limits:
+    def limits(self, runs: Sequence[RunStyle]) -> Limits:
         """A window around the lowest loss that holds the start."""
         best = min((run for run in runs if run.history.updates), key=_lowest, default=None)
         if best is None:
@@ -61,7 +61,7 @@ class SurfacePanel:
         axes.set_xlabel(names[0], parse_math=False)
         axes.set_ylabel(names[1], parse_math=False)
 
-    def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
+    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
         """The path of one run, from a circle to a square."""
         path = path_of(run.history)
         color, dash = run.color(theme), DASHES[run.dash]
@@ -73,7 +73,7 @@ class SurfacePanel:
         ]
         return [line, dots, *ends]
 
-    def labels(self, run: Shown) -> list[tuple[float, str]]:  # noqa: ARG002
+    def labels(self, run: RunStyle) -> list[tuple[float, str]]:  # noqa: ARG002
         """None: the paths cross."""
         return []
 
@@ -85,7 +85,7 @@ class BoundaryPanel:
     problem: Problem
     title: str = "what the model answers"
 
-    def limits(self, runs: Sequence[Shown]) -> Limits:  # noqa: ARG002
+    def limits(self, runs: Sequence[RunStyle]) -> Limits:  # noqa: ARG002
         """A window around the samples."""
         x, _ = self.problem.batches()
         low, high = x.amin(0).tolist(), x.amax(0).tolist()
@@ -103,7 +103,7 @@ class BoundaryPanel:
         axes.set_xlabel("input 1")
         axes.set_ylabel("input 2")
 
-    def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:
+    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:
         """Regions and samples for the live run, the boundary for the others."""
         if run.role != "live" or run.history.model is None:
             return []
@@ -113,7 +113,7 @@ class BoundaryPanel:
         region.set_data(_painted(regions(run.history.model, limits, x), theme))
         return [region, *_samples(x, y, theme)]
 
-    def labels(self, run: Shown) -> list[tuple[float, str]]:  # noqa: ARG002
+    def labels(self, run: RunStyle) -> list[tuple[float, str]]:  # noqa: ARG002
         """None: the regions show themselves."""
         return []
 
@@ -208,7 +208,7 @@ def has_boundary(problem: Problem) -> bool:
     return x.shape[1:] == (2,) and not y.is_floating_point() and set(y.unique().tolist()) == {0, 1}
 
 
-def _lowest(run: Shown) -> float:
+def _lowest(run: RunStyle) -> float:
     return float(run.history.loss.min())
 
 

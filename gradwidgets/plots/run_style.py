@@ -11,7 +11,7 @@ from gradwidgets.plots.theme import Theme
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class RunStyle:
     """A history on the picture.
 
     Args:

@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from gradwidgets.core import Array, History
-from gradwidgets.plots.run_style import Shown
+from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits, vertical
 from gradwidgets.plots.theme import Theme
 
@@ -23,7 +23,7 @@ class SpreadPanel:
 
     title = "distribution of the weights"
 
-    def limits(self, runs: Sequence[Shown]) -> Limits:
+    def limits(self, runs: Sequence[RunStyle]) -> Limits:
         """Coarse limits that hold the live run's weights."""
         tables = [_table(run.history) for run in runs if run.role == "live"]
         low, high, _ = vertical([table.ravel() for table in tables], log=False)
@@ -40,7 +40,7 @@ class SpreadPanel:
         axes.set_xlabel("update")
         axes.grid(visible=True, color=theme.faint, linewidth=0.7)
 
-    def artists(self, run: Shown, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
+    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
         """The fan of the live run; nothing for the others."""
         table = _table(run.history)
         if run.role != "live" or not table.size:
@@ -56,7 +56,7 @@ class SpreadPanel:
             drawn.append(PolyCollection([outline], facecolor=color, alpha=0.22))
         return [*drawn, Line2D(at, np.median(table, axis=1), color=color, linewidth=run.width)]
 
-    def labels(self, run: Shown) -> list[tuple[float, str]]:
+    def labels(self, run: RunStyle) -> list[tuple[float, str]]:
         """The median is named."""
         table = _table(run.history)
         named = run.role == "live" and table.size and np.isfinite(table[-1]).all()

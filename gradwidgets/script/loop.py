@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gradwidgets.core import MASK_KINDS, Problem, Recipe, World, matching, needs_closure
+from gradwidgets.core import MASK_KINDS, IsolatedRun, Problem, Recipe, matching, needs_closure
 from gradwidgets.script.source import Line, Sources, indented, lines_of
 
 
@@ -120,7 +120,7 @@ def _mask(problem: Problem, recipe: Recipe, every: str, built_in: bool) -> str:
         )
         return f"{pairs}    p.grad.view(-1)[index] = 0"
     assert recipe.mask_kind not in MASK_KINDS
-    with World(problem.data, 0).inside():
+    with IsolatedRun(problem.data, 0).inside():
         found = list(matching(recipe.mask_kind, problem.build()))
     named = f"for name in {found}:\n    p = model.get_parameter(name)\n"
     return named + every.partition("\n")[2] + f"    p.grad.view(-1){part}"

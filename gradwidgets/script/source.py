@@ -12,7 +12,7 @@ from typing import Any
 
 from torch.nn import functional
 
-from gradwidgets.core import Problem, World, is_pair, is_small, problems
+from gradwidgets.core import IsolatedRun, Problem, is_pair, is_small, problems
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Sources:
         self.missing: list[str] = []
         self.built_in = problem.name in problems.names() and problems.get(problem.name) is problem
         self.pair = is_pair(problem.batches())
-        with World(problem.data, seed=0).inside():
+        with IsolatedRun(problem.data, seed=0).inside():
             self.small = is_small(problem.build())
         self.data = self._name(problem.data, "make_data", "x, y" if self.pair else "loader")
         self.model = self._name(problem.model, "make_model")

@@ -8,7 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.components import Lasting, Slices, script_of, style_of
+from gradwidgets.components import LatestTask, StaticFallback, script_of, style_of
 from gradwidgets.core import Problem, Recipe, refuse
 from gradwidgets.stepper.engine import Stepping
 from gradwidgets.stepper.page import as_text, page, progress
@@ -25,7 +25,7 @@ DETAILS = {"key": -1, "number": 1}
 """What a message may say beside its action, and what holds where it does not."""
 
 
-class Stepper(Lasting, anywidget.AnyWidget):
+class Stepper(StaticFallback, anywidget.AnyWidget):
     """A recipe's loop, one line at a time, and what every line does to the numbers.
 
     Args:
@@ -45,7 +45,7 @@ class Stepper(Lasting, anywidget.AnyWidget):
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:
         self.stepping = Stepping(problem, recipe)
-        self._slices = Slices(self._go_on)
+        self._slices = LatestTask(self._go_on)
         self._wanted = self._left = 0
         self._drawn_at = 0.0
         super().__init__(page=page(self.stepping))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradwidgets.core import Buffers, Problem, Recipe, World, build_optimizer, groups, is_pair
+from gradwidgets.core import Buffers, IsolatedRun, Problem, Recipe, build_optimizer, groups, is_pair
 from gradwidgets.script import Sources, batches, hidden
 
 Names = dict[str, Any]
@@ -54,13 +54,13 @@ class Workspace:
 
     def __init__(self, problem: Problem, recipe: Recipe) -> None:
         data = problem.batches()
-        self.world = World(data, recipe.seed)
+        self.world = IsolatedRun(data, recipe.seed)
         with self.world.inside():
             self.model = problem.build()
             self.optimizer = build_optimizer(
                 recipe.optimizer, self.model, recipe.lr, recipe.options
             )
-            self.world.suit(self.model)
+            self.world.choose_threads(self.model)
             self.names: Names = _names(problem, recipe, self.model, self.optimizer)
         self._draws = _draws(data, recipe, self.names)
         self._drawn: list[tuple[list[Any], Names, list[Any]]] = []

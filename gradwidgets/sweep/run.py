@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from gradwidgets.core import (
     Batch,
     History,
+    IsolatedRun,
     Problem,
     Recipe,
-    World,
     blame_data,
     groups,
     measured_at,
@@ -44,10 +44,10 @@ class SweptRun:
         self.count = 0
         self.seconds = 0.0
         self._test = problem.test_pair()
-        self._world = World(problem.batches(), recipes[0].seed)
+        self._world = IsolatedRun(problem.batches(), recipes[0].seed)
         with self._world.inside():
             self.model = problem.build()
-            self._world.suit(self.model)
+            self._world.choose_threads(self.model)
             self._names = [name for name, _ in self.model.named_parameters()]
             self._shapes = [p.shape for p in self.model.parameters()]
             self._sizes = [p.numel() for p in self.model.parameters()]
@@ -128,7 +128,7 @@ class SweptRun:
         starts = {self.recipes[0].seed: _flat(self.model)}
         for recipe in self.recipes:
             if recipe.seed not in starts:
-                with World(None, recipe.seed).inside():
+                with IsolatedRun(None, recipe.seed).inside():
                     starts[recipe.seed] = _flat(self.problem.build())
         return torch.stack([starts[recipe.seed] for recipe in self.recipes])
 

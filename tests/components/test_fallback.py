@@ -43,7 +43,7 @@ def test_what_stays_comes_before_the_widget_and_hides_while_it_lives(kind, monke
     shown = KINDS[kind]()
     shown._ipython_display_()
     before, view = seen
-    still = shown._still()
+    still = shown.static_view()
     assert before["text/plain"] == still.words
     assert view[fallback.VIEW]["model_id"] == shown.widget.model_id
     page = Reader(before["text/html"])
@@ -60,6 +60,6 @@ def test_what_stays_comes_before_the_widget_and_hides_while_it_lives(kind, monke
 
 def test_the_picture_of_a_lab_is_described_in_numbers():
     lab = GradLab("line", recipe=SHORT)
-    assert lab.summary in lab._still().alt
-    assert "Gradient norm from" in lab._still().alt
+    assert lab.summary in lab.static_view().alt
+    assert "Gradient norm from" in lab.static_view().alt
     lab.close()

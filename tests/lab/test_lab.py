@@ -168,7 +168,7 @@ def test_save_writes_picture_and_numbers(lab, tmp_path):
 
 
 def test_where_no_widgets_live_the_picture_and_the_sentence_are_shown(lab):
-    still = lab._still()
+    still = lab.static_view()
     assert still.words == repr(lab) == lab.summary
     assert still.png == lab.picture
 

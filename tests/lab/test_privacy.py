@@ -58,7 +58,7 @@ for ending in (".png", ".csv"):
 lab.save_page(out / "page.html", "lr", values=(0.1, 0.2))
 handed_on["page"] = bytes_of(out / "page.html")
 handed_on |= {"script": lab.script(), "share": lab.share()}
-handed_on |= {kind: str(data) for kind, data in vars(lab._still()).items()}
+handed_on |= {kind: str(data) for kind, data in vars(lab.static_view()).items()}
 net = Net()
 optimizer = torch.optim.SGD([*net.inner.parameters()], lr=0.0)
 with checkup(net, optimizer) as report:

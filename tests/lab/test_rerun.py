@@ -100,7 +100,7 @@ def test_a_slow_first_run_does_not_keep_the_lab_from_the_screen(monkeypatch):
     async def scenario():
         begun = time.monotonic()
         lab = GradLab("moons", recipe=Recipe(updates=100_000))
-        still = lab._still()
+        still = lab.static_view()
         assert time.monotonic() - begun < 20
         assert still.png
         assert "updates: the loss went from" in still.words

@@ -151,6 +151,6 @@ def test_on_an_event_loop_pages_are_written_ahead():
 def test_plain_text_is_deterministic_and_complete():
     view = Ledger("moons", ADAM)
     assert repr(view) == repr(Ledger("moons", ADAM))
-    assert view._still().words == repr(view)
+    assert view.static_view().words == repr(view)
     assert page(view)["sentence"] in repr(view)
     view.close()

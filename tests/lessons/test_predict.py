@@ -138,7 +138,7 @@ def test_an_unknown_choice_is_named():
 
 def test_where_no_widgets_live_it_is_text():
     predict, _ = asked()
-    assert predict._still().words == repr(predict)
+    assert predict.static_view().words == repr(predict)
 
 
 def test_the_experiment_runs_on_the_loop_that_made_it():

@@ -69,7 +69,7 @@ def test_the_plan_adds_up(walk):
 
 def test_it_shows_as_text_and_picture_where_no_widgets_live(walk):
     walk.next()
-    still = walk._still()
+    still = walk.static_view()
     assert still.words.startswith("Scene 2 of 3: Scaled\nTen times.\n")
     assert still.words.endswith(walk.lab.summary)
     assert Image.open(io.BytesIO(still.png)).width == 1100
@@ -220,7 +220,7 @@ def test_a_slider_in_hand_ends_the_animation():
 @pytest.mark.parametrize("problem", ["line", "digits"])
 def test_larger_type_is_larger_by_its_factor_and_one_is_no_change(problem):
     problem = problems.get(problem)
-    run = plots.Shown(train(problem, problem.recipe.replace(updates=3)), "now")
+    run = plots.RunStyle(train(problem, problem.recipe.replace(updates=3)), "now")
 
     def picture(**scale):
         canvas = plots.Canvas(plots.make(("loss", "gradient"), problem), (1100, 400), **scale)

@@ -170,7 +170,7 @@ def test_on_an_event_loop_only_the_newest_recipe_of_a_lab_is_measured():
 def test_plain_text_is_deterministic():
     view = Meter()
     assert repr(view) == repr(Meter())
-    assert view._still().words == repr(view)
+    assert view.static_view().words == repr(view)
     view.close()
 
 

@@ -129,7 +129,7 @@ def test_plain_text_says_the_same_and_is_deterministic(stepper):
     other = Stepper("moons", THREE)
     other.act("next")
     assert repr(other) == text
-    assert stepper._still().words == text
+    assert stepper.static_view().words == text
 
 
 async def until(condition):

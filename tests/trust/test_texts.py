@@ -130,7 +130,7 @@ def test_no_message_of_a_front_end_does_harm(name: str) -> None:
         listener._received(listener, message, [])
 
     heard()
-    assert widget._still()
+    assert widget.static_view()
     widget.close()
 
 
@@ -155,7 +155,7 @@ def test_a_state_of_a_front_end_is_taken_or_refused(name: str) -> None:
             part.set_state(state)
 
     written()
-    assert widget._still()
+    assert widget.static_view()
     widget.close()
 
 
