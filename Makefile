@@ -57,7 +57,7 @@ test-oldest-drawing:
 	$(MAKE) drawing $(OLDEST)
 
 drawing: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/plots tests/widgets tests/test_warnings.py
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/plots tests/export tests/components tests/lab tests/stepper tests/ledger tests/meter tests/test_warnings.py
 
 test-newest:
 	$(MAKE) test VENV=.venv-newest CONSTRAINTS=
@@ -66,7 +66,7 @@ test-newest:
 test-float64: $(VENV)/.dev
 	GRADWIDGETS_DTYPE=float64 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser
 
-# All that `make test` tries a sample of: recipes, actions and texts drawn anew, cells run fifty
+# All that `make test` tries a sample of: new random recipes, actions and texts, cells run fifty
 # times, and half an hour of dragging in a browser.
 SOAK_MINUTES ?= 30
 soak: $(VENV)/.dev
@@ -76,7 +76,7 @@ soak: $(VENV)/.dev
 
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks
-	$(BIN)/python -m pytest -p tests.browser.conftest -s benchmarks/latency.py
+	$(BIN)/python -m pytest -p front_ends.fixtures -s benchmarks/latency.py
 
 # A JupyterHub on loopback needs its proxy, and that needs node and npm.
 LEARNERS ?= 8
@@ -93,7 +93,7 @@ execute: $(VENV)/.dev
 		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(NBCONVERT) --CoalesceStreamsPreprocessor.enabled=True $(NOTEBOOKS)
 
-# Write the table of the fact check anew, after a change in claims.json or in a lesson's cells.
+# Write the table of the fact check again, after a change in claims.json or in a lesson's cells.
 fact-check: $(VENV)/.dev
 	$(BIN)/python -m gradwidgets.lessons.claim_table notebooks
 

@@ -1,6 +1,6 @@
 """From key press or click to what changes on the page, in real JupyterLab in headless Chromium.
 
-Run by `make bench`, as `pytest -p tests.browser.conftest -s benchmarks/latency.py`.
+Run by `make bench`, as `pytest -p front_ends.fixtures -s benchmarks/latency.py`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 
 from benchmarks import page
-from tests.browser.front_end import FrontEnd
+from front_ends.front_end import FrontEnd
 
 PRESSES = 24
 PAUSE = 1500

@@ -18,7 +18,7 @@ one run, so that a busy machine slows both alike; read the ratios.
 
 
 def put(title: str, lines: Sequence[str]) -> None:
-    """Write a section anew, or add it; say what it was measured on."""
+    """Replace a section, or add it, and say what it was measured on."""
     text = PATH.read_text(encoding="utf-8") if PATH.exists() else TOP
     top, *sections = text.split("\n## ")
     kept = {section.partition("\n")[0]: section for section in sections}

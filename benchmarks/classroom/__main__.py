@@ -22,9 +22,8 @@ from benchmarks.classroom import parts
 from benchmarks.classroom.hub import chromium, link, running_hub
 from benchmarks.classroom.learner import MOVES, Learner
 from benchmarks.classroom.memory import SIZES, Cost, costs, seconds
-from gradwidgets.core import problems, train
-from gradwidgets.lab.controls import all_controls
-from tests.browser.conftest import FLAGS
+from front_ends.fixtures import FLAGS
+from gradwidgets.core import problems, settings, train
 
 MINUTES = 4
 """How long anything may take for which a learner waits."""
@@ -36,7 +35,7 @@ Costs = dict[str, list[Cost]]
 def sentences() -> dict[str, str]:
     """What must stand under the lab at each stop of the slider, by the stop's text."""
     torch.set_num_threads(1)
-    start, control = problems.get(PROBLEM).recipe, all_controls()[FIELD]
+    start, control = problems.get(PROBLEM).recipe, settings.controls()[FIELD]
     ends = f" The start ended at {train(PROBLEM, start).loss[-1]:.4g}."
     said = {}
     for stop in control.stops:

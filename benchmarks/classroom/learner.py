@@ -9,7 +9,7 @@ from playwright.async_api import Page
 
 MOVES = 20
 THINK = (1.0, 3.0)
-"""Seconds between an answer and the next press of a key, drawn anew for each."""
+"""Seconds between an answer and the next press of a key, drawn for each."""
 
 SLIDER = ".gradwidgets-slider input"
 READY = """

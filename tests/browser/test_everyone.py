@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.front_end import FrontEnd
+from front_ends.front_end import FrontEnd
 from tests.browser.test_accessibility import press_everything, show, wear
 
 CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]"

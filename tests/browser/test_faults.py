@@ -8,8 +8,8 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from front_ends.front_end import FrontEnd
 from gradwidgets import Recipe, train
-from tests.browser.front_end import FrontEnd
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "yes"
 SHOW = "from gradwidgets import GradLab, Recipe\nlab = GradLab(recipe=Recipe(lr=0.5))\nlab"

@@ -14,8 +14,8 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE
-from tests.browser.front_end import FrontEnd
+from front_ends.fixtures import PATIENCE
+from front_ends.front_end import FrontEnd
 
 FOLDER = Path(__file__).parents[2] / "notebooks" / "lectures"
 LECTURES = ["what_a_gradient_step_really_does", "accumulation_without_tears"]
