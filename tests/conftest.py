@@ -13,24 +13,6 @@ pytest.register_assert_rewrite("tests.examples")  # failing comparisons are show
 DTYPE = getattr(torch, os.environ.get("GRADWIDGETS_DTYPE", "float32"))
 torch.set_default_dtype(DTYPE)  # what tests build while they are collected has it, too
 
-SINGLE = {
-    "scaler": "a GradScaler overflows in single precision only",
-    "infinite_gradient": "a gradient that overflows in single precision only",
-    "converted_on_creation": "a tensor becomes another one where its dtype is not the default",
-    "diverge": "a loss leaves the numbers of single precision much earlier",
-    "where_it_is_unstable": "a loss leaves the numbers of single precision much earlier",
-    "wrong_rules_cost": "torch draws other numbers in double precision",
-    "ragged_samples": "torch draws other numbers in double precision",
-    "every_control_answers": "torch draws other numbers in double precision",
-    "batch_norm_statistics": "torch draws other numbers in double precision",
-    "two_dropout_layers": "torch draws other numbers in double precision",
-    "what_it_says_in_its_lesson": "lessons print figures of single precision",
-    "solutions_pass_and_wrong_ones": "lessons print figures of single precision",
-    "single_precision": "it measures the rounding of single precision",
-    "a_loader_and_an_own_model": "it asks for the usual default",
-}
-"""Parts of names of tests whose figures are those of single precision, and why."""
-
 
 @pytest.fixture(autouse=True)
 def _default_dtype() -> Iterator[None]:
@@ -50,9 +32,10 @@ def _one_thread() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what `single_precision` marks: its figures are not those of another default dtype."""
     if DTYPE is torch.float32:
         return
     for item in items:
-        for part, reason in SINGLE.items():
-            if part in item.name:
-                item.add_marker(pytest.mark.skip(reason=reason))
+        if marker := item.get_closest_marker("single_precision"):
+            (reason,) = marker.args
+            item.add_marker(pytest.mark.skip(reason=reason))

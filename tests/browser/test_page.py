@@ -114,6 +114,7 @@ def test_the_mouse_drags_it_too(show):
     page.mouse.up()
 
 
+@pytest.mark.single_precision("a loss leaves the numbers of single precision much earlier")
 def test_two_settings_move_independently_and_divergence_is_marked(show):
     page = show("two.html")
     optimizers = page.get_by_label("optimizer")

@@ -395,7 +395,11 @@ def two_losses_through_one_freed_graph() -> Loop:
     return Loop(model, optimizer, update)
 
 
-@broken("amp-skipping", source="common report: overflow in every step")
+@broken(
+    "amp-skipping",
+    source="common report: overflow in every step",
+    single_precision="a GradScaler overflows in single precision only",
+)
 def scaler_overflows_at_every_step() -> Loop:
     model, optimizer, x, y = _simple()
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
@@ -409,7 +413,11 @@ def scaler_overflows_at_every_step() -> Loop:
     return Loop(model, optimizer, times(3, update))
 
 
-@broken("amp-skipping", source="pytorch forum: GradScaler without update")
+@broken(
+    "amp-skipping",
+    source="pytorch forum: GradScaler without update",
+    single_precision="a GradScaler overflows in single precision only",
+)
 def scaler_never_updated() -> Loop:
     model, optimizer, x, y = _simple()
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)

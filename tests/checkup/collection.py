@@ -36,6 +36,8 @@ class Case:
     build: Callable[[], Loop]
     codes: frozenset[str]
     source: str
+    single_precision: str = ""
+    """Why it shows its symptom in single precision only, if it does."""
 
     def run(self) -> Report:
         """Train under a checkup, as a person would; an exception is part of the symptom."""
@@ -83,21 +85,21 @@ def collect() -> tuple[list[Case], list[Case]]:
 Build = Callable[[], Loop]
 
 
-def broken(*codes: str, source: str) -> Callable[[Build], Build]:
+def broken(*codes: str, source: str, single_precision: str = "") -> Callable[[Build], Build]:
     """Register a broken loop and the code (or equivalent codes) that names its root."""
 
     def register(build: Build) -> Build:
-        BROKEN.append(Case(build.__name__, build, frozenset(codes), source))
+        BROKEN.append(Case(build.__name__, build, frozenset(codes), source, single_precision))
         return build
 
     return register
 
 
-def healthy(source: str) -> Callable[[Build], Build]:
+def healthy(source: str, single_precision: str = "") -> Callable[[Build], Build]:
     """Register a loop that nothing is wrong with."""
 
     def register(build: Build) -> Build:
-        HEALTHY.append(Case(build.__name__, build, frozenset(), source))
+        HEALTHY.append(Case(build.__name__, build, frozenset(), source, single_precision))
         return build
 
     return register

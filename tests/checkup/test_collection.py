@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from collection import Case, collect
 
 BROKEN, HEALTHY = collect()
+
+
+def as_parameters(cases: list[Case]) -> list[Any]:
+    """The cases by their names, each with its mark."""
+    return [
+        pytest.param(
+            case,
+            id=case.name,
+            marks=pytest.mark.single_precision(case.single_precision)
+            if case.single_precision
+            else (),
+        )
+        for case in cases
+    ]
+
 
 ALL_CODES = {
     "not-in-optimizer",
@@ -38,7 +55,7 @@ ALL_CODES = {
 }
 
 
-@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", as_parameters(BROKEN))
 def test_broken_loop_is_named_and_nothing_else_is_blamed(case: Case) -> None:
     report = case.run()
     assert not report.failures
@@ -47,7 +64,7 @@ def test_broken_loop_is_named_and_nothing_else_is_blamed(case: Case) -> None:
     assert not others, f"{case.source}\n{report}"
 
 
-@pytest.mark.parametrize("case", HEALTHY, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", as_parameters(HEALTHY))
 def test_healthy_loop_gets_no_error_and_no_warning(case: Case) -> None:
     report = case.run()
     grave = [finding for finding in report.findings if finding.severity != "info"]

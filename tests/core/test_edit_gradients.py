@@ -123,6 +123,7 @@ def test_a_handle_takes_the_edits_off_again() -> None:
     assert moved() == 1
 
 
+@pytest.mark.single_precision("a GradScaler overflows in single precision only")
 def test_edits_see_unscaled_gradients_under_a_grad_scaler() -> None:
     def final(scaled: bool) -> list[Tensor]:
         torch.manual_seed(0)

@@ -140,6 +140,7 @@ def test_long_runs_are_thinned_and_the_page_says_so():
     assert "points a curve" not in made("line", "lr", (0.01, 0.05), updates=100)[0]
 
 
+@pytest.mark.single_precision("a loss leaves the numbers of single precision much earlier")
 def test_a_run_that_diverges_ends_in_a_cross_and_hides_nothing():
     text, histories = made("bowl", "lr", (0.01, 0.1, 3.0))
     assert histories[2].stopped[1] == "diverged"

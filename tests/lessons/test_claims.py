@@ -93,6 +93,7 @@ def printed(path, *names):
 
 
 @pytest.mark.parametrize("claim_id", ["000-11", "000-05"])
+@pytest.mark.single_precision("lessons print figures of single precision")
 def test_an_experiment_says_here_what_it_says_in_its_lesson(claim_id, capsys):
     facts = FactCheck(FOLDER)
     (claim,) = facts.find(claim_id)

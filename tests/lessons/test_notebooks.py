@@ -77,6 +77,7 @@ def run(source, space):
     return said.getvalue()
 
 
+@pytest.mark.single_precision("lessons print figures of single precision")
 def test_solutions_pass_and_wrong_ones_do_not(path):
     space, right = {"__name__": "__main__"}, solutions(path)
     wrong_ones = wrong_solutions(path)

@@ -44,6 +44,7 @@ def exact(found: Meter, *rules: str) -> bool:
         (samples(), EQUAL, "sum", 3.0),
     ],
 )
+@pytest.mark.single_precision("torch draws other numbers in double precision")
 def test_wrong_rules_cost_what_is_known(
     problem: Problem, sizes: list[int], rule: str, expected: float
 ) -> None:
@@ -77,6 +78,7 @@ def test_right_rules_are_right_to_rounding(
     assert exact(found, *right), found
 
 
+@pytest.mark.single_precision("it measures the rounding of single precision")
 def test_single_precision_shows_its_own_rounding() -> None:
     found = meter(samples(), EQUAL, dtype="float32")
     assert 1e-8 < found.differences["mean"] < 1e-6
@@ -86,6 +88,7 @@ def test_single_precision_shows_its_own_rounding() -> None:
     assert meter(samples(), RAGGED, dtype="float32").right == ("samples", "tokens")
 
 
+@pytest.mark.single_precision("torch draws other numbers in double precision")
 def test_batch_norm_statistics_differ_too() -> None:
     """One update of a running mean by the full batch, against four by quarters."""
     found = meter(samples("batch"), EQUAL)
@@ -105,6 +108,7 @@ def test_batch_norm_statistics_differ_too() -> None:
     assert meter(samples("batch"), EQUAL, batch_norm=False).buffers == 0
 
 
+@pytest.mark.single_precision("torch draws other numbers in double precision")
 def test_two_dropout_layers_with_the_known_seed() -> None:
     def model() -> nn.Module:
         torch.manual_seed(0)
@@ -188,6 +192,7 @@ def test_tokens_are_the_targets_that_count() -> None:
     assert count_tokens(torch.zeros(3, 2)) == 6
 
 
+@pytest.mark.single_precision("it asks for the usual default dtype")
 def test_a_loader_and_an_own_model_stay_as_they_are() -> None:
     own = samples("batch").build()
     held = [value.clone() for value in own.state_dict().values()]
