@@ -21,7 +21,7 @@ from gradwidgets.core.problem import Batches, Loss, Pair, Problem, is_pair
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recipe_edits import edits_of, matching
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
-from gradwidgets.core.validate import Count, Flag, Number, OneOf, Text, refuse
+from gradwidgets.core.validate import Count, Flag, Number, OneOf, Text, not_allowed
 from gradwidgets.core.verdict import verdict
 
 __all__ = [
@@ -70,7 +70,7 @@ __all__ = [
     "one_thread",
     "option_defaults",
     "problems",
-    "refuse",
+    "not_allowed",
     "samples",
     "settings",
     "train",

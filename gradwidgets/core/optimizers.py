@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradwidgets.core.control import STRENGTHS, Control, linear
-from gradwidgets.core.validate import Number, refuse
+from gradwidgets.core.validate import Number, not_allowed
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     name: kind
@@ -49,17 +49,17 @@ def checked_options(optimizer: str, options: object) -> dict[str, Any]:
     """
     known = option_defaults(optimizer)
     if not isinstance(options, Mapping):
-        raise refuse("options", options, f"a dict of keyword arguments of {optimizer}")
+        raise not_allowed("options", options, f"a dict of keyword arguments of {optimizer}")
     for name in options:
         if name not in known:
             allowed = ", ".join(known)
-            raise refuse(f"options[{name!r}]", options[name], f"{optimizer} only: {allowed}")
+            raise not_allowed(f"options[{name!r}]", options[name], f"{optimizer} only: {allowed}")
     plain = {str(name): _plain(f"options[{name!r}]", value) for name, value in options.items()}
     if plain:
         try:
             OPTIMIZERS[optimizer]([torch.zeros(1, 1, requires_grad=True)], **plain)
         except Exception as problem:
-            raise refuse("options", options, f"what {optimizer} takes ({problem})") from None
+            raise not_allowed("options", options, f"what {optimizer} takes ({problem})") from None
     return plain
 
 
@@ -70,7 +70,7 @@ def _plain(name: str, value: Any) -> Any:
     if value is None or isinstance(value, (bool, str)):
         return value
     if not isinstance(value, Real):
-        raise refuse(name, value, "a number, a flag, a text, None or a list of these")
+        raise not_allowed(name, value, "a number, a flag, a text, None or a list of these")
     return int(value) if isinstance(value, Integral) else Number()(name, value)
 
 
@@ -91,4 +91,4 @@ def build_optimizer(
     try:
         return OPTIMIZERS[optimizer](model.parameters(), lr=lr, **options)  # type: ignore[call-arg]
     except Exception as error:
-        raise refuse("optimizer", optimizer, f"one for this model ({error})") from error
+        raise not_allowed("optimizer", optimizer, f"one for this model ({error})") from error

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import Text, refuse
+from gradwidgets.core.validate import Text, not_allowed
 
 Pair = tuple[Tensor, Tensor]
 Batches = Iterable[Any]
@@ -51,11 +51,11 @@ class Problem:
     def __post_init__(self) -> None:
         Text()("Problem.name", self.name)
         if not callable(self.model):
-            raise refuse("Problem.model", self.model, "a function that builds an nn.Module")
+            raise not_allowed("Problem.model", self.model, "a function that builds an nn.Module")
         if not callable(self.loss):
-            raise refuse("Problem.loss", self.loss, "a function loss(output, target)")
+            raise not_allowed("Problem.loss", self.loss, "a function loss(output, target)")
         if not isinstance(self.recipe, Recipe):
-            raise refuse("Problem.recipe", self.recipe, "a Recipe")
+            raise not_allowed("Problem.recipe", self.recipe, "a Recipe")
 
     def build(self) -> nn.Module:
         """A new model, drawn from the global RNG as it stands; a copied one in training mode.
@@ -66,7 +66,7 @@ class Problem:
         """
         model = self._new()
         if not any(p.requires_grad for p in model.parameters()):
-            raise refuse("Problem.model", model, "a model with a parameter to train")
+            raise not_allowed("Problem.model", model, "a model with a parameter to train")
         return model
 
     def _new(self) -> nn.Module:
@@ -74,7 +74,7 @@ class Problem:
             return copy.deepcopy(self.model).train()
         model = self.model()
         if not isinstance(model, nn.Module):
-            raise refuse("Problem.model()", model, "an nn.Module from the factory")
+            raise not_allowed("Problem.model()", model, "an nn.Module from the factory")
         if "factory" not in self._loaded:
             _refuse_shared(model, self._another())
             self._loaded["factory"] = True
@@ -128,9 +128,9 @@ def _checked_data(name: str, data: Any) -> Any:
             raise ValueError(f"{name}: {shapes}; give x and y with the same number of samples, > 0")
         return x, y
     if not isinstance(data, Iterable):
-        raise refuse(name, data, "(x, y) tensors or an iterable of (x, y) batches")
+        raise not_allowed(name, data, "(x, y) tensors or an iterable of (x, y) batches")
     if isinstance(data, Iterator):
-        raise refuse(name, data, "what can be iterated again, such as a list or a DataLoader")
+        raise not_allowed(name, data, "what can be iterated again, such as a list or a DataLoader")
     return data
 
 

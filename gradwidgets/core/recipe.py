@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from gradwidgets.core.control import STRENGTHS, Control, linear, logarithmic
 from gradwidgets.core.edits import MASK_KINDS, Edit
 from gradwidgets.core.optimizers import OPTIMIZERS, checked_options
-from gradwidgets.core.validate import Callables, Count, Flag, Number, OneOf, Rule, Text, refuse
+from gradwidgets.core.validate import Callables, Count, Flag, Number, OneOf, Rule, Text, not_allowed
 
 _Default = TypeVar("_Default")
 
@@ -224,13 +224,15 @@ class Recipe:
             ValueError: the recipe has `edits`, or an option that JSON cannot hold.
         """
         if self.edits:
-            raise refuse("edits", self.edits, "none: JSON cannot hold callables")
+            raise not_allowed("edits", self.edits, "none: JSON cannot hold callables")
         values = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}
         del values["edits"]
         try:
             return json.dumps(values, allow_nan=False)
         except (TypeError, ValueError):
-            raise refuse("options", self.options, "numbers, flags, texts and None only") from None
+            raise not_allowed(
+                "options", self.options, "numbers, flags, texts and None only"
+            ) from None
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -244,5 +246,5 @@ class Recipe:
         except (ValueError, TypeError, RecursionError) as problem:
             raise ValueError(f"not the JSON of a Recipe: {problem}") from None
         if not isinstance(values, dict) or "edits" in values:
-            raise refuse("Recipe.from_json(text)", text, "what to_json() wrote")
+            raise not_allowed("Recipe.from_json(text)", text, "what to_json() wrote")
         return cls().replace(**values)

@@ -8,7 +8,7 @@ from torch import nn
 
 from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.validate import refuse
+from gradwidgets.core.validate import not_allowed
 
 
 def edits_of(recipe: Recipe, model: nn.Module) -> list[Edit]:
@@ -41,5 +41,5 @@ def matching(pattern: str, model: nn.Module) -> dict[str, nn.Parameter]:
     everyone = dict(model.named_parameters())
     found = {name: p for name, p in everyone.items() if fnmatchcase(name, pattern)}
     if not found:
-        raise refuse("mask_kind", pattern, f"a pattern that matches one of {list(everyone)}")
+        raise not_allowed("mask_kind", pattern, f"a pattern that matches one of {list(everyone)}")
     return found

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 
-def refuse(name: str, value: object, allowed: str) -> ValueError:
+def not_allowed(name: str, value: object, allowed: str) -> ValueError:
     """The one wording for a bad value: its name, the value, and what would be right."""
     shown = " ".join(map(str.strip, repr(value).splitlines()))
     if len(shown) > 80:
@@ -30,14 +30,14 @@ class Number:
         if value is None and self.optional:
             return None
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise refuse(name, value, self.allowed)
+            raise not_allowed(name, value, self.allowed)
         try:
             number = float(value)
         except OverflowError:
-            raise refuse(name, value, self.allowed) from None
+            raise not_allowed(name, value, self.allowed) from None
         inside = self.low < number if self.above else self.low <= number
         if not (math.isfinite(number) and inside and number <= self.high):
-            raise refuse(name, value, self.allowed)
+            raise not_allowed(name, value, self.allowed)
         return number
 
     @property
@@ -68,7 +68,7 @@ class Count:
             words = f"a whole number from {self.low}"
             if self.high < 2**63 - 1:
                 words += f" to {self.high}"
-            raise refuse(name, value, words + (" or None" if self.optional else ""))
+            raise not_allowed(name, value, words + (" or None" if self.optional else ""))
         return int(value)  # type: ignore[call-overload, no-any-return]
 
 
@@ -81,7 +81,7 @@ class OneOf:
     def __call__(self, name: str, value: object) -> str:
         """Return `value`, or raise ValueError."""
         if not isinstance(value, str) or value not in self.choices:
-            raise refuse(name, value, "one of " + ", ".join(map(repr, self.choices)))
+            raise not_allowed(name, value, "one of " + ", ".join(map(repr, self.choices)))
         return value
 
 
@@ -94,7 +94,7 @@ class Text:
     def __call__(self, name: str, value: object) -> str:
         """Return `value`, or raise ValueError."""
         if not isinstance(value, str) or not value:
-            raise refuse(name, value, self.allowed)
+            raise not_allowed(name, value, self.allowed)
         return value
 
 
@@ -105,7 +105,7 @@ class Flag:
     def __call__(self, name: str, value: object) -> bool:
         """Return `value`, or raise ValueError."""
         if not isinstance(value, bool):
-            raise refuse(name, value, "True or False")
+            raise not_allowed(name, value, "True or False")
         return value
 
 
@@ -116,7 +116,7 @@ class Callables:
     def __call__(self, name: str, value: object) -> tuple[Any, ...]:
         """Return `value` as a tuple, or raise ValueError."""
         if not isinstance(value, (tuple, list)) or not all(callable(each) for each in value):
-            raise refuse(name, value, "a tuple of functions that take the list of parameters")
+            raise not_allowed(name, value, "a tuple of functions that take the list of parameters")
         return tuple(value)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradwidgets.core import Control, History, Problem, Recipe, refuse, settings, train
+from gradwidgets.core import Control, History, Problem, Recipe, not_allowed, settings, train
 from gradwidgets.export.html import Dial, page
 
 GRID = 11
@@ -45,7 +45,7 @@ def save_page(
     """
     names = [field, *([other] if other is not None else [])]
     if len(set(names)) < len(names):
-        raise refuse("other", other, f"another setting than field={field!r}")
+        raise not_allowed("other", other, f"another setting than field={field!r}")
     dials = [_dial(recipe, name, len(names) > 1) for name in names]
     if values is not None:
         dials[0] = _given(dials[0], values)
@@ -62,7 +62,7 @@ def _dial(recipe: Recipe, name: str, few: bool) -> Dial:
     """All stops of a setting, or a few of them, and where the recipe stands among them."""
     controls = settings.controls()
     if name not in controls:
-        raise refuse("field", name, f"a setting with a control: one of {', '.join(controls)}")
+        raise not_allowed("field", name, f"a setting with a control: one of {', '.join(controls)}")
     control, value = controls[name], settings.get(recipe, name)
     stops = control.including(value)
     at = stops.index(value)
@@ -80,7 +80,7 @@ def _as_list(control: Control) -> Control:
 
 def _given(dial: Dial, values: Sequence[Any]) -> Dial:
     if not len(values):
-        raise refuse("values", values, "at least one value")
+        raise not_allowed("values", values, "at least one value")
     chosen = tuple(values)
     present = dial.values[dial.at]
     return Dial(dial.control, chosen, chosen.index(present) if present in chosen else 0)

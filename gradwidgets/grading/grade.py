@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradwidgets.core import refuse
+from gradwidgets.core import not_allowed
 from gradwidgets.grading import accumulating, diagnosing, editing, loop, standing
 from gradwidgets.grading.genuine import interventions, strangers
 from gradwidgets.grading.seeds import generator, student_id
@@ -98,7 +98,7 @@ def grade(
 
 def _known(task: str) -> Task:
     if task not in TASKS:
-        raise refuse("task", task, "one of " + ", ".join(TASKS))
+        raise not_allowed("task", task, "one of " + ", ".join(TASKS))
     return TASKS[task]
 
 

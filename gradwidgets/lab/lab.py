@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets
 
 from gradwidgets.components import Slider, StaticFallback, StaticView, close
-from gradwidgets.core import History, Problem, Recipe, problems, refuse
+from gradwidgets.core import History, Problem, Recipe, not_allowed, problems
 from gradwidgets.export import save_page
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.listing import Listing
@@ -197,7 +197,7 @@ class GradLab(StaticFallback):
 
     def _file(self, suffix: str) -> bytes:
         if suffix not in (".png", ".csv"):
-            raise refuse("suffix", suffix, "'.png' or '.csv'")
+            raise not_allowed("suffix", suffix, "'.png' or '.csv'")
         return self.picture if suffix == ".png" else self.run().to_csv().encode()
 
     def toggle(self, text: str) -> None:

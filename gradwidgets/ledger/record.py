@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core import Clip, Edit, Mask, Penalty, Problem, Recipe, Run, Scale, refuse
+from gradwidgets.core import Clip, Edit, Mask, Penalty, Problem, Recipe, Run, Scale, not_allowed
 from gradwidgets.ledger.rows import Gradients, Ledger, Row, Values, copied, state_of
 
 STAGE_OF: dict[type, str] = {Scale: "scaled", Mask: "masked", Penalty: "penalised", Clip: "clipped"}
@@ -34,7 +34,7 @@ def ledger(problem: Problem | str, recipe: Recipe | None = None, update: int = 0
     written = None if update < 0 or len(run.losses) < update else _write(run)
     if written is None:
         allowed = f"one of its {len(run.losses)} updates, counted from 0"
-        raise refuse("update", update, allowed)
+        raise not_allowed("update", update, allowed)
     return written
 
 

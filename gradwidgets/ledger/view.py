@@ -7,7 +7,7 @@ import time
 import ipywidgets
 
 from gradwidgets.components import BarTable, LatestTask, Slider, StaticFallback, as_text, close
-from gradwidgets.core import Control, Problem, Recipe, problems, refuse
+from gradwidgets.core import Control, Problem, Recipe, not_allowed, problems
 from gradwidgets.ledger.page import pages
 
 
@@ -47,7 +47,7 @@ class Ledger(StaticFallback):
     @update.setter
     def update(self, update: int) -> None:
         if not 0 <= update < len(self.slider.texts):
-            raise refuse("update", update, f"0 to {len(self.slider.texts) - 1}")
+            raise not_allowed("update", update, f"0 to {len(self.slider.texts) - 1}")
         self.slider.value = update
 
     def close(self) -> None:

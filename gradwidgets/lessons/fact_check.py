@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from IPython.utils.capture import capture_output
 
 from gradwidgets.components import StaticFallback
-from gradwidgets.core import refuse
+from gradwidgets.core import not_allowed
 from gradwidgets.lessons.claim_table import rows
 from gradwidgets.lessons.claims import (
     VERDICTS,
@@ -72,7 +72,7 @@ class FactCheck(StaticFallback):
         """
         known = {claim.id: claim for claim in self.claims if claim.experiment}
         if claim_id not in known:
-            raise refuse("claim_id", claim_id, 'the id of a claim, such as "000-11"')
+            raise not_allowed("claim_id", claim_id, 'the id of a claim, such as "000-11"')
         claim = known[claim_id]
         assert claim.experiment
         judged = textwrap.fill(f"{claim.verdict}: {claim.truth}", WIDTH, subsequent_indent="  ")

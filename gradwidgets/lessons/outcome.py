@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gradwidgets.core import refuse
+from gradwidgets.core import not_allowed
 
 WIDTH = 92
 """Characters in a line of text."""
@@ -31,7 +31,9 @@ def measured(answer: Callable[[], str | tuple[str, str]], choices: Sequence[str]
         Outcome(*found) if isinstance(found, tuple) and len(found) == 2 else Outcome(str(found))
     )
     if outcome.choice not in choices:
-        raise refuse("answer()", found, f"one of {list(choices)}, or (one of them, a sentence)")
+        raise not_allowed(
+            "answer()", found, f"one of {list(choices)}, or (one of them, a sentence)"
+        )
     return outcome
 
 

@@ -10,7 +10,7 @@ import anywidget
 import traitlets
 
 from gradwidgets.components import StaticFallback, script_of, style_of
-from gradwidgets.core import Flag, Text, refuse
+from gradwidgets.core import Flag, Text, not_allowed
 from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
 
 
@@ -85,7 +85,7 @@ class Predict(StaticFallback, anywidget.AnyWidget):
             ValueError: there is no such choice, or the experiment found none of the choices.
         """
         if choice not in self.choices:
-            raise refuse("choice", choice, f"one of {list(self.choices)}")
+            raise not_allowed("choice", choice, f"one of {list(self.choices)}")
         if self.answered:
             return
         outcome = self._measured()
@@ -159,11 +159,11 @@ def _check(question: object, choices: Sequence[str], answer: object, why: Any) -
     Text()("question", question)
     texts = [] if isinstance(choices, str) else list(choices)
     if len(texts) < 2 or len(set(map(str, texts))) < len(texts):
-        raise refuse("choices", choices, "at least two different texts")
+        raise not_allowed("choices", choices, "at least two different texts")
     for text in texts:
         Text()("choices", text)
     if not callable(answer):
-        raise refuse("answer", answer, "a function that runs the experiment")
+        raise not_allowed("answer", answer, "a function that runs the experiment")
     for choice in why:
         if choice not in texts:
-            raise refuse("why", choice, f"reasons for the choices {texts} only")
+            raise not_allowed("why", choice, f"reasons for the choices {texts} only")

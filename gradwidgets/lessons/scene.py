@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradwidgets.core import Number, Recipe, Text, refuse
+from gradwidgets.core import Number, Recipe, Text, not_allowed
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Scene:
         Text()("text", self.text)
         Number(0)("minutes", self.minutes)
         if not isinstance(self.recipe, Mapping):
-            raise refuse("recipe", self.recipe, "fields of Recipe by name, such as {'lr': 0.5}")
+            raise not_allowed(
+                "recipe", self.recipe, "fields of Recipe by name, such as {'lr': 0.5}"
+            )
 
 
 def checked(scenes: Sequence[Scene | tuple[Any, ...]], start: Recipe) -> tuple[Scene, ...]:
@@ -45,7 +47,7 @@ def checked(scenes: Sequence[Scene | tuple[Any, ...]], start: Recipe) -> tuple[S
         ValueError: there is none, or one is not usable; names it.
     """
     if isinstance(scenes, (str, Scene)) or not scenes:
-        raise refuse("scenes", scenes, "at least one Scene, or (title, text, recipe fields)")
+        raise not_allowed("scenes", scenes, "at least one Scene, or (title, text, recipe fields)")
     return tuple(_checked(number, scene, start) for number, scene in enumerate(scenes, 1))
 
 

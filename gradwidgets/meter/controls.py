@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 
 from gradwidgets.components import Slider
-from gradwidgets.core import Control, OneOf, linear, refuse
+from gradwidgets.core import Control, OneOf, linear, not_allowed
 from gradwidgets.meter.start import DTYPES
 
 SET_UPS = ("samples", "tokens")
@@ -36,7 +36,7 @@ def cutting(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
         ValueError: `accumulation_steps` is no stop of its slider.
     """
     if accumulation_steps not in STEPS.stops:
-        raise refuse("accumulation_steps", accumulation_steps, f"one of {STEPS.stops}")
+        raise not_allowed("accumulation_steps", accumulation_steps, f"one of {STEPS.stops}")
     sizes = ipywidgets.Text(
         description="sizes",
         tooltip="Samples in each micro-batch; type your own, such as 10, 10, 10, 2.",
@@ -86,7 +86,7 @@ def parsed(text: str) -> tuple[int, ...]:
     """
     words = text.replace(",", " ").split()
     if not words or not all(word.isdecimal() for word in words):
-        raise refuse("sizes", text, "whole numbers such as 10, 10, 10, 2")
+        raise not_allowed("sizes", text, "whole numbers such as 10, 10, 10, 2")
     return tuple(map(int, words))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
-from gradwidgets.core import Count, Number, OneOf, Problem, problems, refuse
+from gradwidgets.core import Count, Number, OneOf, Problem, not_allowed, problems
 from gradwidgets.meter.measure import IGNORE_INDEX
 
 SAMPLES, FEATURES, HIDDEN = 32, 8, 16
@@ -64,7 +64,7 @@ def tokens(lengths: Sequence[int] = (12, 10, 3, 2, 11, 1, 2, 2)) -> Problem:
         ValueError: there is no sequence, or a length is not within 1 to 12.
     """
     if not lengths or not all(1 <= length <= TOKENS for length in lengths):
-        raise refuse("lengths", lengths, f"whole numbers from 1 to {TOKENS}")
+        raise not_allowed("lengths", lengths, f"whole numbers from 1 to {TOKENS}")
 
     def model() -> nn.Module:
         return nn.Sequential(nn.Embedding(WORDS, 8), nn.Linear(8, WORDS)).double()

@@ -22,7 +22,7 @@ from gradwidgets.core import (
     Recipe,
     groups,
     is_pair,
-    refuse,
+    not_allowed,
 )
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -109,14 +109,14 @@ def cut_by_size(sizes: Sequence[int]) -> Cut:
         ValueError: there is no size or a bad one, or they ask for more samples than there are.
     """
     if not sizes:
-        raise refuse("sizes", sizes, "the size of at least one micro-batch")
+        raise not_allowed("sizes", sizes, "the size of at least one micro-batch")
     for size in sizes:
         Count()("sizes", size)
 
     def cut(data: Pair | Batches) -> list[Pair]:
         x, y = _together([data] if is_pair(data) else _enough(data, sum(sizes)))
         if len(x) < sum(sizes):
-            raise refuse("sizes", sizes, f"sizes that add up to at most {len(x)} samples")
+            raise not_allowed("sizes", sizes, f"sizes that add up to at most {len(x)} samples")
         columns = (torch.split(part[: sum(sizes)], list(sizes)) for part in (x, y))
         return list(zip(*columns, strict=True))
 
@@ -136,7 +136,9 @@ def joined(parts: Sequence[Pair]) -> Pair:
 def _together(pairs: Iterable[Any]) -> Pair:
     x, y = zip(*pairs, strict=True)
     if not all(isinstance(part, Tensor) for part in (*x, *y)):
-        raise refuse("Problem.data", x[0], "batches (x, y) of tensors, to measure them together")
+        raise not_allowed(
+            "Problem.data", x[0], "batches (x, y) of tensors, to measure them together"
+        )
     return torch.cat(x), torch.cat(y)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import ipywidgets
 
 from gradwidgets.components import BarTable, LatestTask, StaticFallback, as_text, close
-from gradwidgets.core import Problem, Recipe, problems, refuse
+from gradwidgets.core import Problem, Recipe, not_allowed, problems
 from gradwidgets.meter import setups
 from gradwidgets.meter.controls import MODES, SET_UPS, cutting, grid, knobs, listed, modes, parsed
 from gradwidgets.meter.measure import (
@@ -203,4 +203,4 @@ def _own(data: str | Problem | Followed) -> Problem | None:
     if isinstance(data, Problem) or data in problems.names():
         return problems.get(data)
     allowed = f"one of {[*SET_UPS, *problems.names()]}, a Problem or a GradLab"
-    raise refuse("data", data, allowed)
+    raise not_allowed("data", data, allowed)

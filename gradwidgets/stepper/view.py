@@ -9,7 +9,7 @@ import anywidget
 import traitlets
 
 from gradwidgets.components import LatestTask, StaticFallback, script_of, style_of
-from gradwidgets.core import Problem, Recipe, refuse
+from gradwidgets.core import Problem, Recipe, not_allowed
 from gradwidgets.stepper.engine import Stepping
 from gradwidgets.stepper.page import as_text, page, progress
 
@@ -63,7 +63,7 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
             ValueError: there is no such action.
         """
         if action not in ACTIONS + CHANGES:
-            raise refuse("action", action, f"one of {[*ACTIONS, *CHANGES]}")
+            raise not_allowed("action", action, f"one of {[*ACTIONS, *CHANGES]}")
         self.cancel()
         getattr(self.stepping, action)(*arguments)
         self.page = page(self.stepping)

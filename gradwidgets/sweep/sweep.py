@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gradwidgets.core import History, Problem, Recipe, Run, named, problems, refuse, settings
+from gradwidgets.core import History, Problem, Recipe, Run, named, not_allowed, problems, settings
 from gradwidgets.sweep.fit import difference, obstacle, obstacle_in
 from gradwidgets.sweep.run import SweptRun
 
@@ -56,7 +56,7 @@ class Sweep:
 
     def __init__(self, problem: Problem, recipes: Sequence[Recipe], snapshots: bool = True) -> None:
         if not recipes:
-            raise refuse("values", list(recipes), "at least one value")
+            raise not_allowed("values", list(recipes), "at least one value")
         self._problem = problem
         self._recipes = list(recipes)
         self.obstacle = obstacle(problem, recipes)
