@@ -8,7 +8,7 @@ from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale,
 from gradwidgets.core.errors import TrainingError, blame_data, named
 from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.history import History
-from gradwidgets.core.isolation import IsolatedRun, is_small, one_thread
+from gradwidgets.core.isolation import PROCESS_LOCK, IsolatedRun, is_small, one_thread
 from gradwidgets.core.loop import Run, live, measured_at, train
 from gradwidgets.core.optimizers import (
     OPTIMIZERS,
@@ -43,6 +43,7 @@ __all__ = [
     "OPTIMIZERS",
     "OPTION_CONTROLS",
     "OneOf",
+    "PROCESS_LOCK",
     "Pair",
     "Penalty",
     "Problem",

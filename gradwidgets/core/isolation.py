@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,10 @@ from torch import nn
 SMALL = 100_000
 """A model of at most this many elements is trained on one thread: more would only wait for each
 other (many times slower when the machine is busy), and would add up in another order elsewhere."""
+
+PROCESS_LOCK = threading.RLock()
+"""Held by a thread while it disturbs what the whole process shares: the global random number
+generators and the number of threads. Widgets hold it, too, while they do something."""
 
 Source = tuple[Callable[[], Any], Callable[[Any], object]]
 
@@ -36,18 +41,22 @@ class IsolatedRun:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """The run's state is in force within, the caller's again afterwards."""
-        theirs = self.state()
-        try:
-            if self._states is None:
-                _seed(self._seed)
-            else:
-                self.restore(self._states)
-            with one_thread(self._one_thread), torch.inference_mode(False), torch.enable_grad():
-                yield
-        finally:
-            self._states = self.state()
-            self.restore(theirs)
+        """The run's state is in force within, the caller's again afterwards.
+
+        One thread of the process at a time: others wait.
+        """
+        with PROCESS_LOCK:
+            theirs = self.state()
+            try:
+                if self._states is None:
+                    _seed(self._seed)
+                else:
+                    self.restore(self._states)
+                with one_thread(self._one_thread), torch.inference_mode(False), torch.enable_grad():
+                    yield
+            finally:
+                self._states = self.state()
+                self.restore(theirs)
 
     def state(self) -> list[Any]:
         """What every generator holds now."""
@@ -62,13 +71,14 @@ class IsolatedRun:
 @contextmanager
 def one_thread(only: bool = True) -> Iterator[None]:
     """Torch computes on one thread within, if `only` says so; on as many as before afterwards."""
-    threads = torch.get_num_threads()
-    if only:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    with PROCESS_LOCK:
+        threads = torch.get_num_threads()
+        if only:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 def is_small(model: nn.Module) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradwidgets.core.isolation import PROCESS_LOCK
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import Text, not_allowed
 
@@ -104,7 +105,7 @@ class Problem:
         key = (name, torch.get_default_dtype())
         if key not in self._loaded:
             if callable(source) and not isinstance(source, Iterable):
-                with torch.random.fork_rng(), torch.inference_mode(False):
+                with PROCESS_LOCK, torch.random.fork_rng(), torch.inference_mode(False):
                     torch.manual_seed(0)
                     source = source()
             self._loaded[key] = check(f"Problem.{name}", source)

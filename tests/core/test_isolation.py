@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -180,3 +181,51 @@ def test_a_users_data_is_read_and_never_written() -> None:
     assert torch.equal(x, before[0])
     assert torch.equal(y, before[1])
     assert x.grad is None
+
+
+class Meets(nn.Linear):
+    """Draws random numbers; says at its third call that it has come so far, and waits a while."""
+
+    def __init__(self, here: threading.Event, other: threading.Event) -> None:
+        super().__init__(3, 2)
+        self.here, self.other, self.calls = here, other, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls == 3:
+            self.here.set()
+            self.other.wait(0.5)
+        return super().forward(x + torch.randn_like(x))
+
+
+def meeting(here: threading.Event, other: threading.Event) -> Problem:
+    data = torch.ones(4, 3), torch.zeros(4, 2)
+    return Problem("meets", lambda: Meets(here, other), data, nn.functional.mse_loss)
+
+
+def test_runs_on_two_threads_wait_for_each_other() -> None:
+    """Their numbers are those of each alone, and the process's generator is as it was."""
+    recipes = Recipe(updates=5), Recipe(updates=5, seed=1)
+    ready = threading.Event()
+    ready.set()
+    alone = [train(meeting(ready, ready), recipe).loss.tolist() for recipe in recipes]
+    first, second = threading.Event(), threading.Event()
+    found: dict[int, list[float]] = {}
+
+    def both() -> None:
+        def run(number: int, here: threading.Event, other: threading.Event) -> None:
+            found[number] = train(meeting(here, other), recipes[number]).loss.tolist()
+
+        threads = [
+            threading.Thread(target=run, args=(0, first, second)),
+            threading.Thread(target=run, args=(1, second, first)),
+        ]
+        threads[0].start()
+        first.wait()
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+
+    with unchanged():
+        both()
+    assert [found[0], found[1]] == alone
