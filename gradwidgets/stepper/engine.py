@@ -1,23 +1,24 @@
-"""`Stepping`: the loop of a recipe, one statement at a time, forwards and backwards.
+"""`StepperEngine`: the loop of a recipe, executed one statement at a time, forwards and backwards.
 
-One rule holds at every moment: the state is that of the start of the update in hand, with the
-statements above the marker executed, as far as they are on. So switching or moving a statement
-executes the update in hand anew; later updates follow the changed statements, and earlier ones
-stay as they were executed until you go back into them. Going back puts a checkpoint of an
-update's start in place and executes the statements from there, which gives the same bits. Only
-what your own edits and modules keep elsewhere than in parameters, buffers and plain attributes
-(numbers, texts, tensors) is not put back.
+One rule always holds: the state is that of the start of the current update with the statements
+above the marker executed, those that are switched on. So after a statement is switched or moved,
+the current update is executed again. Later updates use the changed statements; earlier ones stay
+as they were executed until you go back into them. Going back restores a checkpoint of an update's
+start and executes the statements from there, which gives the same bits. The only things that are
+not restored are those that your own edits and modules keep elsewhere than in parameters, buffers
+and plain attributes (numbers, texts, tensors).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from gradwidgets.core import Problem, Recipe, problems
 from gradwidgets.script import Sources, head
-from gradwidgets.stepper.checkpoints import Checkpoints
+from gradwidgets.stepper.execution import Execution, place_of
 from gradwidgets.stepper.explain import remark
 from gradwidgets.stepper.program import (
     Program,
@@ -28,18 +29,15 @@ from gradwidgets.stepper.program import (
     source,
     switched,
 )
-from gradwidgets.stepper.snapshot import Entry, Reading, Snapshot, differences, parts, read
-from gradwidgets.stepper.walk import Walk, place_of
-from gradwidgets.stepper.workspace import Workspace
-
-Check = Callable[[Walk], bool]
+from gradwidgets.stepper.snapshot import Entries, Entry, Snapshot, differences, numbers_of, read
+from gradwidgets.stepper.workspace import Checkpoints, Workspace
 
 
-class Stepping:
+class StepperEngine:
     """A recipe's loop that is executed statement by statement, as real PyTorch.
 
-    Every operation returns the `Snapshot` of where it ends. Your model and the global random
-    number generators stay as they are.
+    Every operation returns the `Snapshot` of the place where it ends. Your model and the global
+    random number generators stay as they are.
 
     Args:
         problem: a `Problem`, or the name of a built-in one.
@@ -51,6 +49,16 @@ class Stepping:
     Attributes:
         head: the line that opens the loop.
         statements: the statements of one update, as they are switched and ordered now.
+        workspace: the model, the optimizer and the variables that the statements work on.
+        checkpoints: the starts of updates that going back begins from.
+
+    >>> engine = StepperEngine("line")
+    >>> engine.finish().variables["loss"] == engine.workspace.names["losses"][0]
+    True
+    >>> engine.statements[0].text
+    'optimizer.zero_grad()'
+    >>> sorted(engine.next().changed)
+    [('bias', 'grad'), ('weight', 'grad')]
     """
 
     def __init__(self, problem: Problem | str, recipe: Recipe | None = None) -> None:
@@ -58,22 +66,22 @@ class Stepping:
         self.recipe = recipe or self.problem.recipe
         self.head = head(self.recipe, Sources(self.problem)).text
         self.statements = self._original = program_of(self.problem, self.recipe)
-        self._workspace = Workspace(self.problem, self.recipe)
-        self._history: list[Program] = []
-        self._checkpoints = Checkpoints()
-        self._before: Reading | None = None
-        self._walk: Walk
-        self._shot: Snapshot | None = None
-        with self._workspace.world.inside():
-            self._begin(0)
+        self.workspace = Workspace(self.problem, self.recipe)
+        self.checkpoints = Checkpoints()
+        self._past: list[Program] = []  # the statements of each finished update, as executed
+        self._before: Entries | None = None  # read before the last statement, if it was watched
+        self._snapshot: Snapshot | None = None
+        self._current: Execution
+        with self._acting():
+            self._begin()
 
     @property
     def snapshot(self) -> Snapshot:
-        """Where the loop stands, and all numbers that it holds."""
-        if self._shot is None:
-            with self._workspace.world.inside():
-                self._shot = self._snapshot()
-        return self._shot
+        """The place where the loop stands, and all numbers that it holds."""
+        if self._snapshot is None:
+            with self.workspace.isolation.inside():
+                self._snapshot = self._take_snapshot()
+        return self._snapshot
 
     def source(self) -> str:
         """The statements that are on, as one text."""
@@ -81,42 +89,44 @@ class Stepping:
 
     def next(self) -> Snapshot:
         """Execute the next statement; after an update's last, the first of the next update."""
-        with self._workspace.world.inside():
-            if self._open():
+        with self._acting():
+            if self._can_go_on():
                 self._step()
-        return self._taken()
+        return self.snapshot
 
     def previous(self) -> Snapshot:
         """Go back to before the statement that was executed last."""
-        count = len(self._walk.executed) - 1
-        with self._workspace.world.inside():
-            if count > 0 or not self._history:
-                self._replay_to(count)
+        count = len(self._current.executed) - 1
+        with self._acting():
+            if count > 0 or not self._past:
+                self._repeat_update(count)
             else:
-                update = len(self._history) - 1
-                self._replay(update, until=lambda walk: walk.done, last=lambda walk: walk.last)
-        return self._taken()
+                self._go_to_start_of(len(self._past) - 1)
+                while not self._current.done:
+                    self._step(watch=self._current.last)
+                self._see_last()
+        return self.snapshot
 
     def finish(self) -> Snapshot:
-        """Execute what is left of this update; after its last statement, the next update."""
+        """Execute the rest of this update; after its last statement, the next update."""
         return self.run(1)
 
     def run(self, updates: int) -> Snapshot:
-        """Finish that many updates, the one in hand included unless it is finished."""
+        """Finish that many updates, counting the current one unless it is finished."""
         self.advance(updates)
         return self.snapshot
 
     def advance(self, updates: int, seconds: float = math.inf) -> int:
         """Go on as `run` does, for about so many seconds.
 
-        Returns how many updates are left to finish, which 0 ends: `advance(0)` stops where it is.
+        Returns the number of updates that are still to be finished. A call that returns 0 ends
+        the run; `advance(0)` ends it where it stands.
         """
         end = time.monotonic() + seconds
-        self._shot = None
-        with self._workspace.world.inside():
-            while updates > 0 and self._open():
-                self._step(watch=updates == 1 and self._walk.last)
-                updates -= self._walk.done
+        with self._acting():
+            while updates > 0 and self._can_go_on():
+                self._step(watch=updates == 1 and self._current.last)
+                updates -= self._current.done
                 if updates > 0 and time.monotonic() >= end:
                     return updates
             self._see_last()
@@ -124,9 +134,9 @@ class Stepping:
 
     def restart(self) -> Snapshot:
         """Go back to the start of the run; the statements stay as they are now."""
-        with self._workspace.world.inside():
-            self._replay(0, until=lambda _: True)
-        return self._taken()
+        with self._acting():
+            self._go_to_start_of(0)
+        return self.snapshot
 
     def switch(self, index: int) -> Snapshot:
         """Switch a statement off, or on again; a header with all that stands under it."""
@@ -145,102 +155,107 @@ class Stepping:
         return self._change(self._original)
 
     def _change(self, program: Program) -> Snapshot:
-        """The same place with other statements: this update is executed anew up to it."""
-        old, walk = self.statements, self._walk
-        index = len(program) if walk.index >= len(old) else walk.index
-        goal = place_of(program, min(index, len(program)), walk.micro_batch)
+        """Take other statements and execute the current update again, up to the same place."""
+        here, end = self._current, len(program)
+        index = end if here.index >= len(self.statements) else min(here.index, end)
+        goal = place_of(program, index, here.micro_batch)
         self.statements = program
-        with self._workspace.world.inside():
-            self._replay(len(self._history), until=lambda walk: walk.place >= goal)
-        return self._taken()
+        with self._acting():
+            self._go_to_start_of(len(self._past))
+            while not self._current.done and self._current.place < goal:
+                self._step(watch=False)
+            self._see_last()
+        return self.snapshot
 
-    def _open(self) -> bool:
+    @contextmanager
+    def _acting(self) -> Iterator[None]:
+        """The run's own random numbers are in force within; the snapshot is out of date."""
+        self._snapshot = None
+        with self.workspace.isolation.inside():
+            yield
+
+    def _can_go_on(self) -> bool:
         """Begin the next update if this one is finished; False if nothing can follow."""
-        if self._ended() or self._walk.failure:
+        if self._ended() or self._current.failure:
             return False
-        if self._walk.done:
-            self._begin(len(self._history) + 1)
+        if self._current.done:
+            self._past.append(self._current.program)
+            self._begin()
         return True
 
     def _ended(self) -> str | None:
-        last = self._walk.done and len(self._history) + 1 >= self.recipe.updates
-        return self._walk.ended or ("updates" if last and not self._walk.failure else None)
+        here, last = self._current, len(self._past) + 1 >= self.recipe.updates
+        return here.ended or ("updates" if last and here.done and not here.failure else None)
 
-    def _begin(self, update: int) -> None:
-        """Start an update: its batch is drawn, and a checkpoint kept."""
-        self._workspace.draw(update)
-        if update:
-            self._history.append(self._walk.program)
-        self._checkpoints.keep(update, self._workspace.remember)
+    def _begin(self) -> None:
+        """Start the update that follows the past ones: take its batch, keep a checkpoint."""
+        update = len(self._past)
+        self.workspace.assign_batch(update)
+        self.checkpoints.keep(update, self.workspace.take_checkpoint)
+        self._start_over(self.statements)
+
+    def _start_over(self, program: Program) -> None:
+        self._current = Execution(program, self.workspace.names)
         self._before = None
-        self._walk = Walk(self.statements, self._workspace.names)
 
-    def _replay_to(self, count: int) -> None:
-        """Execute the update in hand anew, that many statements of it."""
-        self._replay(
-            len(self._history),
-            until=lambda walk: len(walk.executed) >= count,
-            last=lambda walk: len(walk.executed) == count - 1,
-        )
-
-    def _replay(self, update: int, until: Check, last: Check = lambda _: False) -> None:
-        """Execute an update with the present statements, from its start until `until`.
-
-        `last` may say before a statement that it is the last, which saves doing it all again.
-        """
-        past = self._history[:update]
-        self._checkpoints.forget_after(update)
-        start = self._checkpoints.sound_start([*past, self.statements])
-        self._workspace.recall(self._checkpoints[start])
-        self._history = past[:start]
+    def _go_to_start_of(self, update: int) -> None:
+        """Restore the start of an update: the latest sound checkpoint, and execute from there."""
+        past = self._past[:update]
+        self.checkpoints.forget_after(update)
+        start = self.checkpoints.sound_start([*past, self.statements])
+        self.workspace.restore(self.checkpoints[start])
+        self._past = past[:start]
         for program in past[start:]:
-            self._walk = Walk(program, self._workspace.names)
-            while not self._walk.done:
-                self._walk.step()
-            self._begin(len(self._history) + 1)
-        self._before = None
-        self._walk = Walk(self.statements, self._workspace.names)
-        while not self._walk.done and not until(self._walk):
-            self._step(watch=last(self._walk))
-        self._see_last()
+            self._start_over(program)
+            while not self._current.done:
+                self._current.step()
+            self._past.append(program)
+            self._begin()
+        self._start_over(self.statements)
+
+    def _repeat_update(self, count: int) -> None:
+        """Execute the current update again from its start, `count` statements of it."""
+        self._go_to_start_of(len(self._past))
+        while not self._current.done and len(self._current.executed) < count:
+            self._step(watch=len(self._current.executed) == count - 1)
 
     def _see_last(self) -> None:
-        """Execute the update in hand anew if its last statement was not watched."""
-        if self._before is None and self._walk.executed:
-            self._replay_to(len(self._walk.executed))
+        """Execute the current update again if its last statement was not watched."""
+        if self._before is None and self._current.executed:
+            self._repeat_update(len(self._current.executed))
 
     def _step(self, watch: bool = True) -> None:
+        """Execute the next statement; `watch` says to read all numbers before it."""
         self._before = self._read() if watch else None
-        self._walk.step()
+        self._current.step()
 
-    def _read(self) -> Reading:
-        workspace = self._workspace
+    def _read(self) -> Entries:
+        workspace = self.workspace
         return read(workspace.model, workspace.optimizer, workspace.assigned())
 
-    def _taken(self) -> Snapshot:
-        self._shot = None
-        return self.snapshot
-
-    def _snapshot(self) -> Snapshot:
-        walk, now = self._walk, self._read()
+    def _take_snapshot(self) -> Snapshot:
+        here, now = self._current, self._read()
         before = now if self._before is None else self._before
         changed = differences(before, now)
+        parameters, buffers, variables = numbers_of(now)
         return Snapshot(
-            update=len(self._history),
-            index=walk.index,
-            executed=walk.executed[-1] if walk.executed else None,
-            micro_batch=walk.micro_batch,
-            micro_batches=walk.micro_batches,
+            update=len(self._past),
+            index=here.index,
+            executed=here.executed[-1] if here.executed else None,
+            micro_batch=here.micro_batch,
+            micro_batches=here.micro_batches,
+            parameters=parameters,
+            buffers=buffers,
+            variables=variables,
             changed=changed,
-            failure=walk.failure,
+            failure=here.failure,
             remark=self._remark(before, changed),
             ended=self._ended(),
-            **parts(now),
         )
 
-    def _remark(self, before: Reading, changed: frozenset[Entry]) -> str | None:
-        if self._walk.failure or not self._walk.executed:
+    def _remark(self, before: Entries, changed: frozenset[Entry]) -> str | None:
+        if self._current.failure or not self._current.executed:
             return None
-        *earlier, text = (self._walk.program[index].text for index in self._walk.executed)
+        *earlier, text = (self._current.program[i].text for i in self._current.executed)
         gradients = [tensor for (_, part), tensor in before.items() if part == "grad"]
         return remark(text, earlier, gradients, any(part == "value" for _, part in changed))

@@ -1,4 +1,4 @@
-"""Plain words for what a changed loop runs into: errors of PyTorch, and lines without effect."""
+"""Explain in plain words the errors of PyTorch, and the lines that have no effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Failure:
-    """An error that a statement raised: its type, its message as it came, and what it means."""
+    """An error that a statement raised: its type, its own message, and its meaning."""
 
     kind: str
     message: str
@@ -22,7 +22,7 @@ EXPLANATIONS: tuple[tuple[str, str], ...] = (
     (
         "backward through the graph a second time",
         "backward() frees the graph it has walked. This loss has been walked already: compute "
-        "it anew with a forward pass before you call backward() again.",
+        "it again with a forward pass before you call backward() again.",
     ),
     (
         "modified by an inplace operation",
@@ -65,12 +65,12 @@ EXPLANATIONS: tuple[tuple[str, str], ...] = (
         "Two tensors have sizes that do not fit together; compare their shapes.",
     ),
 )
-"""(pattern of the message, what it means), the first that fits counts."""
+"""(pattern of the message, its meaning); the first that fits counts."""
 UNKNOWN = "The program stops here. Everything the lines above did stays as it is."
 
 
 def failed(error: Exception) -> Failure:
-    """What was raised, with the explanation from the table."""
+    """The error that was raised, with the explanation from the table."""
     message = str(error)
     fitting = (words for pattern, words in EXPLANATIONS if re.search(pattern, message))
     return Failure(type(error).__name__, message, next(fitting, UNKNOWN))
@@ -79,27 +79,28 @@ def failed(error: Exception) -> Failure:
 def remark(
     text: str, earlier: Sequence[str], gradients: Sequence[Tensor | None], moved: bool
 ) -> str | None:
-    """One sentence on a line that PyTorch accepts in silence, but that hardly anybody means.
+    """One sentence on a line that PyTorch accepts in silence, but that is rarely meant.
 
     Args:
         text: the statement that was executed.
         earlier: those executed before it in this update, in their order.
         gradients: every parameter's `.grad` before the statement.
-        moved: whether a parameter changed.
+        moved: True if a parameter changed.
     """
     some = [gradient for gradient in gradients if gradient is not None]
+    last = _last(earlier)
     if "optimizer.step" in text:
-        return _on_step(earlier, bool(some), moved)
-    if "zero_grad" in text and _last(earlier) == "backward" and some:
+        return _remark_on_step(last, bool(some), moved)
+    if "zero_grad" in text and last == "backward" and some:
         return "These gradients are gone before any step has used them."
-    leftover = any(bool((gradient != 0).any()) for gradient in some)
-    if text.endswith("backward()") and _last(earlier) in (None, "step") and leftover:
+    first = text.endswith("backward()") and last in (None, "step")
+    if first and any(bool((gradient != 0).any()) for gradient in some):
         return ".grad still held earlier gradients; backward() has added to them."
     return None
 
 
-def _on_step(earlier: Sequence[str], gradients: bool, moved: bool) -> str | None:
-    if moved and _last(earlier) == "step":
+def _remark_on_step(last: str | None, gradients: bool, moved: bool) -> str | None:
+    if moved and last == "step":
         return "The gradients have been used before: the same step is made again."
     if moved:
         return None

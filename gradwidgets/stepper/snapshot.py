@@ -1,4 +1,4 @@
-"""What a view of the stepper shows: plain data, copied from the loop where it stands."""
+"""`Snapshot`: every number of the loop between two statements, and which of them changed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gradwidgets.stepper.explain import Failure
 SMALL = 256
 """Tensors with at most this many elements are shown number by number."""
 Entry = tuple[str, str]
-"""A name and which part of it: "value", "grad", a key of the optimizer's state, "buffer" or
+"""A name and a part of it: "value", "grad", a key of the optimizer's state, "buffer" or
 "variable"."""
-Reading = dict[Entry, Tensor | None]
+Entries = dict[Entry, Tensor | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,6 @@ class Numbers:
 
     Args:
         shape: that of the tensor.
-        dtype: its type, such as "float32".
         values: its numbers in float64, or None if there are more than `SMALL`.
         norm: its 2-norm.
         mean: the mean of its elements.
@@ -38,7 +37,6 @@ class Numbers:
     """
 
     shape: tuple[int, ...]
-    dtype: str
     values: Array | None
     norm: float
     mean: float
@@ -49,7 +47,7 @@ class Numbers:
 
 @dataclass(frozen=True, eq=False)
 class ParameterNumbers:
-    """One parameter: its value, its `.grad` (None stays None), what the optimizer keeps of it."""
+    """One parameter: its value, its `.grad` (None stays None), the optimizer's state for it."""
 
     name: str
     value: Numbers
@@ -62,13 +60,12 @@ class Snapshot:
     """The loop between two statements.
 
     Args:
-        update: the number of the update in hand, from 0.
+        update: the number of the current update, from 0.
         index: the statement that is next; the number of statements after the last one; where
             the loop failed or ended, that statement itself.
         executed: the statement that was executed last in this update, or None.
-        micro_batch: which micro-batch is in hand, from 0.
-        micro_batches: how many there are; 0 while that is not known.
-        loss: the newest loss of a micro-batch or update, or None before there is one.
+        micro_batch: the number of the current micro-batch, from 0.
+        micro_batches: the number of micro-batches; 0 while it is not known.
         parameters: every parameter of the model, in its order.
         buffers: every buffer, such as BatchNorm's running mean.
         variables: every number that the statements have assigned.
@@ -83,7 +80,6 @@ class Snapshot:
     executed: int | None
     micro_batch: int
     micro_batches: int
-    loss: float | None
     parameters: tuple[ParameterNumbers, ...]
     buffers: Mapping[str, Numbers]
     variables: Mapping[str, float]
@@ -93,56 +89,52 @@ class Snapshot:
     ended: str | None
 
 
-def read(model: nn.Module, optimizer: Optimizer, assigned: Mapping[str, Any]) -> Reading:
+def read(model: nn.Module, optimizer: Optimizer, assigned: Mapping[str, Any]) -> Entries:
     """Copy every entry as it is now."""
-    reading: Reading = {}
+    entries: Entries = {}
     for name, parameter in model.named_parameters():
-        reading[name, "value"] = _copy(parameter)
-        reading[name, "grad"] = _copy(parameter.grad)
-        kept = optimizer.state.get(parameter, {})
-        for key, value in kept.items():
-            tensor = _tensor(value)
+        entries[name, "value"] = _copy(parameter)
+        entries[name, "grad"] = _copy(parameter.grad)
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensor = _as_tensor(value)
             if tensor is not None:
-                reading[name, str(key)] = tensor
+                entries[name, str(key)] = tensor
     for name, buffer in model.named_buffers():
-        reading[name, "buffer"] = _copy(buffer)
+        entries[name, "buffer"] = _copy(buffer)
     for name, value in assigned.items():
-        tensor = None if name.startswith("_") or isinstance(value, list) else _tensor(value)
+        tensor = None if name.startswith("_") or isinstance(value, list) else _as_tensor(value)
         if tensor is not None and tensor.numel() == 1:
-            reading[name, "variable"] = tensor
-    return reading
+            entries[name, "variable"] = tensor
+    return entries
 
 
-def parts(reading: Reading) -> dict[str, Any]:
-    """The fields of a `Snapshot` that hold numbers."""
-    names = [name for name, part in reading if part == "value"]
-    state: dict[str, dict[str, Numbers]] = {name: {} for name in names}
+def numbers_of(
+    entries: Entries,
+) -> tuple[tuple[ParameterNumbers, ...], dict[str, Numbers], dict[str, float]]:
+    """The parameters, buffers and variables of a `Snapshot`."""
+    rows: dict[str, dict[str, Numbers]] = {}
     buffers: dict[str, Numbers] = {}
     variables: dict[str, float] = {}
-    for (name, part), tensor in reading.items():
-        if tensor is None or part in ("value", "grad"):
+    for (name, part), tensor in entries.items():
+        if tensor is None:
             continue
         if part == "buffer":
             buffers[name] = _numbers(tensor)
         elif part == "variable":
             variables[name] = tensor.item()
         else:
-            state[name][part] = _numbers(tensor)
-    rows = [_row(name, reading, state[name]) for name in names]
-    loss = variables.get("loss", variables.get("mean"))
-    return {"parameters": tuple(rows), "buffers": buffers, "variables": variables, "loss": loss}
+            rows.setdefault(name, {})[part] = _numbers(tensor)
+    parameters = [
+        ParameterNumbers(name, row.pop("value"), row.pop("grad", None), state=row)
+        for name, row in rows.items()
+    ]
+    return tuple(parameters), buffers, variables
 
 
-def differences(before: Reading, after: Reading) -> frozenset[Entry]:
+def differences(before: Entries, after: Entries) -> frozenset[Entry]:
     """The entries that are not the same to the last bit; None and zero differ."""
     entries = before.keys() | after.keys()
     return frozenset(e for e in entries if not _same(before.get(e), after.get(e)))
-
-
-def _row(name: str, reading: Reading, state: dict[str, Numbers]) -> ParameterNumbers:
-    value, grad = reading[name, "value"], reading[name, "grad"]
-    assert value is not None
-    return ParameterNumbers(name, _numbers(value), None if grad is None else _numbers(grad), state)
 
 
 def _copy(tensor: Tensor | None) -> Tensor | None:
@@ -152,7 +144,7 @@ def _copy(tensor: Tensor | None) -> Tensor | None:
     return copied.to_dense() if copied.is_sparse else copied
 
 
-def _tensor(value: Any) -> Tensor | None:
+def _as_tensor(value: Any) -> Tensor | None:
     """A number or tensor, or tensors of one shape in a list, as one tensor; anything else None."""
     if isinstance(value, Tensor):
         return _copy(value)
@@ -179,7 +171,6 @@ def _numbers(tensor: Tensor) -> Numbers:
     some = values.size > 0
     return Numbers(
         shape=tuple(tensor.shape),
-        dtype=str(tensor.dtype).removeprefix("torch."),
         values=values if values.size <= SMALL else None,
         norm=float(np.linalg.norm(values)),
         mean=float(values.mean()) if some else float("nan"),

@@ -10,19 +10,17 @@ import traitlets
 
 from gradwidgets.components import LatestTask, StaticFallback, script_of, style_of
 from gradwidgets.core import Problem, Recipe, not_allowed
-from gradwidgets.stepper.engine import Stepping
-from gradwidgets.stepper.page import as_text, page, progress
+from gradwidgets.stepper.engine import StepperEngine
+from gradwidgets.stepper.page import page, page_text, progress
 
 ACTIONS = ("next", "previous", "finish", "run", "restart", "reset")
-"""What a learner does to the run."""
+"""The actions of a learner on the run."""
 RUNS = ("finish", "run")
 """Those that may take long: a click on them is carried out in slices."""
+CHANGES = ("switch", "move", "repeat")
+"""The actions of a learner on one line, which is named by its key."""
 FRAME = 0.25
 """Seconds between two pages of a run that is under way; more would only delay its end."""
-CHANGES = ("switch", "move", "repeat")
-"""What a learner does to one line, which is named by its key."""
-DETAILS = {"key": -1, "number": 1}
-"""What a message may say beside its action, and what holds where it does not."""
 
 
 class Stepper(StaticFallback, anywidget.AnyWidget):
@@ -36,7 +34,14 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
         ValueError: the problem or its data is not usable.
 
     Attributes:
-        stepping: the loop itself; see `gradwidgets.stepper.engine`.
+        engine: the loop itself, a `StepperEngine`; its `snapshot` has all numbers.
+        page: everything on the screen, as plain data.
+
+    >>> stepper = Stepper("line")
+    >>> for _ in range(3):
+    ...     stepper.act("next")
+    >>> stepper.page["sentence"]
+    '`loss.backward()` changed `.grad` of bias and weight.'
     """
 
     _esm = script_of(__file__)
@@ -44,20 +49,22 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
     page = traitlets.Dict().tag(sync=True)
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:
-        self.stepping = Stepping(problem, recipe)
-        self._slices = LatestTask(self._go_on)
-        self._wanted = self._left = 0
+        # First of all: a widget whose problem is not usable is closed, too.
+        self._task = LatestTask(self._go_on)
+        self.engine = StepperEngine(problem, recipe)
+        self._wanted = 0  # the updates of the run under way
+        self._left = 0  # those of them that are still to be made
         self._drawn_at = 0.0
-        super().__init__(page=page(self.stepping))
-        self.on_msg(self._received)
+        super().__init__(page=page(self.engine))
+        self.on_msg(self._on_message)
 
     def act(self, action: str, *arguments: int) -> None:
         """Do something to the loop and show it: `act("next")`, `act("run", 10)`.
 
         Args:
-            action: a method of `Stepping`: "next", "previous", "finish", "run", "restart",
+            action: a method of `StepperEngine`: "next", "previous", "finish", "run", "restart",
                 "reset", "switch", "move" or "repeat".
-            arguments: what that method takes.
+            arguments: those of that method.
 
         Raises:
             ValueError: there is no such action.
@@ -65,35 +72,37 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
         if action not in ACTIONS + CHANGES:
             raise not_allowed("action", action, f"one of {[*ACTIONS, *CHANGES]}")
         self.cancel()
-        getattr(self.stepping, action)(*arguments)
-        self.page = page(self.stepping)
+        getattr(self.engine, action)(*arguments)
+        self.page = page(self.engine)
 
     def cancel(self) -> None:
         """End the run under way where it is."""
         if self._left:
             self._left = 0
-            self._slices.stop()
-            self.stepping.advance(0)
-            self.page = page(self.stepping)
+            self._task.stop()
+            self.engine.advance(0)
+            self.page = page(self.engine)
 
     def close(self) -> None:
         """Stop running and remove the widget."""
-        self._slices.stop()
+        self._task.stop()
         self.layout.close()
         super().close()
 
-    def _received(self, _: Any, message: Any, __: Any) -> None:
-        known = (*ACTIONS, *CHANGES, "cancel")
-        if isinstance(message, dict) and message.get("action") in known:
-            key, number = (_whole(message.get(name), usual) for name, usual in DETAILS.items())
-            self._slices.soon(lambda: self._obey(message["action"], key, number))
+    def _on_message(self, _: Any, message: Any, __: Any) -> None:
+        if not isinstance(message, dict):
+            return
+        action, key, number = (message.get(name) for name in ("action", "key", "number"))
+        if action in (*ACTIONS, *CHANGES, "cancel"):
+            whole = number if isinstance(number, int) else 1
+            self._task.soon(lambda: self._obey(action, key, whole))
 
-    def _obey(self, action: str, key: int, number: int) -> None:
+    def _obey(self, action: str, key: object, number: int) -> None:
         """Do what a button stands for; a line that is gone by now is left alone."""
-        keys = [statement.key for statement in self.stepping.statements]
+        keys = [statement.key for statement in self.engine.statements]
         if action in RUNS:
             self._left = self._wanted = max(1, number) if action == "run" else 1
-            self._slices.request()
+            self._task.request()
         elif action == "cancel":
             self.cancel()
         elif action in ACTIONS:
@@ -102,25 +111,21 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
             self.act(action, keys.index(key), *([number] if action == "move" else []))
 
     def _go_on(self, seconds: float) -> bool:
-        """Run for a while; returns whether there is more to do."""
-        self._left = self.stepping.advance(self._left, seconds)
+        """Run for a while; returns True if there is more to do."""
+        self._left = self.engine.advance(self._left, seconds)
         now = time.monotonic()
         if not self._left:
-            self.page = page(self.stepping)
+            self.page = page(self.engine)
         elif now - self._drawn_at > FRAME:
-            self.page = progress(self.stepping, self._wanted - self._left, self._wanted)
+            self.page = progress(self.engine, self._wanted - self._left, self._wanted)
             self._drawn_at = now
         return self._left > 0
 
     def __repr__(self) -> str:
-        """The lines, where they stand, and what the last one did."""
-        return as_text(self.page)
+        """The lines, the place where they stand, and the effect of the last one."""
+        return page_text(self.page)
 
     @property
     def widget(self) -> anywidget.AnyWidget:
-        """Itself."""
+        """The stepper itself."""
         return self
-
-
-def _whole(value: object, usual: int) -> int:
-    return value if isinstance(value, int) else usual

@@ -1,9 +1,9 @@
-"""What a loop works on, and how to put it back to where it was, to the last bit."""
+"""The model, the optimizer and the variables of a loop, and how to restore them to the last bit."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,23 +13,27 @@ from torch.nn import functional
 
 from gradwidgets.core import Buffers, IsolatedRun, Problem, Recipe, build_optimizer, groups, is_pair
 from gradwidgets.script import Sources, batches, hidden
+from gradwidgets.stepper.program import Program, reads_before_assigning
 
 Names = dict[str, Any]
 PLAIN = (bool, int, float, str, type(None), Tensor)
+"""The types of the attributes of a module that a checkpoint holds."""
+MEMORY = 256 * 2**20
+"""Bytes that checkpoints may hold together; beyond, every other one is dropped."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Copies of everything that a statement may change, but for graphs.
+    """Copies of everything that a statement may change, except graphs.
 
     Args:
         tensors: of each parameter its value, gradient (or None) and `requires_grad`.
         buffers: every buffer.
         attributes: of each module its plain attributes, such as `training` or a counter.
         state: of each parameter what the optimizer keeps for it.
-        generators: what the random number generators hold.
-        names: what the statements have assigned.
-        graphs: those names whose value hung on a graph, which no copy can hold.
+        generators: the states of the random number generators.
+        names: the variables that the statements have assigned.
+        graphs: those of them whose value has a graph, which cannot be copied.
     """
 
     tensors: list[tuple[Tensor, Tensor | None, bool]]
@@ -49,94 +53,144 @@ class Checkpoint:
         return sum(t.numel() * t.element_size() for t in tensors if isinstance(t, Tensor))
 
 
+class Checkpoints:
+    """Checkpoints by the update at whose start they were made; the first is never dropped."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Checkpoint] = {}
+        self._stride = 1
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, update: int) -> Checkpoint:
+        return self._kept[update]
+
+    def keep(self, update: int, take: Callable[[], Checkpoint]) -> None:
+        """Keep what `take` returns for the start of an update, unless it is kept or left out."""
+        if update in self._kept or update % self._stride:
+            return
+        self._kept[update] = take()
+        size = self._kept[update].nbytes
+        while update in self._kept and len(self._kept) > 2 and size * len(self._kept) > MEMORY:
+            self._stride *= 2
+            self._kept = {at: one for at, one in self._kept.items() if at % self._stride == 0}
+
+    def forget_after(self, update: int) -> None:
+        """Drop the start of every update later than `update`."""
+        self._kept = {at: one for at, one in self._kept.items() if at <= update}
+
+    def sound_start(self, programs: Sequence[Program]) -> int:
+        """The latest update from which these programs, one an update, can be executed again.
+
+        No statement from there on reads a graph of before, which no checkpoint holds.
+        """
+        start = len(programs) - 1
+        while start and (
+            start not in self._kept
+            or reads_before_assigning(programs[start], self._kept[start].graphs)
+        ):
+            start -= 1
+        return start
+
+
 class Workspace:
-    """Model, optimizer, data and names of one run; call its methods within `world.inside()`."""
+    """Model, optimizer, data and names of one run.
+
+    Its methods are called within `isolation.inside()`.
+
+    Attributes:
+        isolation: the run's own random number generators and threads.
+        model: the model that is trained, built for this run alone.
+        optimizer: its optimizer.
+        names: the variables of the program by name, such as `loss` and `losses`.
+    """
 
     def __init__(self, problem: Problem, recipe: Recipe) -> None:
         data = problem.batches()
-        self.world = IsolatedRun(data, recipe.seed)
-        with self.world.inside():
+        self.isolation = IsolatedRun(data, recipe.seed)
+        with self.isolation.inside():
             self.model = problem.build()
             self.optimizer = build_optimizer(
                 recipe.optimizer, self.model, recipe.lr, recipe.options
             )
-            self.world.choose_threads(self.model)
-            self.names: Names = _names(problem, recipe, self.model, self.optimizer)
-        self._draws = _draws(data, recipe, self.names)
+            self.isolation.choose_threads(self.model)
+            self.names = _names_before_loop(problem, recipe, self.model, self.optimizer)
+        self._batches = _batches(data, recipe, self.names)
         self._drawn: list[tuple[list[Any], Names, list[Any]]] = []
         self._given = {*self.names, "__builtins__"}
         self.names["losses"] = []
 
-    def draw(self, update: int) -> None:
-        """Assign the batch of an update, which stays the same however often it is drawn."""
-        now = self.world.state()
+    def assign_batch(self, update: int) -> None:
+        """Assign the batch of an update; it is drawn once, and the same ever after."""
+        now = self.isolation.state()
         if update == len(self._drawn):
-            self._drawn.append((now, next(self._draws), self.world.state()))
+            self._drawn.append((now, next(self._batches), self.isolation.state()))
         before, names, after = self._drawn[update]
         if all(map(_same, now, before)):
-            self.world.restore(after)
+            self.isolation.restore(after)
         self.names.update(names)
 
     def assigned(self) -> Names:
-        """What the statements have assigned so far."""
+        """The variables that the statements have assigned so far."""
         return {name: value for name, value in self.names.items() if name not in self._given}
 
-    def remember(self) -> Checkpoint:
+    def take_checkpoint(self) -> Checkpoint:
         """Copy everything as it is now."""
         assigned = self.assigned()
-        hung = {n for n, v in assigned.items() if isinstance(v, Tensor) and v.grad_fn is not None}
+        graphs = {n for n, v in assigned.items() if isinstance(v, Tensor) and v.grad_fn is not None}
         state = self.optimizer.state
         parameters = list(self.model.parameters())
         return Checkpoint(
             tensors=[(_copy(p), _copy(p.grad), p.requires_grad) for p in parameters],
             buffers=Buffers(self.model),
-            attributes=[_plain(module) for module in self.model.modules()],
+            attributes=[_plain_attributes(module) for module in self.model.modules()],
             state=copy.deepcopy([dict(state[p]) if p in state else None for p in parameters]),
-            generators=self.world.state(),
-            names={name: _held(value) for name, value in assigned.items()},
-            graphs=frozenset(hung),
+            generators=self.isolation.state(),
+            names={name: _detached(value) for name, value in assigned.items()},
+            graphs=frozenset(graphs),
         )
 
-    def recall(self, point: Checkpoint) -> None:
-        """Put everything back to a checkpoint, which stays good for another time."""
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Put everything back to a checkpoint, which can be restored more than once."""
         for p, (value, grad, requires_grad) in zip(
-            self.model.parameters(), point.tensors, strict=True
+            self.model.parameters(), checkpoint.tensors, strict=True
         ):
             p.requires_grad_(requires_grad)
             p.data.copy_(value)
             p.grad = _copy(grad)
-        point.buffers.restore()
-        for module, attributes in zip(self.model.modules(), point.attributes, strict=True):
-            for name in _plain(module).keys() - attributes.keys():
+        checkpoint.buffers.restore()
+        for module, attributes in zip(self.model.modules(), checkpoint.attributes, strict=True):
+            for name in _plain_attributes(module).keys() - attributes.keys():
                 del vars(module)[name]
-            vars(module).update({name: _held(value) for name, value in attributes.items()})
+            vars(module).update({name: _detached(value) for name, value in attributes.items()})
         self.optimizer.state.clear()
-        for p, entries in zip(self.model.parameters(), copy.deepcopy(point.state), strict=True):
+        states = copy.deepcopy(checkpoint.state)
+        for p, entries in zip(self.model.parameters(), states, strict=True):
             if entries is not None:
                 self.optimizer.state[p] = entries
-        self.world.restore(point.generators)
+        self.isolation.restore(checkpoint.generators)
         for name in self.assigned():
             del self.names[name]
-        self.names.update({name: _held(value) for name, value in point.names.items()})
+        self.names.update({name: _detached(value) for name, value in checkpoint.names.items()})
 
 
-def _names(
+def _names_before_loop(
     problem: Problem, recipe: Recipe, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> Names:
     """The names that a program has before its loop, as `script` gives them."""
-    sources = Sources(problem)
     data = problem.batches()
     names: Names = {"torch": torch, "nn": nn, "F": functional}
     names |= {"model": model, "optimizer": optimizer, "edits": recipe.edits}
-    names |= {sources.loss: problem.loss}
+    names |= {Sources(problem).loss: problem.loss}
     if is_pair(data):
         names |= dict(zip(("x", "y"), data, strict=True))
     exec("\n".join(line.text for line in hidden(recipe)), names)
     return names
 
 
-def _draws(data: Any, recipe: Recipe, names: Names) -> Iterator[Names]:
-    """What the head of the loop assigns, update after update."""
+def _batches(data: Any, recipe: Recipe, names: Names) -> Iterator[Names]:
+    """The variables that the head of the loop assigns, update after update."""
     if not is_pair(data):
         yield from ({"group": group} for group in groups(data, recipe))
     elif recipe.batch_size is None:
@@ -152,20 +206,16 @@ def _copy(tensor: Any) -> Any:
     return None if tensor is None else tensor.detach().clone()
 
 
-def _held(value: Any) -> Any:
+def _detached(value: Any) -> Any:
     """A value that nothing done to the original changes; a graph is left behind."""
     if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
         return _copy(value) if value.grad_fn is not None else value
     return list(value) if type(value) is list else value
 
 
-def _plain(module: nn.Module) -> Names:
-    attributes = vars(module).items()
-    return {n: _copy(v) if isinstance(v, Tensor) else v for n, v in attributes if _is_plain(v)}
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, PLAIN)
+def _plain_attributes(module: nn.Module) -> Names:
+    attributes = {n: v for n, v in vars(module).items() if isinstance(v, PLAIN)}
+    return {n: _copy(v) if isinstance(v, Tensor) else v for n, v in attributes.items()}
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from gradwidgets.core import Problem, Recipe, problems, train
 from gradwidgets.core.optimizers import OPTIMIZERS
 from gradwidgets.script import script
-from gradwidgets.stepper import checkpoints
-from gradwidgets.stepper.engine import Stepping
+from gradwidgets.stepper import workspace
+from gradwidgets.stepper.engine import StepperEngine
 from gradwidgets.stepper.program import Program, program_of, source
 from gradwidgets.stepper.snapshot import Snapshot
 from tests.examples import double_problem, doubles
@@ -57,8 +57,8 @@ def text_with_stop(program: Program, shot: Snapshot) -> str:
             lines.append(f"{pad}stop({shot.micro_batch})")
         if statement.on and muted == 99:
             lines += [pad + line for line in statement.text.splitlines()]
-            lines += [f"{pad}    pass"] if statement.kind != "line" else []
-        elif muted == 99 and statement.kind != "line":
+            lines += [f"{pad}    pass"] if statement.is_header else []
+        elif muted == 99 and statement.is_header:
             muted = statement.depth
     if end == len(program):
         lines.append(f"    stop({shot.micro_batch - 1})")
@@ -141,14 +141,14 @@ def whole_state(model: nn.Module, optimizer: Any, names: dict[str, Any], rng: Te
     }
 
 
-def state_of(steps: Stepping) -> Any:
-    space = steps._workspace
-    with space.world.inside():
+def state_of(steps: StepperEngine) -> Any:
+    space = steps.workspace
+    with space.isolation.inside():
         rng = torch.get_rng_state()
     return whole_state(space.model, space.optimizer, space.names, rng)
 
 
-def assert_direct(steps: Stepping, past: list[Program]) -> None:
+def assert_direct(steps: StepperEngine, past: list[Program]) -> None:
     """The state is that of executing the lines that are left directly, from the start."""
     shot = steps.snapshot
     with torch.random.fork_rng():
@@ -169,7 +169,7 @@ RECIPES = (
 )
 
 
-def random_operation(steps: Stepping, draw: random.Random) -> None:
+def random_operation(steps: StepperEngine, draw: random.Random) -> None:
     count = len(steps.statements)
     kind = draw.choices(
         ("next", "previous", "finish", "run", "restart", "switch", "move", "repeat", "reset"),
@@ -188,7 +188,7 @@ def random_operation(steps: Stepping, draw: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(100))
 def test_random_sequences_end_where_plain_execution_ends(seed: int) -> None:
     draw = random.Random(seed)
-    steps = Stepping(coupled(), RECIPES[seed % len(RECIPES)].replace(updates=12, seed=seed))
+    steps = StepperEngine(coupled(), RECIPES[seed % len(RECIPES)].replace(updates=12, seed=seed))
     past: list[Program] = []
     for number in range(20):
         before = steps.statements
@@ -200,7 +200,7 @@ def test_random_sequences_end_where_plain_execution_ends(seed: int) -> None:
 
 
 def test_a_loss_of_the_update_before_is_met_again_with_its_graph() -> None:
-    steps = Stepping(coupled(), Recipe(updates=9))
+    steps = StepperEngine(coupled(), Recipe(updates=9))
     steps.run(3)
     forward = next(i for i, s in enumerate(steps.statements) if s.text.startswith("loss ="))
     steps.next()
@@ -213,7 +213,7 @@ def test_a_loss_of_the_update_before_is_met_again_with_its_graph() -> None:
 
 
 def test_backward_of_a_kept_graph_after_a_step_is_the_real_error() -> None:
-    steps = Stepping(coupled(), Recipe(updates=9))
+    steps = StepperEngine(coupled(), Recipe(updates=9))
     backward = next(i for i, s in enumerate(steps.statements) if "backward" in s.text)
     steps.switch(backward)
     steps.run(2)
@@ -232,7 +232,7 @@ def test_backward_of_a_kept_graph_after_a_step_is_the_real_error() -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("clear", ["none", "zero", "never"])
 def test_back_and_forward_again_is_bit_identical(recipe: Recipe, clear: str) -> None:
-    steps = Stepping(coupled(), recipe.replace(clear=clear, updates=6, stop_below=None))
+    steps = StepperEngine(coupled(), recipe.replace(clear=clear, updates=6, stop_below=None))
     states, marks = [state_of(steps)], [steps.snapshot]
     while len(states) < 24 and not steps.snapshot.ended:
         marks.append(steps.next())
@@ -252,7 +252,7 @@ def mark(shot: Snapshot) -> Any:
 @pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n != "SparseAdam"])
 def test_every_optimizer_goes_back_exactly(name: str) -> None:
     matrices = double_problem(model=lambda: nn.Linear(3, 2, bias=False).double())
-    steps = Stepping(matrices, Recipe(optimizer=name, lr=0.01, updates=5))
+    steps = StepperEngine(matrices, Recipe(optimizer=name, lr=0.01, updates=5))
     steps.run(2)
     earlier = state_of(steps)
     steps.run(2)
@@ -289,7 +289,7 @@ def loader_model() -> nn.Module:
 )
 def test_losses_are_those_of_train(problem: Problem, recipe: Recipe) -> None:
     recipe = recipe.replace(updates=7)
-    steps, losses = Stepping(problem, recipe), []
+    steps, losses = StepperEngine(problem, recipe), []
     while not steps.snapshot.ended:
         shot = steps.finish()
         assert shot.failure is None
@@ -302,19 +302,19 @@ def test_the_statements_are_the_lines_of_the_script(recipe: Recipe) -> None:
     written = script("moons", recipe).partition("losses = []\n")[2].splitlines()
     body = [line[4:] for line in written[1:] if line.strip()]
     assert source(program_of("moons", recipe)).splitlines() == body
-    assert Stepping("moons", recipe).head == written[0]
+    assert StepperEngine("moons", recipe).head == written[0]
 
 
-def index_of(steps: Stepping, text: str) -> int:
+def index_of(steps: StepperEngine, text: str) -> int:
     return next(i for i, s in enumerate(steps.statements) if text in s.text)
 
 
-def order(steps: Stepping) -> list[tuple[int, str]]:
+def order(steps: StepperEngine) -> list[tuple[int, str]]:
     return [(s.depth, s.text.split("(")[0].split(" =")[0]) for s in steps.statements]
 
 
 def test_a_line_moves_into_the_loop_and_out_of_it() -> None:
-    steps = Stepping("moons", Recipe(accumulation_steps=2))
+    steps = StepperEngine("moons", Recipe(accumulation_steps=2))
     start = order(steps)
     assert start[:4] == [
         (0, "optimizer.zero_grad"),
@@ -345,7 +345,7 @@ def test_a_line_moves_into_the_loop_and_out_of_it() -> None:
 
 
 def test_headers_and_ends_stay() -> None:
-    steps = Stepping("moons", Recipe(accumulation_steps=2))
+    steps = StepperEngine("moons", Recipe(accumulation_steps=2))
     start = order(steps)
     loop = index_of(steps, "for xk")
     for index, by in ((loop, 1), (loop, -1), (0, -1), (len(start) - 1, 1)):
@@ -356,7 +356,7 @@ def test_headers_and_ends_stay() -> None:
 
 
 def test_the_marker_visits_every_micro_batch() -> None:
-    steps = Stepping("moons", Recipe(accumulation_steps=3, updates=2))
+    steps = StepperEngine("moons", Recipe(accumulation_steps=3, updates=2))
     loop, backward = index_of(steps, "for xk"), index_of(steps, "backward")
     seen = [steps.next() for _ in range(2 + 3 * 5)]
     taken = [s.micro_batch for s in seen if s.executed == loop]
@@ -366,7 +366,7 @@ def test_the_marker_visits_every_micro_batch() -> None:
 
 
 def test_what_a_line_changed_is_marked() -> None:
-    steps = Stepping("line", Recipe(optimizer="Adam", updates=3))
+    steps = StepperEngine("line", Recipe(optimizer="Adam", updates=3))
     every = {"weight", "bias"}
 
     def marked() -> set[str]:
@@ -387,7 +387,7 @@ def test_what_a_line_changed_is_marked() -> None:
 
 @pytest.mark.parametrize(("clear", "shown"), [("none", None), ("zero", 0.0)])
 def test_none_is_shown_as_none_and_zero_as_zero(clear: str, shown: float | None) -> None:
-    steps = Stepping("line", Recipe(clear=clear))
+    steps = StepperEngine("line", Recipe(clear=clear))
     assert all(p.grad is None for p in steps.snapshot.parameters)
     steps.finish()
     shot = steps.next()
@@ -395,7 +395,7 @@ def test_none_is_shown_as_none_and_zero_as_zero(clear: str, shown: float | None)
     assert grads == [shown, shown]
 
 
-Change = Callable[[Stepping], object]
+Change = Callable[[StepperEngine], object]
 
 
 def off(text: str) -> Change:
@@ -407,7 +407,7 @@ def twice(text: str) -> Change:
 
 
 def up(text: str, places: int) -> Change:
-    def change(steps: Stepping) -> None:
+    def change(steps: StepperEngine) -> None:
         for _ in range(places):
             steps.move(index_of(steps, text), -1)
 
@@ -439,7 +439,7 @@ def up(text: str, places: int) -> Change:
 def test_errors_are_pytorchs_own_and_explained(
     recipe: Recipe, change: Change, kind: str, message: str, words: str
 ) -> None:
-    steps = Stepping("moons", recipe)
+    steps = StepperEngine("moons", recipe)
     change(steps)
     failure = steps.finish().failure
     assert failure is not None
@@ -458,7 +458,7 @@ def test_errors_are_pytorchs_own_and_explained(
 
 def test_a_loss_without_a_graph_is_explained() -> None:
     frozen = double_problem(loss=lambda output, target: F.mse_loss(output.detach(), target))
-    failure = Stepping(frozen).finish().failure
+    failure = StepperEngine(frozen).finish().failure
     assert failure is not None
     assert "does not require grad" in failure.message
     assert "graph" in failure.explanation
@@ -473,7 +473,7 @@ def test_a_loss_without_a_graph_is_explained() -> None:
     ],
 )
 def test_silent_lines_get_a_remark(change: Change, words: str) -> None:
-    steps = Stepping("moons", Recipe())
+    steps = StepperEngine("moons", Recipe())
     change(steps)
     remarks = [steps.next().remark for _ in steps.statements]
     assert steps.snapshot.failure is None
@@ -481,7 +481,7 @@ def test_silent_lines_get_a_remark(change: Change, words: str) -> None:
 
 
 def test_clearing_between_backward_and_step_is_remarked() -> None:
-    steps = Stepping("moons", Recipe())
+    steps = StepperEngine("moons", Recipe())
     for _ in range(2):
         steps.move(index_of(steps, "zero_grad"), 1)
     remarks = [steps.next().remark for _ in steps.statements]
@@ -490,7 +490,7 @@ def test_clearing_between_backward_and_step_is_remarked() -> None:
 
 
 def test_leftover_gradients_are_remarked() -> None:
-    steps = Stepping("moons", Recipe(clear="never"))
+    steps = StepperEngine("moons", Recipe(clear="never"))
     steps.finish()
     remarks = [steps.next().remark for _ in steps.statements]
     assert any("earlier gradients" in remark for remark in remarks if remark)
@@ -505,7 +505,7 @@ def test_leftover_gradients_are_remarked() -> None:
     ],
 )
 def test_the_run_ends_as_the_program_does(recipe: Recipe, ended: str, update: int | None) -> None:
-    steps = Stepping("moons" if update else "line", recipe)
+    steps = StepperEngine("moons" if update else "line", recipe)
     shot = steps.run(90)
     losses = train(steps.problem, recipe).loss
     assert shot.ended == ended
@@ -520,18 +520,18 @@ def test_the_run_ends_as_the_program_does(recipe: Recipe, ended: str, update: in
 
 def test_few_checkpoints_are_as_exact_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
     def walk() -> list[Any]:
-        steps = Stepping(coupled(), RECIPES[0].replace(updates=40))
+        steps = StepperEngine(coupled(), RECIPES[0].replace(updates=40))
         steps.run(30)
         states = []
         for _ in range(2 * len(steps.statements) + 3):
             steps.previous()
             states.append(state_of(steps))
-        assert (len(steps._checkpoints) < 10) == (checkpoints.MEMORY < 10_000)
+        assert (len(steps.checkpoints) < 10) == (workspace.MEMORY < 10_000)
         steps.restart()
         return [*states, state_of(steps)]
 
     many = walk()
-    monkeypatch.setattr(checkpoints, "MEMORY", 6_000)
+    monkeypatch.setattr(workspace, "MEMORY", 6_000)
     assert walk() == many
 
 
@@ -543,13 +543,13 @@ def test_a_counter_of_the_model_goes_back_too() -> None:
             self.calls = self.calls + 1
             return super().forward(x) * self.calls
 
-    steps = Stepping(double_problem(model=lambda: Counting(3, 2).double()), Recipe(lr=1e-3))
+    steps = StepperEngine(double_problem(model=lambda: Counting(3, 2).double()), Recipe(lr=1e-3))
     steps.run(3)
     state = state_of(steps)
     steps.run(2)
     for _ in range(2 * len(steps.statements)):
         steps.previous()
-    assert steps._workspace.model.calls == 3
+    assert steps.workspace.model.calls == 3
     assert state_of(steps) == state
 
 
@@ -560,7 +560,7 @@ def test_the_caller_and_the_own_model_stay_as_they_are(grad: bool) -> None:
     torch.manual_seed(5)
     rng, default = torch.get_rng_state(), torch.get_default_dtype()
     with torch.set_grad_enabled(grad):
-        steps = Stepping(double_problem(model=own), RECIPES[0])
+        steps = StepperEngine(double_problem(model=own), RECIPES[0])
         steps.run(2), steps.next(), steps.previous(), steps.switch(1), steps.finish()
         assert torch.is_grad_enabled() == grad
     assert torch.equal(torch.get_rng_state(), rng)
@@ -571,7 +571,7 @@ def test_the_caller_and_the_own_model_stay_as_they_are(grad: bool) -> None:
 
 @pytest.mark.parametrize("recipe", [Recipe(), Recipe(accumulation_steps=2)])
 def test_going_back_over_an_epoch_puts_the_shuffling_back(recipe: Recipe) -> None:
-    steps = Stepping(double_problem(model=loader_model, data=loader()), recipe)
+    steps = StepperEngine(double_problem(model=loader_model, data=loader()), recipe)
     states = []
     for _ in range(14):
         steps.finish()
@@ -588,7 +588,7 @@ def test_going_back_over_an_epoch_puts_the_shuffling_back(recipe: Recipe) -> Non
 
 @pytest.mark.parametrize("presses", range(2 + 3 * 5))
 def test_the_marker_stays_where_it_is_when_lines_change(presses: int) -> None:
-    steps = Stepping(coupled(), Recipe(accumulation_steps=3, updates=2))
+    steps = StepperEngine(coupled(), Recipe(accumulation_steps=3, updates=2))
     for _ in range(presses):
         steps.next()
     shot, state = steps.snapshot, state_of(steps)
@@ -601,7 +601,7 @@ def test_the_marker_stays_where_it_is_when_lines_change(presses: int) -> None:
 
 
 def test_a_break_within_the_loop_leaves_only_the_loop() -> None:
-    steps = Stepping(coupled(), Recipe(accumulation_steps=3, stop_below=1e3, updates=9))
+    steps = StepperEngine(coupled(), Recipe(accumulation_steps=3, stop_below=1e3, updates=9))
     mean, check = index_of(steps, "mean ="), len(steps.statements) - 1
     steps.move(mean, -1)
     while steps.statements[check].depth == 0:
@@ -616,7 +616,7 @@ def test_a_break_within_the_loop_leaves_only_the_loop() -> None:
 
 
 def test_large_parameters_are_summed_up() -> None:
-    shot = Stepping("digits").snapshot
+    shot = StepperEngine("digits").snapshot
     large, small = shot.parameters[0].value, shot.parameters[1].value
     torch.manual_seed(0)
     weight = problems.get("digits").build()[0].weight.detach().double().numpy()
@@ -626,23 +626,23 @@ def test_large_parameters_are_summed_up() -> None:
     assert large.norm == pytest.approx((weight**2).sum() ** 0.5, rel=1e-12)
 
 
-OPERATIONS: dict[str, Callable[[Stepping], object]] = {
-    "next": Stepping.next,
-    "previous": Stepping.previous,
-    "finish": Stepping.finish,
+OPERATIONS: dict[str, Callable[[StepperEngine], object]] = {
+    "next": StepperEngine.next,
+    "previous": StepperEngine.previous,
+    "finish": StepperEngine.finish,
     "run": lambda steps: steps.run(5),
     "switch": lambda steps: steps.switch(3),
     "move": lambda steps: steps.move(3, 1),
     "repeat": lambda steps: steps.repeat(0),
-    "reset": Stepping.reset,
-    "restart": Stepping.restart,
+    "reset": StepperEngine.reset,
+    "restart": StepperEngine.restart,
 }
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_answers_within_100_ms(name: str) -> None:
     recipe = Recipe(optimizer="Adam", lr=0.01, scale=0.5, mask=0.2, l2=0.01, max_norm=1.0)
-    steps = Stepping("moons", recipe.replace(accumulation_steps=4, updates=200))
+    steps = StepperEngine("moons", recipe.replace(accumulation_steps=4, updates=200))
     steps.run(101)
     taken: list[float] = []
     while len(taken) < 20 and min(taken, default=1) > 0.1:  # the machine may be busy

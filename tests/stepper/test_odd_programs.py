@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Problem, Recipe, train
-from gradwidgets.stepper.engine import Stepping
+from gradwidgets.stepper.engine import StepperEngine
 from gradwidgets.stepper.snapshot import Snapshot
 from tests.examples import SAMPLES, InTurn, double_problem, doubles
 
@@ -121,9 +121,9 @@ def bits(value: Any) -> Any:
     return [bits(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def state_of(steps: Stepping) -> Any:
-    space = steps._workspace
-    with space.world.inside():
+def state_of(steps: StepperEngine) -> Any:
+    space = steps.workspace
+    with space.isolation.inside():
         rng = torch.get_rng_state().tolist()
     parameters = list(space.model.named_parameters(remove_duplicate=False))
     return {
@@ -139,14 +139,14 @@ def state_of(steps: Stepping) -> Any:
 
 @pytest.mark.parametrize(("problem", "recipe"), CASES, ids=NAMES)
 def test_losses_are_those_of_train(problem: Problem, recipe: Recipe) -> None:
-    steps = Stepping(problem, recipe.replace(updates=6))
+    steps = StepperEngine(problem, recipe.replace(updates=6))
     assert steps.run(6).failure is None
-    assert steps._workspace.names["losses"] == train(problem, steps.recipe).loss.tolist()
+    assert steps.workspace.names["losses"] == train(problem, steps.recipe).loss.tolist()
 
 
 @pytest.mark.parametrize(("problem", "recipe"), CASES, ids=NAMES)
 def test_back_and_forward_again_is_bit_identical(problem: Problem, recipe: Recipe) -> None:
-    steps = Stepping(problem, recipe.replace(updates=5))
+    steps = StepperEngine(problem, recipe.replace(updates=5))
     states = [state_of(steps)]
     while len(states) < 26 and not steps.snapshot.ended:
         assert steps.next().failure is None
@@ -169,7 +169,7 @@ def test_random_walks_end_where_a_fresh_walk_ends(seed: int) -> None:
     draw = random.Random(seed)
     problem, recipe = CASES[seed % len(CASES)]
     recipe = recipe.replace(updates=9, seed=seed)
-    steps = Stepping(problem, recipe)
+    steps = StepperEngine(problem, recipe)
     own = copy.deepcopy(steps.problem.batches())
     for _ in range(15):
         action = draw.choices(("next", "previous", "run", "restart", "advance"), (9, 9, 3, 1, 3))[0]
@@ -181,7 +181,7 @@ def test_random_walks_end_where_a_fresh_walk_ends(seed: int) -> None:
         else:
             getattr(steps, action)()
     shot = steps.snapshot
-    fresh = Stepping(problem, recipe)
+    fresh = StepperEngine(problem, recipe)
     for _ in range(9 * 4 * len(fresh.statements)):
         if place_of(fresh.snapshot) != place_of(shot):
             fresh.next()
@@ -192,7 +192,7 @@ def test_random_walks_end_where_a_fresh_walk_ends(seed: int) -> None:
 
 
 def test_frozen_tied_and_unused_parameters_are_shown_as_they_are() -> None:
-    steps = Stepping(double_problem(model=Tied), Recipe(optimizer="Adam", updates=3))
+    steps = StepperEngine(double_problem(model=Tied), Recipe(optimizer="Adam", updates=3))
     rows = {row.name: row for row in steps.run(1).parameters}
     assert list(rows) == ["frozen", "unused", "into.weight"]
     assert rows["frozen"].grad is rows["unused"].grad is None
@@ -206,7 +206,7 @@ def test_frozen_tied_and_unused_parameters_are_shown_as_they_are() -> None:
 
 
 def test_sparse_gradients_are_shown_as_dense_numbers() -> None:
-    grad = Stepping(BAGS, Recipe(updates=2)).run(1).parameters[0].grad
+    grad = StepperEngine(BAGS, Recipe(updates=2)).run(1).parameters[0].grad
     torch.manual_seed(0)
     model = Bags()
     x, y = words()

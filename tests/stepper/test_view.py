@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradwidgets import Problem, Recipe, Stepper
-from gradwidgets.stepper.engine import Stepping
+from gradwidgets.stepper.engine import StepperEngine
 
 THREE = Recipe(accumulation_steps=3)
 
@@ -22,7 +22,7 @@ def stepper():
 
 
 def press(stepper, action, **more):
-    stepper._received(None, {"action": action, **more}, [])
+    stepper._on_message(None, {"action": action, **more}, [])
 
 
 def key_of(stepper, text):
@@ -52,7 +52,7 @@ def test_a_gradient_that_is_none_is_shown_as_none_and_zero_as_zero():
 
 def test_every_number_is_that_of_the_loop(stepper):
     press(stepper, "run", number=3)
-    loop = Stepping("moons", THREE)
+    loop = StepperEngine("moons", THREE)
     loop.run(3)
     for row, parameter in zip(stepper.page["rows"], loop.snapshot.parameters, strict=True):
         for cell, numbers in zip(row["cells"], (parameter.value, parameter.grad), strict=True):
@@ -175,9 +175,9 @@ def test_a_run_can_be_cancelled_and_another_button_ends_it_too():
         return stepper
 
     stepper = asyncio.run(scenario("cancel"))
-    shot = stepper.stepping.snapshot
+    shot = stepper.engine.snapshot
     assert 0 < shot.update < 90_000
-    loop = Stepping("moons", THREE.replace(updates=100_000))
+    loop = StepperEngine("moons", THREE.replace(updates=100_000))
     loop.run(shot.update)
     while (loop.snapshot.update, loop.snapshot.executed) != (shot.update, shot.executed):
         loop.next()

@@ -18,7 +18,7 @@ from gradwidgets.core.loop import Run
 from gradwidgets.ledger.record import ledger
 from gradwidgets.meter.measure import recipe_meter
 from gradwidgets.script import script
-from gradwidgets.stepper.engine import Stepping
+from gradwidgets.stepper.engine import StepperEngine
 from gradwidgets.sweep import sweep
 from tests.surroundings import surroundings
 from tests.trust.effort import tried
@@ -98,7 +98,7 @@ def test_a_run_gives_a_history_or_a_documented_error_and_disturbs_nothing(
 
 
 def stepped(name: str, recipe: Recipe) -> None:
-    stepping = Stepping(name, recipe)
+    stepping = StepperEngine(name, recipe)
     stepping.next()
     stepping.run(2)
     stepping.previous()

@@ -1,4 +1,4 @@
-"""The walk through one update: which statement is next, and what executing it does."""
+"""Execute one update: what a line does (`Execution.step`), and which line comes next."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from gradwidgets.stepper.explain import Failure, failed
 from gradwidgets.stepper.program import INDENT, Program, end_of, header_of, statement_text
 
 FILE = "<update>"
-"""What a traceback calls the statements."""
+"""The name of the statements' file in a traceback."""
 THROUGH = "_through"
-"""Is assigned behind a statement that may break: missing if it did."""
+"""A variable that is assigned after a statement unless a `break` left it."""
 PART = "_part"
-"""Carries one micro-batch to the variables of the loop."""
+"""A variable that carries one micro-batch to the variables of the loop."""
 Place = tuple[int, int, int]
 
 
-class Walk:
-    """Executes the statements of one update, one at a time.
+class Execution:
+    """One update that is executed one statement at a time.
+
+    Args:
+        program: the statements.
+        names: the variables that they read and assign.
 
     Attributes:
         index: the statement that is next; `len(program)` after the last, and the statement
             itself where it failed or ended the loop.
-        micro_batch: which micro-batch the loop is at, from 0; 0 outside.
-        micro_batches: how many there are; 0 before they are known.
+        micro_batch: the current micro-batch of the loop, from 0; 0 outside.
         executed: the indices executed so far, in their order.
         failure: what a statement raised, or None.
         ended: why a `break` ended the whole loop, "diverged" or "threshold", or None.
@@ -41,69 +44,62 @@ class Walk:
         self.ended: str | None = None
         self._names = names
         self._parts: list[Any] = []
-        self._loop: int | None = None
-        self._settle()
+        self._loop: int | None = None  # the header of the loop that is under way
+        self._find_next()
 
     @property
     def micro_batches(self) -> int:
-        """How many micro-batches the loop has; 0 before they are known."""
+        """The number of micro-batches of the loop; 0 before it is known."""
         return len(self._parts)
 
     @property
-    def stopped(self) -> bool:
-        """Whether nothing can follow: a statement failed or ended the loop."""
-        return self.failure is not None or self.ended is not None
-
-    @property
     def done(self) -> bool:
-        """Whether no statement of this update is left."""
-        return self.stopped or self.index >= len(self.program)
+        """True if no statement of this update is left to execute."""
+        stopped = self.failure is not None or self.ended is not None
+        return stopped or self.index >= len(self.program)
 
     @property
     def last(self) -> bool:
-        """Whether the next statement surely is the update's last, unless it ends before."""
+        """True if the next statement is sure to be the update's last."""
         if self.done or self._loop is not None or self.program[self.index].kind == "loop":
             return False
-        return not any(
-            statement.on for statement in self.program[end_of(self.program, self.index) :]
-        )
+        return not any(each.on for each in self.program[end_of(self.program, self.index) :])
 
     @property
     def place(self) -> Place:
-        """Where the walk stands; places are ordered as they are visited."""
+        """The place where the execution stands; places are ordered as they are visited."""
         return place_of(self.program, self.index, self.micro_batch)
 
     def step(self) -> None:
-        """Execute the next statement; what it raises is kept in `failure`."""
-        at = self.index
+        """Execute the next statement; what it raises is kept in `failure`.
+
+        A plain statement is executed by itself, a closure's header defines the whole closure, and
+        the header of the loop over micro-batches assigns the next of them.
+        """
+        at, statement = self.index, self.program[self.index]
         self.executed.append(at)
         try:
-            broke = self._execute(at)
+            if statement.kind == "loop":
+                self._take_micro_batch(at)
+                broke = False
+            else:
+                broke = execute(statement_text(self.program, at), self._names)
         except Exception as error:
             self.failure = failed(error)
             return
-        loop = self._loop
-        if broke and loop is None:
-            below = "stop_below" in self.program[at].settings
-            self.ended = "threshold" if below else "diverged"
+        if broke and self._loop is None:
+            self.ended = "threshold" if "stop_below" in statement.settings else "diverged"
             return
-        if broke and loop is not None:
+        if broke and self._loop is not None:
+            self.index = end_of(self.program, self._loop)
             self._leave_loop()
-            self.index = end_of(self.program, loop)
         else:
-            whole = self.program[at].kind == "def" or (at == loop and not self._parts)
+            whole = statement.kind == "def" or (at == self._loop and not self._parts)
             self.index = end_of(self.program, at) if whole else at + 1
-        self._settle()
-
-    def _execute(self, at: int) -> bool:
-        """Whether the statement was left by a `break`."""
-        if self.program[at].kind == "loop":
-            self._take_micro_batch(at)
-            return False
-        return run(statement_text(self.program, at), self._names)
+        self._find_next()
 
     def _take_micro_batch(self, at: int) -> None:
-        parts, target = _opened(self.program[at].text)
+        parts, target = _halves(self.program[at].text)
         if self._loop is None:
             self._parts = list(eval(parts, self._names))
             self._loop = at
@@ -113,10 +109,11 @@ class Walk:
             del self._names[PART]
 
     def _leave_loop(self) -> None:
-        self._loop, self.micro_batch = None, 0
+        self._loop = None
+        self.micro_batch = 0
 
-    def _settle(self) -> None:
-        """Go on to the next statement that is to be executed."""
+    def _find_next(self) -> None:
+        """Go past what is switched off, and from the loop's end to its next micro-batch."""
         while True:
             loop = self._loop
             if loop is not None and self.index >= end_of(self.program, loop):
@@ -127,12 +124,11 @@ class Walk:
                 self._leave_loop()
             if self.index >= len(self.program) or self.program[self.index].on:
                 return
-            header = self.program[self.index].kind != "line"
-            self.index = end_of(self.program, self.index) if header else self.index + 1
+            self.index = end_of(self.program, self.index)
 
 
 def place_of(program: Program, index: int, micro_batch: int) -> Place:
-    """A place in the walk; within the loop the micro-batch counts before the line."""
+    """A place in an update; within the loop the micro-batch counts before the line."""
     header = header_of(program, index)
     if header is None and index < len(program) and program[index].kind == "loop":
         header = index
@@ -141,8 +137,8 @@ def place_of(program: Program, index: int, micro_batch: int) -> Place:
     return (header, micro_batch, index)
 
 
-def run(text: str, names: dict[str, Any]) -> bool:
-    """Execute a statement; returns whether a `break` left it.
+def execute(text: str, names: dict[str, Any]) -> bool:
+    """Execute a statement; returns True if a `break` left it.
 
     Raises:
         Exception: whatever the statement raises.
@@ -162,31 +158,9 @@ def _compiled(text: str) -> tuple[CodeType, bool]:
 
 
 @lru_cache(maxsize=64)
-def _opened(header: str) -> tuple[CodeType, CodeType]:
-    """The two halves of a `for`: what it goes through, and the assignment it makes each time."""
+def _halves(header: str) -> tuple[CodeType, CodeType]:
+    """The two halves of a `for`: its iterable, and the assignment that it makes each time."""
     node = ast.parse(header + " pass").body[0]
     assert isinstance(node, ast.For)
     parts = compile(ast.Expression(node.iter), FILE, "eval")
     return parts, compile(f"{ast.unparse(node.target)} = {PART}", FILE, "exec")
-
-
-@lru_cache(maxsize=512)
-def reads_first(program: Program, names: frozenset[str]) -> bool:
-    """Whether a statement that is on may read one of `names` before any has assigned it."""
-    assigned: set[str] = set()
-    index = 0
-    while index < len(program):
-        statement = program[index]
-        if not statement.on:
-            index = end_of(program, index)
-            continue
-        tree = ast.parse(statement.text + (" pass" if statement.kind != "line" else ""))
-        found = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-        read = {node.id for node in found if not isinstance(node.ctx, ast.Store)}
-        if read & names - assigned:
-            return True
-        header = header_of(program, index)
-        if header is None or program[header].kind != "def":
-            assigned |= {node.id for node in found if isinstance(node.ctx, ast.Store)}
-        index += 1
-    return False
