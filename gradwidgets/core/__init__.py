@@ -4,6 +4,7 @@ from gradwidgets.core import problems, settings
 from gradwidgets.core.batches import Batch, groups, samples
 from gradwidgets.core.buffers import Buffers
 from gradwidgets.core.control import GROUPS, Control, linear
+from gradwidgets.core.edit_table import EDITS, SweptEdit, WrittenModel
 from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale, edit_gradients
 from gradwidgets.core.errors import TrainingError, blame_data, named
 from gradwidgets.core.evaluation import evaluating
@@ -19,7 +20,6 @@ from gradwidgets.core.optimizers import (
 )
 from gradwidgets.core.problem import Batches, Loss, Pair, Problem, is_pair
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.recipe_edits import edits_of, matching
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
 from gradwidgets.core.validate import Count, Flag, Number, OneOf, Text, not_allowed
 from gradwidgets.core.verdict import verdict
@@ -32,6 +32,7 @@ __all__ = [
     "Clip",
     "Control",
     "Count",
+    "EDITS",
     "Edit",
     "Flag",
     "GROUPS",
@@ -52,19 +53,19 @@ __all__ = [
     "SNAPSHOT_ELEMENTS",
     "Scale",
     "Text",
+    "SweptEdit",
     "TrainingError",
+    "WrittenModel",
     "IsolatedRun",
     "blame_data",
     "build_optimizer",
     "edit_gradients",
-    "edits_of",
     "evaluating",
     "groups",
     "is_pair",
     "is_small",
     "linear",
     "live",
-    "matching",
     "measured_at",
     "named",
     "needs_closure",

@@ -78,6 +78,7 @@ class Mask:
         self.seed = seed
         self._only = None if only is None else {id(p): p for p in only}
         self._hidden: list[Tensor] = []
+        self._drawn_for: list[tuple[bool, torch.Size, torch.device]] = []
 
     def __repr__(self) -> str:
         return f"Mask({self.fraction!r}, kind={self.kind!r}, seed={self.seed!r})"
@@ -87,20 +88,25 @@ class Mask:
         """Zero the hidden elements of the `.grad` of `parameters` in place."""
         everyone = list(parameters)
         for parameter, hidden in zip(everyone, self.hidden(everyone), strict=True):
-            chosen = self._only is None or id(parameter) in self._only
-            if chosen and parameter.grad is not None:
+            if parameter.grad is not None:
                 parameter.grad.masked_fill_(hidden, 0)
 
     def hidden(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """One boolean tensor per parameter, of its shape: True where the gradient is zeroed."""
-        known = [(h.shape, h.device) for h in self._hidden]
-        if known != [(p.shape, p.device) for p in parameters]:
+        asked = [(self._masks(p), p.shape, p.device) for p in parameters]
+        if asked != self._drawn_for:
             draw = torch.Generator().manual_seed(self.seed)
             self._hidden = [self._hide(p, draw).to(p.device) for p in parameters]
+            self._drawn_for = asked
         return self._hidden
+
+    def _masks(self, parameter: Tensor) -> bool:
+        return self._only is None or id(parameter) in self._only
 
     def _hide(self, parameter: Tensor, draw: torch.Generator) -> Tensor:
         hidden = torch.zeros(parameter.shape, dtype=torch.bool)
+        if not self._masks(parameter):
+            return hidden
         if self.kind == "unit" and parameter.ndim > 0:
             hidden[: round(self.fraction * parameter.shape[0])] = True
             return hidden

@@ -16,6 +16,7 @@ import torch
 
 from gradwidgets.core import errors, problems
 from gradwidgets.core.batches import Batch, groups, samples
+from gradwidgets.core.edit_table import edits_of
 from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.evaluation import evaluating
 from gradwidgets.core.history import History
@@ -23,7 +24,6 @@ from gradwidgets.core.isolation import IsolatedRun
 from gradwidgets.core.optimizers import build_optimizer, needs_closure
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.recipe_edits import edits_of
 from gradwidgets.core.recorder import Recorder
 
 EVALUATIONS = 20
@@ -204,7 +204,7 @@ class Run:
     def _edit(self, record: bool) -> None:
         if record:
             self._recorder.raw()
-        for edit in self.edits:
+        for _, edit in self.edits:
             edit(self._parameters)
         if record:
             self._recorder.edited()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gradwidgets.components import cell
-from gradwidgets.core import Penalty, Problem, Recipe, problems
+from gradwidgets.core import EDITS, Penalty, Problem, Recipe, problems
 from gradwidgets.ledger.record import ledgers
 from gradwidgets.ledger.rows import STAGES, Ledger, Row
 
@@ -19,10 +19,7 @@ HELP = {
     "carried": "what .grad held after clearing",
     "raw": "what each micro-batch's backward() added",
     "accumulated": ".grad before any edit",
-    "scaled": ".grad after the scale",
-    "masked": ".grad after the mask",
-    "penalised": ".grad after the penalty",
-    "clipped": ".grad after clipping",
+    **{entry.stage: entry.help for entry in EDITS},
     "edited": ".grad after your own edits",
     "step": "the change as a gradient: -change / lr, what plain SGD would have had to read; "
     "and how many times the gradient read it is",

@@ -14,11 +14,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core import Clip, Edit, Mask, Penalty, Problem, Recipe, Run, Scale, not_allowed
+from gradwidgets.core import Edit, Problem, Recipe, Run, not_allowed
 from gradwidgets.ledger.rows import Gradients, Ledger, Row, Values, copied, state_of
-
-STAGE_OF: dict[type, str] = {Scale: "scaled", Mask: "masked", Penalty: "penalised", Clip: "clipped"}
-"""Which stage an edit leads to; one of `Recipe.edits` leads to "edited"."""
 
 
 def ledger(problem: Problem | str, recipe: Recipe | None = None, update: int = 0) -> Ledger:
@@ -56,7 +53,7 @@ def _write(run: Run) -> Ledger | None:
     made, edits = len(run.losses), run.edits
     watch = _Watch(run.model)
     before, kept = watch.values(), watch.state(run.optimizer)
-    run.edits = watch.around(edits, own=len(run.recipe.edits))
+    run.edits = watch.around(edits)
     try:
         run.advance(updates=1)
     finally:
@@ -100,14 +97,13 @@ class _Watch:
         for handle in self._handles:
             handle.remove()
 
-    def around(self, edits: list[Edit], own: int) -> list[Edit]:
-        """The edits, the last `own` being your own, with a watcher before and after each."""
-        watched: list[Edit] = [self._watcher("accumulated")]
-        for left, edit in zip(range(len(edits), 0, -1), edits, strict=True):
-            stage = "edited" if left <= own else STAGE_OF[type(edit)]
+    def around(self, edits: list[tuple[str, Edit]]) -> list[tuple[str, Edit]]:
+        """The edits, each with its stage, with a watcher before and after each."""
+        watched = [("accumulated", self._watcher("accumulated"))]
+        for stage, edit in edits:
             self.active += () if stage in self.active else (stage,)
-            watched += [edit, self._watcher(stage)]
-        return [*watched, lambda _: self.stages.setdefault("closed", [])]
+            watched += [(stage, edit), (stage, self._watcher(stage))]
+        return [*watched, ("closed", lambda _: self.stages.setdefault("closed", []))]
 
     def values(self) -> list[Values]:
         """Every parameter as it is now."""

@@ -9,9 +9,9 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core import Array
+from gradwidgets.core import EDITS, Array
 
-STAGES = ("accumulated", "scaled", "masked", "penalised", "clipped", "edited")
+STAGES = ("accumulated", *(entry.stage for entry in EDITS), "edited")
 """The stages of a gradient, in their order; the optimizer reads the last."""
 Values = Array
 Gradients = list[Values | None]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gradwidgets.core import Problem, Recipe, problems
-from gradwidgets.script.loop import loop
-from gradwidgets.script.source import Line, Sources, lines_of
+from collections.abc import Iterator
+
+from gradwidgets.core import EDITS, Problem, Recipe, needs_closure, problems
+from gradwidgets.script.source import Line, Sources, indented, lines_of
 
 
 def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
@@ -32,7 +33,7 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
     for source in sources.texts:
         program += [Line(""), Line(""), *map(Line, source.splitlines())]
     program += [Line(""), Line(""), *_setup(recipe, sources)]
-    return [*program, *loop(problem, recipe, sources)]
+    return [*program, *_loop(recipe, sources)]
 
 
 def _imports(sources: Sources) -> list[Line]:
@@ -59,24 +60,13 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
         Line(f"model = {sources.model}()"),
         Line(f"optimizer = {build}", ("optimizer", "lr", *recipe.options)),
     ]
-    return [*lines, *hidden(recipe), *batches(recipe, sources.pair)]
+    return [*lines, *edit_setup(recipe), *batches(recipe, sources.pair)]
 
 
-def hidden(recipe: Recipe) -> list[Line]:
-    """What a random mask hides, drawn before the loop."""
-    if not recipe.mask or recipe.mask_kind != "random":
-        return []
-    return lines_of(
-        f"""
-        draw = torch.Generator().manual_seed({recipe.seed})
-        hidden = [
-            torch.randperm(p.numel(), generator=draw)[: round({recipe.mask!r} * p.numel())]
-            for p in model.parameters()
-        ]
-        """,
-        "mask",
-        "mask_kind",
-    )
+def edit_setup(recipe: Recipe) -> list[Line]:
+    """The lines before the loop that prepare the edits, such as the draw of a random mask."""
+    texts = [(entry.setup(recipe), entry.settings) for entry in EDITS]
+    return [line for text, settings in texts if text for line in lines_of(text, *settings)]
 
 
 def batches(recipe: Recipe, pair: bool) -> list[Line]:
@@ -113,3 +103,83 @@ def batches():
             yield x[index], y[index]
 
 """
+
+
+def _loop(recipe: Recipe, sources: Sources) -> list[Line]:
+    body = indented(update(recipe, sources))
+    return [Line(""), Line("losses = []"), head(recipe, sources), *body]
+
+
+def head(recipe: Recipe, sources: Sources) -> Line:
+    """The line that opens the loop and fetches what one update trains on."""
+    text = f"for _ in range({recipe.updates}):"
+    if not sources.pair:
+        text = f"for _, group in zip(range({recipe.updates}), groups()):"
+    elif recipe.batch_size is not None:
+        text = f"for _, (xb, yb) in zip(range({recipe.updates}), batches()):"
+    return Line(text, ("updates", "batch_size"))
+
+
+NOT_FINITE = """
+if not abs(mean) < float("inf"):
+    break
+"""
+
+
+def update(recipe: Recipe, sources: Sources) -> list[Line]:
+    """The body of the loop, not indented: the lines of one update."""
+    gradients = [*_clear(recipe), *_backward(recipe, sources)]
+    edits = list(_edits(recipe, sources))
+    if needs_closure(recipe.optimizer):
+        inner = [*gradients, Line("evaluated.append(mean)"), *edits, Line("return mean")]
+        body = [Line("evaluated = []"), Line(""), Line("def closure():"), *indented(inner)]
+        body += [Line(""), Line("optimizer.step(closure)", ("optimizer",))]
+        body += [Line("mean = evaluated[0]"), *lines_of(NOT_FINITE)]
+    else:
+        step = Line("optimizer.step()", ("optimizer",))
+        body = [*gradients, *lines_of(NOT_FINITE), *edits, step]
+    body += [Line("losses.append(mean)")]
+    if recipe.stop_below is not None:
+        body += lines_of(f"if mean < {recipe.stop_below!r}:\n    break", "stop_below")
+    return body
+
+
+def _clear(recipe: Recipe) -> list[Line]:
+    argument = {"none": "", "zero": "set_to_none=False"}
+    if recipe.clear not in argument:
+        return []
+    return [Line(f"optimizer.zero_grad({argument[recipe.clear]})", ("clear",))]
+
+
+def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
+    whole = ("x", "y") if recipe.batch_size is None else ("xb", "yb")
+    parts = recipe.accumulation_steps
+    if parts == 1:
+        lines = [] if sources.pair else [Line("xb, yb = group[0]")]
+        x, y = whole if sources.pair else ("xb", "yb")
+        lines += lines_of(f"loss = {sources.loss}(model({x}), {y})\nloss.backward()")
+        return [*lines, Line("mean = loss.item()")]
+    share = f"(loss / {parts})" if recipe.average else "loss"
+    x, y = whole
+    source = f"zip({x}.chunk({parts}), {y}.chunk({parts}))" if sources.pair else "group"
+    return lines_of(
+        f"""
+        total, seen = 0.0, 0
+        for xk, yk in {source}:
+            loss = {sources.loss}(model(xk), yk)
+            {share}.backward()
+            total += loss.item() * len(yk)
+            seen += len(yk)
+        mean = total / seen
+        """,
+        "accumulation_steps",
+        "average",
+    )
+
+
+def _edits(recipe: Recipe, sources: Sources) -> Iterator[Line]:
+    for entry in EDITS:
+        for text, settings in entry.lines(recipe, sources.written):
+            yield from lines_of(text, *settings)
+    if recipe.edits:
+        yield from lines_of("for edit in edits:\n    edit(list(model.parameters()))", "edits")

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch.nn import functional
 
-from gradwidgets.core import IsolatedRun, Problem, is_pair, is_small, problems
+from gradwidgets.core import EDITS, IsolatedRun, Problem, WrittenModel, is_pair, is_small, problems
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 
 # fmt: off
 USED = {
-    "batches", "closure", "draw", "edit", "edits", "evaluated", "group", "groups", "hidden",
-    "index", "loader", "loss", "losses", "mean", "model", "name", "optimizer", "order", "p",
-    "rows", "seen", "total", "x", "xb", "xk", "y", "yb", "yk",
+    "batches", "closure", "edit", "edits", "evaluated", "group", "groups", "index", "loader",
+    "loss", "losses", "mean", "model", "optimizer", "order", "p", "seen", "total",
+    "x", "xb", "xk", "y", "yb", "yk", *(name for entry in EDITS for name in entry.names),
 }
 # fmt: on
 """Names that a program gives to its own things: a function of this name gets another."""
@@ -56,7 +56,10 @@ class Sources:
         self.built_in = problem.name in problems.names() and problems.get(problem.name) is problem
         self.pair = is_pair(problem.batches())
         with IsolatedRun(problem.data, seed=0).inside():
-            self.small = is_small(problem.build())
+            model = problem.build()
+        self.small = is_small(model)
+        names = tuple(name for name, _ in model.named_parameters())
+        self.written = WrittenModel(names, regular=self.built_in)
         self.data = self._name(problem.data, "make_data", "x, y" if self.pair else "loader")
         self.model = self._name(problem.model, "make_model")
         self.loss = self._name(problem.loss, "loss_fn")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradwidgets.core import Buffers, IsolatedRun, Problem, Recipe, build_optimizer, groups, is_pair
-from gradwidgets.script import Sources, batches, hidden
+from gradwidgets.script import Sources, batches, edit_setup
 from gradwidgets.stepper.program import Program, reads_before_assigning
 
 Names = dict[str, Any]
@@ -185,7 +185,7 @@ def _names_before_loop(
     names |= {Sources(problem).loss: problem.loss}
     if is_pair(data):
         names |= dict(zip(("x", "y"), data, strict=True))
-    exec("\n".join(line.text for line in hidden(recipe)), names)
+    exec("\n".join(line.text for line in edit_setup(recipe)), names)
     return names
 
 

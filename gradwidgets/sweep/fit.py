@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import torch
 
-from gradwidgets.core import Problem, Recipe, Run, is_pair
+from gradwidgets.core import EDITS, Problem, Recipe, Run, is_pair
 from gradwidgets.sweep.run import SweptRun
 
-FIELDS = ("lr", "scale", "mask", "mask_kind", "l1", "l2", "max_norm", "stop_below", "seed")
+_EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
+FIELDS = ("lr", *_EDITED, "stop_below", "seed")
 """What replicas may differ in."""
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "Adamax", "RAdam", "Adadelta")
@@ -22,6 +23,10 @@ for rounding, their first steps are as long as elsewhere)."""
 def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
     """Why the recipes cannot be trained in one run, as far as that can be read off them."""
     first = recipes[0]
+    changed = {name for recipe in recipes for name in recipe.changes()}
+    for entry in EDITS:
+        if not entry.sweeps and changed.intersection(entry.settings):
+            return f"{entry.settings[0]} has no form for many replicas"
     for spec in dataclasses.fields(Recipe):
         differ = any(getattr(r, spec.name) != getattr(first, spec.name) for r in recipes)
         if differ and spec.name not in FIELDS:

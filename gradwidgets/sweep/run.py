@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core import (
+    EDITS,
     Batch,
     History,
     IsolatedRun,
@@ -24,7 +25,6 @@ from gradwidgets.core import (
     measured_at,
     samples,
 )
-from gradwidgets.sweep.edits import SweptEdits
 from gradwidgets.sweep.forward import forward_of
 from gradwidgets.sweep.rates import OwnRates
 from gradwidgets.sweep.recorder import Figures, SweepRecorder
@@ -53,7 +53,8 @@ class SweptRun:
             self._sizes = [p.numel() for p in self.model.parameters()]
             self.values = self._stacked().requires_grad_()
             self._batches = self._groups()
-            self._edits = SweptEdits(recipes, self.model)
+            forms = [entry.sweep(recipes, self.model) for entry in EDITS if entry.sweeps]
+            self._edits = [edit for edit in forms if edit is not None]
             self._step = OwnRates(self.values, recipes)
             self._forward = forward_of(self.model, problem.loss)
             self._recorder = SweepRecorder(
@@ -166,7 +167,8 @@ class SweptRun:
         gradients = self.values.grad
         assert gradients is not None
         self._recorder.raw(gradients)
-        self._edits(self.values, gradients)
+        for edit in self._edits:
+            edit(self.values, gradients)
         self._recorder.edited(gradients)
         self._step()
         self._recorder.stepped()

@@ -1,0 +1,277 @@
+"""The table of the edits that a recipe can ask for: all that is to be said of each, in one place.
+
+Training, programs, sweeps, the stepper and the ledger read this table and its order. To add an
+edit, give `Recipe` a field, write a class below and put it into `EDITS`: see CONTRIBUTING.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale
+from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.validate import not_allowed
+
+Piece = tuple[str, tuple[str, ...]]
+"""A piece of a program, and the settings that it belongs to."""
+SweptEdit = Callable[[Tensor, Tensor], object]
+"""Takes values and gradients of all replicas, both (R, elements), and changes the gradients."""
+
+
+@dataclass(frozen=True)
+class WrittenModel:
+    """A model as a program writes of it: `model`, its parameters `p`.
+
+    Args:
+        names: the names of its parameters.
+        regular: each parameter gets a gradient and has a dimension, so nothing asks for that.
+    """
+
+    names: tuple[str, ...]
+    regular: bool = True
+
+    def each(self, *body: str, over: str = "p in model.parameters()", first: str = "") -> str:
+        """A loop over parameters that have a gradient; `first` is made before that is asked."""
+        known = [] if self.regular else ["if p.grad is None:", "    continue"]
+        inner = [*([first] if first else []), *known, *body]
+        return "\n".join([f"for {over}:", *(f"    {line}" for line in inner)])
+
+
+class TableEdit:
+    """An entry of the table: one edit, in every form that it takes.
+
+    Attributes:
+        stage: the name of a gradient after it, as a column of the ledger.
+        help: the same in a few words.
+        settings: the fields of `Recipe` that it reads, `seed` aside.
+        names: the names that its program gives to things of its own.
+    """
+
+    stage: str
+    help: str
+    settings: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    def edit(self, recipe: Recipe, model: nn.Module) -> Edit | None:
+        """The edit that the recipe asks for on this model; None where it changes nothing.
+
+        Raises:
+            ValueError: a setting does not fit the model.
+        """
+        raise NotImplementedError
+
+    def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
+        """The same as lines of a program; none where it changes nothing."""
+        raise NotImplementedError
+
+    def setup(self, recipe: Recipe) -> str:
+        """What the program does for it before its loop."""
+        return ""
+
+    def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
+        """The same for many replicas, one a recipe; None where it changes nothing.
+
+        An entry that leaves this out is swept one value after another, with a warning.
+        """
+        raise NotImplementedError
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether `sweep` is written."""
+        return type(self).sweep is not TableEdit.sweep
+
+
+class ScaleEntry(TableEdit):
+    """Multiplies by `Recipe.scale`."""
+
+    stage = "scaled"
+    help = ".grad after the scale"
+    settings = ("scale",)
+
+    def edit(self, recipe: Recipe, model: nn.Module) -> Edit | None:
+        """`Scale`."""
+        return Scale(recipe.scale) if recipe.scale != 1 else None
+
+    def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
+        """One product for each parameter."""
+        if recipe.scale != 1:
+            yield model.each(f"p.grad.mul_({recipe.scale!r})"), ("scale",)
+
+    def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
+        """A factor for each replica."""
+        factors = _column([r.scale for r in recipes], unless=1.0, like=model)
+        return None if factors is None else lambda _, gradients: gradients.mul_(factors)
+
+
+class MaskEntry(TableEdit):
+    """Zeroes the elements that `Recipe.mask` and `mask_kind` choose."""
+
+    stage = "masked"
+    help = ".grad after the mask"
+    settings = ("mask", "mask_kind")
+    names = ("draw", "hidden", "index", "name", "rows")
+
+    def edit(self, recipe: Recipe, model: nn.Module) -> Mask | None:
+        """`Mask`, of its own kinds or of the parameters that a pattern names."""
+        if not recipe.mask:
+            return None
+        if recipe.mask_kind in MASK_KINDS:
+            return Mask(recipe.mask, recipe.mask_kind, recipe.seed)
+        names = matching(recipe.mask_kind, [name for name, _ in model.named_parameters()])
+        return Mask(recipe.mask, only=map(model.get_parameter, names))
+
+    def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
+        """Elements are chosen by their place, or by indices that were drawn before."""
+        if recipe.mask:
+            yield self._line(recipe, model), self.settings
+
+    def _line(self, recipe: Recipe, model: WrittenModel) -> str:
+        leading = f"p.grad.view(-1)[: round({recipe.mask!r} * p.numel())] = 0"
+        if recipe.mask_kind == "first":
+            return model.each(leading)
+        if recipe.mask_kind == "random":
+            over = "p, index in zip(model.parameters(), hidden)"
+            return model.each("p.grad.view(-1)[index] = 0", over=over)
+        if recipe.mask_kind != "unit":
+            over = f"name in {matching(recipe.mask_kind, model.names)}"
+            return model.each(leading, over=over, first="p = model.get_parameter(name)")
+        if model.regular:
+            return model.each(f"p.grad[: round({recipe.mask!r} * len(p))] = 0")
+        rows = "rows = torch.atleast_1d(p.grad)"
+        return model.each(rows, f"rows[: round({recipe.mask!r} * len(rows))] = 0")
+
+    def setup(self, recipe: Recipe) -> str:
+        """Draws the indices of a random mask."""
+        if not recipe.mask or recipe.mask_kind != "random":
+            return ""
+        return f"""\
+draw = torch.Generator().manual_seed({recipe.seed})
+hidden = [
+    torch.randperm(p.numel(), generator=draw)[: round({recipe.mask!r} * p.numel())]
+    for p in model.parameters()
+]"""
+
+    def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
+        """A flag for each element of each replica."""
+        if not any(recipe.mask for recipe in recipes):
+            return None
+        parameters = list(model.parameters())
+        known: dict[tuple[float, str, int], Tensor] = {}
+        for recipe in recipes:
+            key = (recipe.mask, recipe.mask_kind, recipe.seed)
+            if key not in known:
+                mask = self.edit(recipe, model) or Mask(0.0)
+                known[key] = torch.cat([h.flatten() for h in mask.hidden(parameters)])
+        hidden = torch.stack([known[r.mask, r.mask_kind, r.seed] for r in recipes])
+        return lambda _, gradients: gradients.masked_fill_(hidden, 0)
+
+
+class PenaltyEntry(TableEdit):
+    """Adds the gradients of the penalties `Recipe.l1` and `l2`."""
+
+    stage = "penalised"
+    help = ".grad after the penalty"
+    settings = ("l1", "l2")
+
+    def edit(self, recipe: Recipe, model: nn.Module) -> Edit | None:
+        """`Penalty`."""
+        return Penalty(recipe.l1, recipe.l2) if recipe.l1 or recipe.l2 else None
+
+    def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
+        """One sum for each parameter and each penalty."""
+        if recipe.l1:
+            yield model.each(f"p.grad.add_(p.detach().sign(), alpha={recipe.l1!r})"), ("l1",)
+        if recipe.l2:
+            yield model.each(f"p.grad.add_(p.detach(), alpha={recipe.l2!r})"), ("l2",)
+
+    def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
+        """Two strengths for each replica."""
+        l1 = _column([r.l1 for r in recipes], unless=0.0, like=model)
+        l2 = _column([r.l2 for r in recipes], unless=0.0, like=model)
+        if l1 is None and l2 is None:
+            return None
+
+        def penalise(values: Tensor, gradients: Tensor) -> None:
+            if l1 is not None:
+                gradients.addcmul_(values.sign(), l1)
+            if l2 is not None:
+                gradients.addcmul_(values, l2)
+
+        return penalise
+
+
+class ClipEntry(TableEdit):
+    """Shrinks all gradients together to the joint norm `Recipe.max_norm`."""
+
+    stage = "clipped"
+    help = ".grad after clipping"
+    settings = ("max_norm",)
+
+    def edit(self, recipe: Recipe, model: nn.Module) -> Edit | None:
+        """`Clip`."""
+        return None if recipe.max_norm is None else Clip(recipe.max_norm)
+
+    def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
+        """PyTorch's own function."""
+        if recipe.max_norm is not None:
+            norm = f"{recipe.max_norm!r}"
+            yield f"torch.nn.utils.clip_grad_norm_(model.parameters(), {norm})", ("max_norm",)
+
+    def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
+        """A joint norm for each replica, computed as `clip_grad_norm_` does."""
+        limits = [math.inf if r.max_norm is None else r.max_norm for r in recipes]
+        limit = _column(limits, unless=math.inf, like=model)
+        if limit is None:
+            return None
+
+        def clip(_: Tensor, gradients: Tensor) -> None:
+            norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
+            share = (limit / (norms + 1e-6)).clamp(max=1)
+            gradients.mul_(torch.where(limit.isinf(), 1, share))
+
+        return clip
+
+
+EDITS: tuple[TableEdit, ...] = (ScaleEntry(), MaskEntry(), PenaltyEntry(), ClipEntry())
+"""The edits in the order in which they are made; those of `Recipe.edits` come after them."""
+
+
+def edits_of(recipe: Recipe, model: nn.Module) -> list[tuple[str, Edit]]:
+    """The recipe's edits that have an effect, in their order, each with its stage.
+
+    Raises:
+        ValueError: `mask_kind` is a pattern that matches no parameter of `model`.
+
+    >>> [stage for stage, _ in edits_of(Recipe(max_norm=1.0, scale=2.0), nn.Linear(1, 1))]
+    ['scaled', 'clipped']
+    """
+    made = [(entry.stage, entry.edit(recipe, model)) for entry in EDITS]
+    own = [("edited", edit) for edit in recipe.edits]
+    return [*((stage, edit) for stage, edit in made if edit is not None), *own]
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """The names of parameters that match `pattern` (as `fnmatch` reads it).
+
+    Raises:
+        ValueError: there is none.
+    """
+    everyone = list(names)
+    found = [name for name in everyone if fnmatchcase(name, pattern)]
+    if not found:
+        raise not_allowed("mask_kind", pattern, f"a pattern that matches one of {everyone}")
+    return found
+
+
+def _column(values: list[float], unless: float, like: nn.Module) -> Tensor | None:
+    """(R, 1) the values, or None if all of them are `unless`, which changes nothing."""
+    if all(value == unless for value in values):
+        return None
+    first = next(like.parameters())
+    return torch.tensor(values, dtype=first.dtype, device=first.device).unsqueeze(1)
