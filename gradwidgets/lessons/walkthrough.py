@@ -144,5 +144,6 @@ class Walkthrough(StaticFallback):
         return f"{place}\n{plain(self.scene.text)}"
 
     def static_view(self) -> StaticView:
+        """Where it stands, in words, and the picture of the lab."""
         still = self.lab.static_view()
         return StaticView(f"{self._words()}\n{still.words}", still.png, still.alt)
