@@ -56,7 +56,7 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
         self._left = 0  # those of them that are still to be made
         self._drawn_at = 0.0
         super().__init__(page=page(self.engine))
-        self.on_msg(self._on_message)
+        self.on_msg(self._received)
 
     def act(self, action: str, *arguments: int) -> None:
         """Do something to the loop and show it: `act("next")`, `act("run", 10)`.
@@ -89,7 +89,7 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
         self.layout.close()
         super().close()
 
-    def _on_message(self, _: Any, message: Any, __: Any) -> None:
+    def _received(self, _: Any, message: Any, __: Any) -> None:
         if not isinstance(message, dict):
             return
         action, key, number = (message.get(name) for name in ("action", "key", "number"))

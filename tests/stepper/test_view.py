@@ -10,6 +10,7 @@ from torch import nn
 
 from gradwidgets import Problem, Recipe, Stepper
 from gradwidgets.stepper.engine import StepperEngine
+from tests.front_end import send
 
 THREE = Recipe(accumulation_steps=3)
 
@@ -22,7 +23,7 @@ def stepper():
 
 
 def press(stepper, action, **more):
-    stepper._on_message(None, {"action": action, **more}, [])
+    send(stepper, {"action": action, **more})
 
 
 def key_of(stepper, text):

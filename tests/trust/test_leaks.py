@@ -18,6 +18,7 @@ from torch.nn.modules import module
 from torch.optim import optimizer
 
 from gradwidgets import GradLab, Ledger, Meter, Predict, Problem, Recipe, Stepper, Walkthrough
+from tests.front_end import send
 
 FAST = Recipe(optimizer="Adam", updates=20, accumulation_steps=2, scale=2.0)
 MODEL = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -37,7 +38,7 @@ def lab() -> GradLab:
 
 def stepper() -> Stepper:
     made = Stepper(OWN, FAST)
-    made._received(made, {"action": "run", "number": 9}, [])
+    send(made, {"action": "run", "number": 9})
     return made
 
 
