@@ -1,26 +1,26 @@
 """One training run: what is trained, how, and what it left behind. Needs torch and numpy."""
 
 from gradwidgets.core import problems, settings
-from gradwidgets.core.batches import Batch, groups, samples
-from gradwidgets.core.buffers import Buffers
 from gradwidgets.core.control import GROUPS, Control, linear
+from gradwidgets.core.data import Batch, Batches, Pair, groups, is_pair, samples
 from gradwidgets.core.edit_table import EDITS, SweptEdit, WrittenModel
 from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale, edit_gradients
-from gradwidgets.core.errors import TrainingError, blame_data, named
-from gradwidgets.core.evaluation import evaluating
-from gradwidgets.core.history import History
-from gradwidgets.core.isolation import PROCESS_LOCK, IsolatedRun, is_small, one_thread
-from gradwidgets.core.loop import Run, live, measured_at, train
-from gradwidgets.core.optimizers import (
-    OPTIMIZERS,
-    OPTION_CONTROLS,
-    build_optimizer,
-    needs_closure,
-    option_defaults,
+from gradwidgets.core.errors import TrainingError, check_finite_data, described_error
+from gradwidgets.core.history import History, end_of
+from gradwidgets.core.isolation import (
+    PROCESS_LOCK,
+    Buffers,
+    IsolatedRun,
+    evaluating,
+    is_small,
+    one_thread,
 )
-from gradwidgets.core.problem import Batches, Loss, Pair, Problem, is_pair
+from gradwidgets.core.loop import Run, live, measured_at, train
+from gradwidgets.core.optimizers import OPTIMIZERS, build_optimizer, needs_closure, option_defaults
+from gradwidgets.core.problem import Loss, Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
+from gradwidgets.core.settings import OPTION_CONTROLS
 from gradwidgets.core.validate import Count, Flag, Number, OneOf, Text, not_allowed
 from gradwidgets.core.verdict import verdict
 
@@ -57,7 +57,9 @@ __all__ = [
     "TrainingError",
     "WrittenModel",
     "IsolatedRun",
-    "blame_data",
+    "check_finite_data",
+    "described_error",
+    "end_of",
     "build_optimizer",
     "edit_gradients",
     "evaluating",
@@ -67,7 +69,6 @@ __all__ = [
     "linear",
     "live",
     "measured_at",
-    "named",
     "needs_closure",
     "one_thread",
     "option_defaults",

@@ -31,7 +31,7 @@ def explain(
     x, y = batch
     if output is UNKNOWN:
         return TrainingError(
-            f"the model raised at update {update} on {described(x)}: {named(error)}"
+            f"the model raised at update {update} on {described(x)}: {described_error(error)}"
         )
     if output is None:
         return TrainingError(
@@ -40,25 +40,25 @@ def explain(
     if loss is UNKNOWN:
         return TrainingError(
             f"the loss raised at update {update} on output {described(output)} and target "
-            f"{described(y)}: {named(error)}"
+            f"{described(y)}: {described_error(error)}"
         )
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         wish = "it must return one number; end it with .mean() or .sum()"
     elif not loss.requires_grad:
         wish = "it must depend on a parameter; look for detach(), no_grad() or .item() on the way"
     else:
-        return TrainingError(f"backward raised at update {update}: {named(error)}")
+        return TrainingError(f"backward raised at update {update}: {described_error(error)}")
     return TrainingError(f"the loss returned {described(loss)} at update {update}: {wish}")
 
 
 def step_failed(update: int, optimizer: object, error: Exception) -> TrainingError:
     """An edit or the optimizer raised."""
     kind = type(optimizer).__name__
-    return TrainingError(f"update {update} with {kind} raised: {named(error)}")
+    return TrainingError(f"update {update} with {kind} raised: {described_error(error)}")
 
 
-def blame_data(update: int, batches: list[tuple[Any, Any]]) -> None:
-    """Refuse a batch whose own numbers made the loss non-finite.
+def check_finite_data(update: int, batches: list[tuple[Any, Any]]) -> None:
+    """Raise if it is a batch's own numbers that made the loss non-finite.
 
     Raises:
         TrainingError: an input or target holds NaN or infinity.
@@ -80,7 +80,7 @@ def described(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def named(error: Exception) -> str:
+def described_error(error: Exception) -> str:
     """An exception's type and the beginning of its first line; or what memory it lacked."""
     if asked := re.search(r"can't allocate memory: you tried to allocate (\d+) bytes", str(error)):
         size = f"{int(asked[1]) / 1e9:.3g} GB"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Array
 from gradwidgets.core.verdict import sentence
 
+Stop = tuple[int, str]
+"""An update, and why the run stopped there."""
 PER_UPDATE = ("loss", "grad_norm", "edited_norm", "param_norm", "update_ratio")
 
 
@@ -54,15 +57,9 @@ class History:
     change_norms: Array
     parameters: dict[str, Array]
     accuracy: Array
-    stopped: tuple[int, str] | None
+    stopped: Stop | None
     seconds: float
     make_model: Callable[[], nn.Module] | None = None
-
-    def __post_init__(self) -> None:
-        """A last step that left no numbers has diverged, though no loss came after it to tell."""
-        failed = self.stopped is not None and self.stopped[1] == "failed"
-        if not failed and not np.isfinite(self.change_norms[-1:]).all():
-            object.__setattr__(self, "stopped", (self.updates, "diverged"))
 
     @cached_property
     def model(self) -> nn.Module | None:
@@ -116,7 +113,8 @@ class History:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model, as plain lists, numbers and texts."""
-        values = {name: value for name, value in vars(self).items() if "model" not in name}
+        names = (spec.name for spec in fields(self) if spec.name != "make_model")
+        values = {name: getattr(self, name) for name in names}
         values["recipe"] = repr(self.recipe)
         values["names"] = list(self.names)
         values["stopped"] = list(self.stopped) if self.stopped else None
@@ -127,23 +125,27 @@ class History:
     def to_csv(self, path: str | Path | None = None) -> str:
         """One line per update: its number, loss and norms; written to `path` if there is one."""
         rows = zip(range(self.updates), *(getattr(self, name) for name in PER_UPDATE), strict=True)
-        table = _Lines()
+        table = io.StringIO()
         csv.writer(table, lineterminator="\n").writerows(
             [("update", *PER_UPDATE), *((n, *map(float, values)) for n, *values in rows)]
         )
         if path is not None:
-            Path(path).write_text(table.text, encoding="utf-8")
-        return table.text
+            Path(path).write_text(table.getvalue(), encoding="utf-8")
+        return table.getvalue()
 
 
-class _Lines:
-    """What csv writes to, kept as text."""
+def end_of(stopped: Stop | None, change_norms: Array) -> Stop | None:
+    """The end of a run as its history tells it.
 
-    def __init__(self) -> None:
-        self.text = ""
+    A last step that left no numbers has diverged, though no loss came after it to tell.
 
-    def write(self, line: str) -> None:
-        self.text += line
+    >>> end_of(None, np.array([[0.1], [np.inf]]))
+    (2, 'diverged')
+    """
+    failed = stopped is not None and stopped[1] == "failed"
+    if failed or np.isfinite(change_norms[-1:]).all():
+        return stopped
+    return len(change_norms), "diverged"
 
 
 def _joint(norms: Array) -> Array:

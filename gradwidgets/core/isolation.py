@@ -1,4 +1,8 @@
-"""A run's own torch settings, so that neither the run nor its caller disturbs the other."""
+"""Keep a run and its caller from disturbing each other.
+
+`IsolatedRun` keeps random numbers, grad mode and threads apart, `evaluating` a model's modes, and
+`Buffers` what a model writes to itself.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 SMALL = 100_000
 """A model of at most this many elements is trained on one thread: more would only wait for each
@@ -36,8 +40,10 @@ class IsolatedRun:
         self._one_thread = False
 
     def choose_threads(self, model: nn.Module) -> None:
-        """Choose the number of threads for a model."""
+        """Compute on one thread from now on if `model` is small; call it within `inside()`."""
         self._one_thread = is_small(model)
+        if self._one_thread:
+            torch.set_num_threads(1)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -107,3 +113,45 @@ def _sources(data: object) -> list[Source]:
         if isinstance(own, torch.Generator):
             sources.append((own.get_state, own.set_state))
     return sources
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model is in eval mode within; afterwards each module's own mode is as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+class Buffers:
+    """Every buffer of a model as it is now; a model may put another tensor in its place later.
+
+    Attributes:
+        copies: their values, None where there is none.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._held = [
+            (module, name, buffer)
+            for module in model.modules()
+            for name, buffer in module._buffers.items()
+        ]
+        self.copies = [None if b is None else b.detach().clone() for *_, b in self._held]
+
+    def restore(self) -> None:
+        """Put every buffer back, to the last bit."""
+        for (module, name, buffer), copy in zip(self._held, self.copies, strict=True):
+            module._buffers[name] = buffer
+            if buffer is not None and copy is not None:
+                _fill(buffer, copy)
+
+
+def _fill(buffer: Tensor, values: Tensor) -> None:
+    if buffer.shape == values.shape:
+        buffer.data.copy_(values)
+    else:  # it was resized in place
+        buffer.data = values.clone()

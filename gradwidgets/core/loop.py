@@ -15,12 +15,11 @@ import numpy as np
 import torch
 
 from gradwidgets.core import errors, problems
-from gradwidgets.core.batches import Batch, groups, samples
+from gradwidgets.core.data import Batch, groups, samples
 from gradwidgets.core.edit_table import edits_of
 from gradwidgets.core.errors import TrainingError
-from gradwidgets.core.evaluation import evaluating
-from gradwidgets.core.history import History
-from gradwidgets.core.isolation import IsolatedRun
+from gradwidgets.core.history import History, Stop, end_of
+from gradwidgets.core.isolation import IsolatedRun, evaluating
 from gradwidgets.core.optimizers import build_optimizer, needs_closure
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
@@ -75,7 +74,7 @@ class Run:
         self.recipe = recipe or self.problem.recipe
         self.losses: list[float] = []
         self.seconds = 0.0
-        self.stopped: tuple[int, str] | None = None
+        self.stopped: Stop | None = None
         self._test = self.problem.test_pair()
         self._accuracy: list[tuple[int, float]] = []
         data = self.problem.batches()
@@ -148,7 +147,7 @@ class Run:
             change_norms=norms["change"],
             parameters={name: values for name, values in kept if values is not None},
             accuracy=np.array(self._accuracy, dtype=np.float64).reshape(-1, 2),
-            stopped=self.stopped,
+            stopped=end_of(self.stopped, norms["change"]),
             seconds=self.seconds,
             make_model=lambda: model,
         )
@@ -159,7 +158,7 @@ class Run:
             self._measure()
         loss = self._step_with_closure(batches) if self._with_closure else self._step(batches)
         if not math.isfinite(loss):
-            errors.blame_data(len(self.losses), batches)
+            errors.check_finite_data(len(self.losses), batches)
             self.stopped = (len(self.losses), "diverged")
             return
         self._recorder.stepped()

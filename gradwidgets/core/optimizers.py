@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from gradwidgets.core.control import STRENGTHS, Control, linear
 from gradwidgets.core.validate import Number, not_allowed
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -20,19 +19,6 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     if inspect.isclass(kind) and issubclass(kind, Optimizer) and kind is not Optimizer
 }
 """Every optimizer class of `torch.optim`, by name."""
-
-OPTION_CONTROLS = {
-    "momentum": Control(
-        "momentum",
-        "Optimizer",
-        "Share of the last step's direction that is kept.",
-        (*linear(0.0, 0.9, 0.1), 0.95, 0.99, 1.0),
-    ),
-    "weight_decay": Control(
-        "weight decay", "Optimizer", "The optimizer's own shrinking of the weights.", STRENGTHS
-    ),
-}
-"""Controls for what stands in `Recipe.options`."""
 
 
 def option_defaults(optimizer: str) -> dict[str, Any]:

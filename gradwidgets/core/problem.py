@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gradwidgets.core.data import Batches, Pair, checked_data
 from gradwidgets.core.isolation import PROCESS_LOCK
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import Text, not_allowed
 
-Pair = tuple[Tensor, Tensor]
-Batches = Iterable[Any]
 Loss = Callable[[Any, Any], Tensor]
 
 
@@ -92,13 +91,13 @@ class Problem:
         Raises:
             ValueError: the data is empty, of unequal lengths, or can be iterated only once.
         """
-        return self._load("data", self.data, _checked_data)  # type: ignore[no-any-return]
+        return self._load("data", self.data, checked_data)  # type: ignore[no-any-return]
 
     def test_pair(self) -> Pair | None:
         """The held-out `(x, y)`, or None."""
         if self.held_out is None:
             return None
-        return self._load("held_out", self.held_out, _checked_data)  # type: ignore[no-any-return]
+        return self._load("held_out", self.held_out, checked_data)  # type: ignore[no-any-return]
 
     def _load(self, name: str, source: Any, check: Callable[[str, Any], Any]) -> Any:
         """Load once per default dtype, on which the built-in data depends."""
@@ -110,29 +109,6 @@ class Problem:
                     source = source()
             self._loaded[key] = check(f"Problem.{name}", source)
         return self._loaded[key]
-
-
-def is_pair(data: object) -> bool:
-    """Whether `data` is two tensors, `(x, y)`."""
-    return (
-        isinstance(data, (tuple, list))
-        and len(data) == 2
-        and all(isinstance(part, Tensor) for part in data)
-    )
-
-
-def _checked_data(name: str, data: Any) -> Any:
-    if is_pair(data):
-        x, y = data
-        if x.ndim == 0 or y.ndim == 0 or len(x) == 0 or len(x) != len(y):
-            shapes = f"shapes {tuple(x.shape)} and {tuple(y.shape)}"
-            raise ValueError(f"{name}: {shapes}; give x and y with the same number of samples, > 0")
-        return x, y
-    if not isinstance(data, Iterable):
-        raise not_allowed(name, data, "(x, y) tensors or an iterable of (x, y) batches")
-    if isinstance(data, Iterator):
-        raise not_allowed(name, data, "what can be iterated again, such as a list or a DataLoader")
-    return data
 
 
 def _refuse_shared(one: nn.Module, other: nn.Module) -> None:

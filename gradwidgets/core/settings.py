@@ -8,11 +8,24 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from gradwidgets.core.control import Control
-from gradwidgets.core.optimizers import OPTIMIZERS, OPTION_CONTROLS, option_defaults
+from gradwidgets.core.control import STRENGTHS, Control, linear
+from gradwidgets.core.optimizers import OPTIMIZERS, option_defaults
 from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.validate import not_allowed
 
 FIELDS = tuple(spec.name for spec in dataclasses.fields(Recipe))
+OPTION_CONTROLS = {
+    "momentum": Control(
+        "momentum",
+        "Optimizer",
+        "Share of the last step's direction that is kept.",
+        (*linear(0.0, 0.9, 0.1), 0.95, 0.99, 1.0),
+    ),
+    "weight_decay": Control(
+        "weight decay", "Optimizer", "The optimizer's own shrinking of the weights.", STRENGTHS
+    ),
+}
+"""Controls for what stands in `Recipe.options`, if the optimizer takes it."""
 
 
 def controls() -> dict[str, Control]:
@@ -37,30 +50,60 @@ def applies(recipe: Recipe, name: str) -> bool:
 def get(recipe: Recipe, name: str) -> Any:
     """The value of a setting; of an option that the recipe does not give, the optimizer's default.
 
-    An option that the optimizer does not take is 0.0, where a slider may rest.
+    An option with a control is 0.0 where the optimizer does not take it: there its slider rests.
+
+    Raises:
+        ValueError: there is no such setting.
 
     >>> get(Recipe(options={"momentum": 0.9}), "momentum")
     0.9
     """
     if name in FIELDS:
         return getattr(recipe, name)
-    return recipe.options.get(name, option_defaults(recipe.optimizer).get(name, 0.0))
+    defaults = option_defaults(recipe.optimizer)
+    if name not in defaults and name not in OPTION_CONTROLS:
+        raise ValueError(f"{name!r} is not a setting; give {_known(recipe.optimizer)}")
+    return recipe.options.get(name, defaults.get(name, 0.0))
 
 
 def with_(recipe: Recipe, **changes: Any) -> Recipe:
-    """The recipe with some settings changed. Another optimizer keeps the options that it takes.
+    """The recipe with some settings changed.
+
+    Another optimizer keeps the options that it takes. An option that is changed to its
+    optimizer's default is left out, so that there and back again gives an equal recipe.
 
     Raises:
         ValueError: there is no such setting, or a value is not allowed.
 
     >>> with_(Recipe(), lr=0.5, momentum=0.9)
     Recipe(lr=0.5, options={'momentum': 0.9})
+    >>> with_(Recipe(options={"momentum": 0.9}), optimizer="Adam")
+    Recipe(optimizer='Adam')
     """
     fields = {name: value for name, value in changes.items() if name in FIELDS}
-    options = dict(fields.pop("options", recipe.options))
+    named = {name: value for name, value in changes.items() if name not in FIELDS}
+    changed = recipe.replace(**{"options": _kept(recipe, fields), **fields})
+    defaults = option_defaults(changed.optimizer)
+    options = dict(changed.options)
+    for name, value in named.items():
+        if name not in defaults:
+            raise not_allowed(name, value, _known(changed.optimizer))
+        if value != get(changed, name):
+            options[name] = value
+            if value == defaults[name]:
+                del options[name]
+    return changed.replace(options=options) if named else changed
+
+
+def _kept(recipe: Recipe, fields: dict[str, Any]) -> dict[str, Any]:
+    """The recipe's options that stay with these fields."""
     optimizer = fields.get("optimizer", recipe.optimizer)
-    if optimizer != recipe.optimizer and optimizer in OPTIMIZERS:
-        known = option_defaults(optimizer)
-        options = {name: value for name, value in options.items() if name in known}
-    options.update({name: value for name, value in changes.items() if name not in FIELDS})
-    return recipe.replace(**fields, options=options)
+    if optimizer not in tuple(OPTIMIZERS):
+        return {}  # Recipe says what is allowed
+    known = option_defaults(optimizer)
+    return {name: value for name, value in recipe.options.items() if name in known}
+
+
+def _known(optimizer: str) -> str:
+    options = ", ".join(option_defaults(optimizer))
+    return f"a field of Recipe ({', '.join(FIELDS)}) or an option of {optimizer} ({options})"

@@ -20,7 +20,8 @@ from gradwidgets.core import (
     IsolatedRun,
     Problem,
     Recipe,
-    blame_data,
+    check_finite_data,
+    end_of,
     groups,
     measured_at,
     samples,
@@ -115,7 +116,7 @@ class SweptRun:
             change_norms=figures.change,
             parameters={n: v.reshape(len(v), *shape) for n, shape, v in kept if v is not None},
             accuracy=np.array(self._accuracy[replica], dtype=np.float64).reshape(-1, 2),
-            stopped=self._ended.get(replica),
+            stopped=end_of(self._ended.get(replica), figures.change),
             seconds=self.seconds / len(self.recipes),
             make_model=partial(_with_values, self.model, self._last(replica)),
         )
@@ -148,7 +149,7 @@ class SweptRun:
         for replica, loss in enumerate(losses):
             if replica not in self._ended and not math.isfinite(loss):
                 seed = self.recipes[replica].seed
-                blame_data(self.count, batches.get(seed, next(iter(batches.values()))))
+                check_finite_data(self.count, batches.get(seed, next(iter(batches.values()))))
                 self._end(replica, self.count, "diverged")
         self._edit_and_step()
         self.count += 1

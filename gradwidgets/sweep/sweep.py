@@ -8,7 +8,16 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gradwidgets.core import History, Problem, Recipe, Run, named, not_allowed, problems, settings
+from gradwidgets.core import (
+    History,
+    Problem,
+    Recipe,
+    Run,
+    described_error,
+    not_allowed,
+    problems,
+    settings,
+)
 from gradwidgets.sweep.fit import difference, obstacle, obstacle_in
 from gradwidgets.sweep.run import SweptRun
 
@@ -108,7 +117,7 @@ class Sweep:
             swept = SweptRun(self._problem, self._recipes, snapshots)
             swept.advance(updates=1)
         except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-            self.obstacle = f"the model cannot be replicated ({named(error)})"
+            self.obstacle = f"the model cannot be replicated ({described_error(error)})"
             return
         self.obstacle = difference(one, swept)
         if self.obstacle is None:

@@ -1,17 +1,43 @@
-"""Which samples make one update: groups of micro-batches, endlessly."""
+"""Data of a problem: what it may be, and the groups of micro-batches that make one update."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradwidgets.core.problem import Batches, Pair, is_pair
 from gradwidgets.core.recipe import Recipe
+from gradwidgets.core.validate import not_allowed
 
+Pair = tuple[Tensor, Tensor]
 Batch = tuple[Any, Any]
+Batches = Iterable[Any]
+
+
+def is_pair(data: object) -> bool:
+    """Whether `data` is two tensors, `(x, y)`."""
+    return (
+        isinstance(data, (tuple, list))
+        and len(data) == 2
+        and all(isinstance(part, Tensor) for part in data)
+    )
+
+
+def checked_data(name: str, data: Any) -> Any:
+    """Return `data` if it can be trained on again and again, or raise ValueError."""
+    if is_pair(data):
+        x, y = data
+        if x.ndim == 0 or y.ndim == 0 or len(x) == 0 or len(x) != len(y):
+            shapes = f"shapes {tuple(x.shape)} and {tuple(y.shape)}"
+            raise ValueError(f"{name}: {shapes}; give x and y with the same number of samples, > 0")
+        return x, y
+    if not isinstance(data, Iterable):
+        raise not_allowed(name, data, "(x, y) tensors or an iterable of (x, y) batches")
+    if isinstance(data, Iterator):
+        raise not_allowed(name, data, "what can be iterated again, such as a list or a DataLoader")
+    return data
 
 
 def groups(data: Pair | Batches, recipe: Recipe) -> Iterator[list[Batch]]:
