@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, images, mlp, regression, sequences, times, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, broken, cnn, images, mlp, regression, sequences, times, usual
 
 
 def _simple(**options: float) -> tuple[nn.Module, optim.Optimizer, torch.Tensor, torch.Tensor]:

@@ -6,8 +6,9 @@ import math
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, images, mlp, regression, times, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, broken, cnn, images, mlp, regression, times, usual
 
 
 @broken("zero-gradient", source="common report: round() in the path")

@@ -8,8 +8,9 @@ from collections import OrderedDict
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, images, mlp, regression, sequences, times, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, broken, cnn, images, mlp, regression, sequences, times, usual
 
 
 @broken("not-in-optimizer", source="zjunlp/HVPNeT#5")

@@ -6,8 +6,9 @@ import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, healthy, images, regression, sequences, times, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, broken, healthy, images, regression, sequences, times, usual
 
 
 class Attention(nn.Module):

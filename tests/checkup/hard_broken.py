@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, fit, images, mlp, regression, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, broken, cnn, fit, images, mlp, regression, usual
 
 
 @broken("unregistered", source="pytorch/pytorch#666 (layers inside a plain object)")

@@ -6,8 +6,9 @@ import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, cnn, fit, healthy, mlp, regression, times, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, cnn, fit, healthy, mlp, regression, times, usual
 
 
 @healthy("half-precision model, float32 master weights in the optimizer, copied back")

@@ -6,9 +6,10 @@ import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, cnn, healthy, images, mlp, regression, times, usual
 from torch import nn, optim
 from torch.func import functional_call
+
+from tests.checkup.loops import Loop, cnn, healthy, images, mlp, regression, times, usual
 
 
 @healthy("DCGAN tutorial, one backward for real and one for fake")

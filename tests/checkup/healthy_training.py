@@ -7,8 +7,9 @@ import copy
 import torch
 import torch.nn.functional as F  # noqa: N812
 import torch.utils.checkpoint
-from collection import Loop, cnn, healthy, images, mlp, regression, sequences, times, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, cnn, healthy, images, mlp, regression, sequences, times, usual
 
 TUTORIAL = "Why are PyTorch parameters not updating? (tutorial)"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, cnn, healthy, mlp, regression, times, usual
 from torch import nn, optim
 from torch.func import functional_call, grad
 from torch.nn.utils import prune
+
+from tests.checkup.loops import Loop, broken, cnn, healthy, mlp, regression, times, usual
 
 
 @healthy("pytorch docs: lazy modules")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from collection import Case, collect
+
+from tests.checkup.loops import Case, collect
 
 BROKEN, HEALTHY = collect()
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Case, Loop, cnn, collect, images, mlp, regression
 from torch import nn, optim
 from torch.nn.modules import module as module_hooks
 from torch.optim import Optimizer
@@ -22,8 +21,9 @@ from torch.optim import optimizer as optimizer_hooks
 
 from gradwidgets.checkup import checkup
 from gradwidgets.checkup.page import LESSON, SECTIONS
+from tests.checkup.loops import Case, Loop, cnn, collect, images, mlp, regression
 
-_, HEALTHY = collect()
+HEALTHY = collect().healthy
 
 
 def _state(loop: Loop) -> list[torch.Tensor]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from overhead import copies_of_the_parameters
 from torch import nn, optim
 
 from gradwidgets.checkup import checkup
 from gradwidgets.checkup.sample import Sample, adds_something, changes, elements
 from gradwidgets.checkup.thresholds import SAMPLED
+from tests.checkup.overhead import copies_of_the_parameters
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Adam"])

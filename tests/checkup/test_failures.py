@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import mlp, regression
 from torch import optim
 
 from gradwidgets.checkup import Finding, Report, checkup, rules
 from gradwidgets.checkup.observer import Observer
 from gradwidgets.checkup.page import LESSON
 from gradwidgets.checkup.report import counted
+from tests.checkup.loops import mlp, regression
 
 
 class StoppedError(Exception):

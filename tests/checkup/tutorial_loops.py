@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, broken, healthy, times
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, broken, healthy, times
 
 EDITS = "Scaling, masking and penalising gradients (tutorial)"
 CLEARING = "What zero_grad is for (tutorial)"

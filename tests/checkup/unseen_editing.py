@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, cnn, healthy, images, mlp, regression, times, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, cnn, healthy, images, mlp, regression, times, usual
 
 
 def _edited(edit, count=4, kind=optim.SGD):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, Tagger, broken, cnn, fit, images, mlp, tagging, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, Tagger, broken, cnn, fit, images, mlp, tagging, usual
 
 
 @broken("detached", source="nikhilsinghmus/image2reverb#37")

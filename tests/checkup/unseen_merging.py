@@ -6,9 +6,10 @@ import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, healthy, mlp, regression, times
 from torch import nn, optim
 from torch.func import functional_call, grad, vmap
+
+from tests.checkup.loops import Loop, healthy, mlp, regression, times
 
 
 def _tasks():

@@ -7,7 +7,9 @@ import copy
 import torch
 import torch.nn.functional as F  # noqa: N812
 import torch.utils.checkpoint
-from collection import (
+from torch import nn, optim
+
+from tests.checkup.loops import (
     Loop,
     Tagger,
     cnn,
@@ -20,7 +22,6 @@ from collection import (
     times,
     usual,
 )
-from torch import nn, optim
 
 
 @healthy("actor and critic, two losses, two optimizers, shared advantage")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 import torch.utils.checkpoint
-from collection import Loop, cnn, fit, healthy, images, mlp, regression, times, usual
 from torch import nn, optim
+
+from tests.checkup.loops import Loop, cnn, fit, healthy, images, mlp, regression, times, usual
 
 
 class Lookahead:

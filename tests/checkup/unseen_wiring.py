@@ -6,8 +6,20 @@ import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from collection import Loop, Tagger, broken, cnn, fit, images, mlp, regression, tagging, usual
 from torch import nn, optim
+
+from tests.checkup.loops import (
+    Loop,
+    Tagger,
+    broken,
+    cnn,
+    fit,
+    images,
+    mlp,
+    regression,
+    tagging,
+    usual,
+)
 
 
 @broken("unregistered", source="pytorch/pytorch#715")

@@ -1,0 +1,1 @@
+"""Training loops, each with what a checkup must say about it."""
