@@ -72,6 +72,8 @@ def test_a_mask_of_only_some_parameters_leaves_the_others() -> None:
     Mask(1.0, only=parameters[:1])(parameters)
     assert not parameters[0].grad.any()
     assert all(torch.equal(p.grad, b) for p, b in zip(parameters[1:], before[1:], strict=True))
+    shown = [bool(hidden.any()) for hidden in Mask(1.0, only=parameters[:1]).hidden(parameters)]
+    assert shown == [True, *[False] * (len(parameters) - 1)]
 
 
 def test_one_mask_serves_models_of_different_shape_in_turn() -> None:
