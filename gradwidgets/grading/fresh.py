@@ -21,7 +21,7 @@ for _name in _before:
 _grading = importlib.import_module(f"{PACKAGE}.grade")
 _genuine = importlib.import_module(f"{PACKAGE}.genuine")
 
-tampered: list[str] = _genuine.strangers_of(_before)
+tampered: list[str] = _genuine.replaced_in(_before)
 """The names of the checks' own functions and modules that had been replaced."""
 if _offered is not _before.get(PACKAGE):
     tampered.append(PACKAGE)

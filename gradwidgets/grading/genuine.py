@@ -1,4 +1,4 @@
-"""Whether functions are still the ones that their files define, or have been replaced.
+"""Find functions that are not the ones that their files define: they have been replaced.
 
 A replaced `torch.optim.SGD.step` or `torch.allclose` may make wrong code look right. No list of
 what was there before is needed: a function is genuine if its code is in the file that it names,
@@ -29,29 +29,30 @@ HOLDERS = (
     *(sys.modules[f"torch.optim.{name}"] for name in ("optimizer", "sgd", "adam")),
     *(np, np.linalg, math, random, builtins),
 )
-"""What the checks lean on, and what students might think that they lean on."""
+"""Modules and classes that the checks rely on, or that students might think they rely on."""
 
 
-def strangers(holders: Iterable[Any] = HOLDERS) -> list[str]:
+def replaced_functions(holders: Iterable[Any] = HOLDERS) -> list[str]:
     """The names of all functions in these modules and classes that are not genuine."""
     files: dict[str, set[CodeType]] = {}
-    found = [
-        f"{_name(holder)}.{name}"
-        for holder in holders
-        for name, value in list(vars(holder).items())
-        if any(_is_strange(each, files) for each in _functions(value))
-    ]
-    return sorted(set(found))
+    found = set()
+    for holder in holders:
+        module = f"{holder.__module__}." if isinstance(holder, type) else ""
+        for name, value in list(vars(holder).items()):
+            if not all(_is_genuine(each, files) for each in _functions(value)):
+                found.add(f"{module}{holder.__name__}.{name}")
+    return sorted(found)
 
 
-def strangers_of(modules: Mapping[str, Any]) -> list[str]:
+def replaced_in(modules: Mapping[str, Any]) -> list[str]:
     """The same for loaded modules by their names, of which none may be anything else."""
     objects = [name for name, module in modules.items() if type(module) is not ModuleType]
-    return objects + strangers(m for m in modules.values() if type(m) is ModuleType)
+    genuine = [module for module in modules.values() if type(module) is ModuleType]
+    return objects + replaced_functions(genuine)
 
 
-def interventions() -> list[str]:
-    """What stands between torch and its callers by torch's own means: hooks and modes for all."""
+def hooks_and_modes() -> list[str]:
+    """Global hooks and modes, by which torch itself lets code stand between it and its callers."""
     hooks = [
         f"what every module or optimizer does ({name.strip('_')})"
         for module in (sys.modules["torch.optim.optimizer"], sys.modules["torch.nn.modules.module"])
@@ -60,11 +61,6 @@ def interventions() -> list[str]:
     ]
     modes = torch._C._len_torch_function_stack() + torch._C._len_torch_dispatch_stack()
     return hooks + ["what every function of torch does (a mode)"] * bool(modes)
-
-
-def _name(holder: Any) -> str:
-    module = f"{holder.__module__}." if isinstance(holder, type) else ""
-    return f"{module}{holder.__name__}"
 
 
 def _functions(value: Any, depth: int = 4) -> Iterator[Any]:
@@ -85,15 +81,16 @@ def _functions(value: Any, depth: int = 4) -> Iterator[Any]:
             yield from _functions(cell.cell_contents, depth - 1)
 
 
-def _is_strange(value: Any, files: dict[str, set[CodeType]]) -> bool:
+def _is_genuine(value: Any, files: dict[str, set[CodeType]]) -> bool:
+    """True for a function of a file that has its code; `files` keeps the code of each."""
     if not isinstance(value, FunctionType):
-        return True
+        return False
     path = value.__code__.co_filename
     if path.startswith("<frozen "):
-        return False
+        return True
     if path not in files:
         files[path] = _codes(path)
-    return value.__code__ not in files[path]
+    return value.__code__ in files[path]
 
 
 def _codes(path: str) -> set[CodeType]:

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from gradwidgets.core import not_allowed
-from gradwidgets.grading import accumulating, diagnosing, editing, loop, standing
-from gradwidgets.grading.genuine import interventions, strangers
-from gradwidgets.grading.seeds import generator, student_id
-from gradwidgets.grading.verdict import Check, Function, Task, Verdict, Wrong, total
+from gradwidgets.grading import hw1_loop, hw2_edits, hw3_accumulation
+from gradwidgets.grading.check import Check, Function, Task, Verdict, Wrong, total
+from gradwidgets.grading.genuine import hooks_and_modes, replaced_functions
 
 TASKS: dict[str, Task] = {
-    task.name: task
-    for homework in (loop, editing, standing, accumulating, diagnosing)
-    for task in homework.TASKS
+    name: Task(name, checks)
+    for homework in (hw1_loop, hw2_edits, hw3_accumulation)
+    for name, checks in homework.CHECKS.items()
 }
 """Every function that can be judged, by its name."""
 
-TAMPERED = "{} has been replaced; leave it as it is. Nothing can be judged with it."
+STUDENT = "GRADWIDGETS_STUDENT"
+"""The environment variable that names the student; the course's configuration sets it."""
 
-WAITS = "Waits until the first check passes."
+SECRET = "GRADWIDGETS_SECRET"
+"""The environment variable with a word of the instructor's, new every term."""
+
+
+def generator(student: str | None, task: str, check: str) -> np.random.Generator:
+    """The generator of a student's numbers for a check, the same at every grading.
+
+    Args:
+        student: None takes the environment's, else "example".
+        task: the name of the task.
+        check: the title of the check.
+    """
+    student = student or os.environ.get(STUDENT) or "example"
+    text = "/".join((os.environ.get(SECRET, ""), student, task, check))
+    digest = hashlib.sha256(text.encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
 def judge(task: str, function: Function, student: str | None = None) -> list[Verdict]:
     """Judge a function by what it does, on inputs that belong to the student.
 
-    What the checks lean on is held against its files before the function runs and after it.
+    What the checks rely on is compared with its files before the function runs and after it.
 
     Args:
         task: the name of the function to be written, such as "train_step".
@@ -38,32 +57,26 @@ def judge(task: str, function: Function, student: str | None = None) -> list[Ver
 
     Raises:
         ValueError: there is no such task.
+
+    >>> from torch.nn.utils import clip_grad_norm_
+    >>> for verdict in judge("clip", clip_grad_norm_):
+    ...     print(verdict)
+      pass    long gradients are shortened together (1 of 1)
+      pass    short gradients are left alone (1 of 1)
+      not yet the norm before is returned (0 of 1)
+              What it returns should be a plain float; it is of type Tensor.
     """
-    known = _known(task)
-    found = strangers() + interventions()
+    known = _task(task)
     verdicts: list[Verdict] = []
-    for check in () if found else known.checks:
-        verdicts.append(_tried(check, function, known, student_id(student)))
-        if not verdicts[0].passed:
-            break
-    found = found or strangers() + interventions()
-    return tampered_with(known, found[0]) if found else _complete(known, verdicts)
-
-
-def tampered_with(task: Task, name: str) -> list[Verdict]:
-    """The verdicts where something has been replaced: no points, whatever the function does."""
-    return without_points(task, TAMPERED.format(name))
-
-
-def without_points(task: Task, sentence: str) -> list[Verdict]:
-    """The verdicts of a task that cannot be judged, and why."""
-    first = task.checks[0]
-    return _complete(task, [Verdict(first.title, False, sentence, 0, first.points)])
-
-
-def _complete(task: Task, verdicts: list[Verdict]) -> list[Verdict]:
-    rest = task.checks[len(verdicts) :]
-    return [*verdicts, *(Verdict(c.title, False, WAITS, 0, c.points) for c in rest)]
+    replaced = replaced_functions() + hooks_and_modes()
+    if not replaced:
+        for check in known.checks:
+            rng = generator(student, known.name, check.title)
+            verdicts.append(_verdict(check, function, rng))
+            if not verdicts[0].passed:
+                break
+        replaced = replaced_functions() + hooks_and_modes()
+    return _replaced(known, replaced[0]) if replaced else _complete(known, verdicts)
 
 
 def grade(
@@ -81,13 +94,23 @@ def grade(
 
     Raises:
         ValueError: there is no such task.
+
+    >>> def mask(parameters, hidden):
+    ...     for parameter, elements in zip(parameters, hidden):
+    ...         if parameter.grad is not None:
+    ...             parameter.grad[elements] = 0
+    >>> grade("mask", {"mask": mask})
+    mask: 2 of 2 points
+      pass    hidden elements are zero (1 of 1)
+      pass    odd gradients: infinite, or None (1 of 1)
+    2.0
     """
-    known = _known(task)
+    known = _task(task)
     function = space.get(task)
     if tampered:
-        verdicts = tampered_with(known, tampered[0])
+        verdicts = _replaced(known, tampered[0])
     elif not callable(function):
-        verdicts = without_points(known, f"There is no function `{task}`.")
+        verdicts = _no_points(known, f"There is no function `{task}`.")
     else:
         verdicts = judge(task, function, student)
     points = total(verdicts)
@@ -96,18 +119,36 @@ def grade(
     return points
 
 
-def _known(task: str) -> Task:
-    if task not in TASKS:
-        raise not_allowed("task", task, "one of " + ", ".join(TASKS))
-    return TASKS[task]
+def _task(name: str) -> Task:
+    if name not in TASKS:
+        raise not_allowed("task", name, "one of " + ", ".join(TASKS))
+    return TASKS[name]
 
 
-def _tried(check: Check, function: Function, task: Task, student: str) -> Verdict:
+def _verdict(check: Check, function: Function, rng: np.random.Generator) -> Verdict:
     try:
-        check.test(function, generator(student, task.name, check.title))
+        check.test(function, rng)
     except Wrong as wrong:
-        return Verdict(check.title, False, str(wrong), 0, check.points)
+        sentence = str(wrong)
     except Exception as error:  # the function may leave anything behind
-        broken = f"What it leaves behind cannot be used: {type(error).__name__}."
-        return Verdict(check.title, False, broken, 0, check.points)
-    return Verdict(check.title, True, "As it should be.", check.points, check.points)
+        sentence = f"What it leaves behind cannot be used: {type(error).__name__}."
+    else:
+        return Verdict(check.title, True, "As it should be.", check.points, check.points)
+    return Verdict(check.title, False, sentence, 0, check.points)
+
+
+def _replaced(task: Task, name: str) -> list[Verdict]:
+    sentence = f"{name} has been replaced; leave it as it is. Nothing can be judged with it."
+    return _no_points(task, sentence)
+
+
+def _no_points(task: Task, sentence: str) -> list[Verdict]:
+    first = task.checks[0]
+    return _complete(task, [Verdict(first.title, False, sentence, 0, first.points)])
+
+
+def _complete(task: Task, verdicts: list[Verdict]) -> list[Verdict]:
+    """These verdicts, and one for each check that has not been tried."""
+    waits = "Waits until the first check passes."
+    rest = task.checks[len(verdicts) :]
+    return [*verdicts, *(Verdict(check.title, False, waits, 0, check.points) for check in rest)]

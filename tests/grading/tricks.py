@@ -127,8 +127,8 @@ TRICKS = {
     + "import gradwidgets.grading.grade as inner\n"
     + "grading.grade = grading.judge = inner.grade = inner.judge = inner.total = lambda *a: 5.0",
     "the checks' code": NOTHING
-    + "import gradwidgets.grading.reading as reading\n"
-    + "reading.close.__code__ = (lambda *a: True).__code__",
+    + "import gradwidgets.grading.strict_types as strict\n"
+    + "strict.close.__code__ = (lambda *a: True).__code__",
     "other modules for the checks": NOTHING
     + "import sys, types\n"
     + "import gradwidgets.grading.grade as inner\n"

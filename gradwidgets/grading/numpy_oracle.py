@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from gradwidgets.grading.reading import Array
+Array = npt.NDArray[np.float64]
 
 
 def loss_and_gradients(weights: Sequence[Array], x: Array, y: Array) -> tuple[float, list[Array]]:
@@ -33,20 +34,19 @@ def loss_and_gradients(weights: Sequence[Array], x: Array, y: Array) -> tuple[fl
 
 
 class PlainSGD:
-    """SGD with momentum and coupled weight decay, as PyTorch documents it."""
+    """SGD with momentum and coupled weight decay, as PyTorch documents `torch.optim.SGD`."""
 
     def __init__(self, lr: float, momentum: float = 0.0, decay: float = 0.0) -> None:
         self.lr, self.momentum, self.decay = lr, momentum, decay
-        self._pace: dict[int, Array] = {}
+        self._buffers: dict[int, Array] = {}
 
     def stepped(self, weights: Sequence[Array], gradients: Sequence[Array | None]) -> list[Array]:
         """The weights after a step; where the gradient is None, as they were."""
-        return [
-            weight if slope is None else weight - self.lr * self._paced(index, weight, slope)
-            for index, (weight, slope) in enumerate(zip(weights, gradients, strict=True))
-        ]
-
-    def _paced(self, index: int, weight: Array, slope: Array) -> Array:
-        pull = slope + self.decay * weight
-        self._pace[index] = pull + self.momentum * self._pace.get(index, np.zeros_like(pull))
-        return self._pace[index]
+        after = list(weights)
+        for index, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+            if gradient is not None:
+                decayed = gradient + self.decay * weight
+                before = self._buffers.get(index, np.zeros_like(decayed))
+                self._buffers[index] = decayed + self.momentum * before
+                after[index] = weight - self.lr * self._buffers[index]
+        return after

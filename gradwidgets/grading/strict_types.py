@@ -1,4 +1,4 @@
-"""What came back, as plain numbers: the type is looked at before any value is compared.
+"""Values that came back from a student's code, as plain numbers: first the type, then the value.
 
 An object may override `==`, `-` or `tolist`, and so may a subclass of `float` or of `Tensor`.
 So the exact type counts, and values are read through the C level, which cannot be replaced.
@@ -7,16 +7,16 @@ So the exact type counts, and values are read through the C level, which cannot 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from gradwidgets.grading.verdict import Wrong
+from gradwidgets.grading.check import Wrong
+from gradwidgets.grading.numpy_oracle import Array
 
-Array = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 _detach = torch._C.TensorBase.detach
 _tolist = torch._C.TensorBase.tolist
@@ -40,35 +40,29 @@ def array(tensor: Any, what: str) -> Array:
 
 
 def gradient(parameter: nn.Parameter) -> Array | None:
-    """What stands in `.grad`, or None."""
+    """The values of `.grad`, or None.
+
+    Raises:
+        Wrong: it is no plain tensor.
+    """
     found = _grad.__get__(parameter)
     return None if found is None else array(found, ".grad")
 
 
-def number(value: Any, what: str) -> float:
-    """A float.
+def returned(kind: type[T], value: Any) -> T:
+    """A value that the function returned, if it is exactly of this type.
 
     Raises:
-        Wrong: it is of any other type.
+        Wrong: it is of any other type, a subclass included.
     """
-    if type(value) is not float:
-        raise Wrong(f"{what} should be a plain float; it is of type {type(value).__name__}.")
-    return value
-
-
-def text(value: Any, what: str) -> str:
-    """A text.
-
-    Raises:
-        Wrong: it is of any other type.
-    """
-    if type(value) is not str:
-        raise Wrong(f"{what} should be a text; it is of type {type(value).__name__}.")
+    if type(value) is not kind:
+        found, wanted = type(value).__name__, kind.__name__
+        raise Wrong(f"What it returns should be a plain {wanted}; it is of type {found}.")
     return value
 
 
 def close(found: Array | float, wanted: Array | float, share: float = SMALL) -> bool:
-    """Whether all numbers are equal within `share`; nan equals nothing."""
+    """True if all numbers are equal within `share`; nan equals nothing."""
     one, other = np.asarray(found), np.asarray(wanted)
     if one.shape != other.shape:
         return False
@@ -76,10 +70,10 @@ def close(found: Array | float, wanted: Array | float, share: float = SMALL) -> 
 
 
 def same(found: Array, wanted: Array) -> bool:
-    """Whether all numbers are equal to the last bit."""
+    """True if all numbers are equal to the last bit."""
     return found.shape == wanted.shape and bool(np.all(found == wanted))
 
 
 def all_close(found: Sequence[Array], wanted: Sequence[Array]) -> bool:
-    """Whether each array is close to its partner."""
+    """True if each array is close to its partner."""
     return len(found) == len(wanted) and all(map(close, found, wanted))

@@ -1,4 +1,4 @@
-"""What a check says about a function: points, and one sentence that helps."""
+"""A task, its checks, and the verdict of each: points, and one sentence that helps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 Function = Callable[..., Any]
-"""What a student has written; anything may come back from it."""
+"""The function that a student has written; anything may come back from it."""
 
 Test = Callable[[Function, np.random.Generator], None]
 """Tries the function on inputs that it draws; raises `Wrong`."""
@@ -21,7 +21,10 @@ class Wrong(Exception):  # noqa: N818, a finding and no error
 
 @dataclass(frozen=True)
 class Check:
-    """One property of a function, and what it is worth."""
+    """One property of a function, and the points for it.
+
+    The title is part of the student's seed: with another title everybody gets other numbers.
+    """
 
     title: str
     points: int
@@ -37,13 +40,24 @@ class Task:
 
     @property
     def points(self) -> int:
-        """What the whole task is worth."""
+        """The points of all checks together."""
         return sum(check.points for check in self.checks)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one check."""
+    """The outcome of one check.
+
+    Args:
+        title: the property that was checked.
+        passed: whether the function has it.
+        sentence: what was seen.
+        points: how many the student gets.
+        of: how many there are.
+
+    >>> print(Verdict("the loss is returned", True, "As it should be.", 1, 1))
+      pass    the loss is returned (1 of 1)
+    """
 
     title: str
     passed: bool
@@ -58,5 +72,9 @@ class Verdict:
 
 
 def total(verdicts: Sequence[Verdict]) -> float:
-    """The points of all verdicts together: partial credit."""
+    """The points of all verdicts together, as a float for nbgrader's partial credit.
+
+    >>> total([Verdict("one", True, "", 2, 2), Verdict("two", False, "It moves.", 0, 1)])
+    2.0
+    """
     return float(sum(verdict.points for verdict in verdicts))
