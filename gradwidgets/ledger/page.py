@@ -1,4 +1,4 @@
-"""What the ledger's view shows: a page of plain data for each update of a run."""
+"""The ledger's page: the record of an update as plain data for a `BarTable`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gradwidgets.components import cell
-from gradwidgets.core import EDITS, Penalty, Problem, Recipe, problems
-from gradwidgets.ledger.record import ledgers
-from gradwidgets.ledger.rows import STAGES, Ledger, Row
+from gradwidgets.core import EDITS, Array, Penalty, Problem, Recipe, problems
+from gradwidgets.ledger.record import STAGES, ParameterRecord, UpdateRecord, norm, record_updates
 
 SAME = 1e-3
 """A relative difference of changes that counts as none."""
 UNSCALED, LATE_PENALTY = "without scale", "penalty last"
-"""What the runs that are compared with are called."""
+"""Names of the runs that are compared with."""
 HELP = {
     "carried": "what .grad held after clearing",
     "raw": "what each micro-batch's backward() added",
@@ -34,17 +33,20 @@ def pages(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[dict
 
     Raises:
         TrainingError: the model or the loss failed.
+
+    >>> next(pages("line", Recipe(scale=0.5)))["caption"]
+    '2-norms of every gradient in update 0'
     """
     problem = problems.get(problem)
     recipe = recipe or problem.recipe
-    others = {name: ledgers(problem, other) for name, other in _alternatives(recipe).items()}
-    for written in ledgers(problem, recipe):
-        beside = {name: next(other, None) for name, other in others.items()}
-        yield _page(recipe, written, {name: other for name, other in beside.items() if other})
+    runs = {name: record_updates(problem, other) for name, other in _alternatives(recipe).items()}
+    for record in record_updates(problem, recipe):
+        others = {name: next(run, None) for name, run in runs.items()}
+        yield _page(recipe, record, {name: other for name, other in others.items() if other})
 
 
 def _alternatives(recipe: Recipe) -> dict[str, Recipe]:
-    """The runs to compare with: what each would show is seen by its change beside this one's."""
+    """The runs whose change stands beside this one's, to show what a setting does."""
     found = {}
     if recipe.scale != 1.0:
         found[UNSCALED] = recipe.replace(scale=1.0)
@@ -54,109 +56,114 @@ def _alternatives(recipe: Recipe) -> dict[str, Recipe]:
     return found
 
 
-def _page(recipe: Recipe, written: Ledger, others: Mapping[str, Ledger]) -> dict[str, Any]:
-    stages = [name for name in STAGES if name != "edited" or name in written.active]
+def _page(
+    recipe: Recipe, record: UpdateRecord, others: Mapping[str, UpdateRecord]
+) -> dict[str, Any]:
+    stages = [name for name in STAGES if name != "edited" or name in record.active]
     columns = ["carried", "raw", *stages, "step", "change", "moved at zero", "angle"]
+    active = {stage: stage in ("accumulated", *record.active) for stage in stages}
+    joint = {name: other.joint for name, other in others.items()}
+    rows = [{"name": "all together", "detail": "", "cells": _cells(record.joint, active, joint)}]
+    for parameter in record.parameters:
+        name, shape = parameter.name, parameter.change.shape
+        same = {run: other[name] for run, other in others.items()}
+        detail = " x ".join(map(str, shape)) or "one number"
+        rows.append({"name": name, "detail": detail, "cells": _cells(parameter, active, same)})
     return {
-        "caption": f"2-norms of every gradient in update {written.update}",
+        "caption": f"2-norms of every gradient in update {record.update}",
         "columns": [{"name": name, "help": HELP[name]} for name in columns],
-        "rows": [
-            _row(written, written, stages, others),
-            *(_row(written, row, stages, _of(row.name, others)) for row in written.rows),
-        ],
-        "sentence": _sentence(recipe, written),
-        "notes": list(_notes(recipe, written, others)),
+        "rows": rows,
+        "sentence": _sentence(recipe, record),
+        "notes": list(_notes(recipe, record, others)),
     }
 
 
-def _of(parameter: str, others: Mapping[str, Ledger]) -> dict[str, Row]:
-    return {name: other[parameter] for name, other in others.items()}
+def _cells(
+    record: ParameterRecord, active: Mapping[str, bool], others: Mapping[str, ParameterRecord]
+) -> list[dict[str, Any]]:
+    """The cells of one parameter, or of all together; stages that are not active are off."""
+    norms = record.norms
+    shown = [norms["carried"], *(norms[stage] for stage in active)]
+    top = max((each for each in shown if math.isfinite(each)), default=0.0)
 
+    def gradient(values: Array | None, mark: str = "") -> dict[str, Any]:
+        return cell(_norm(values), _share(norm(values), top), mark)
 
-def _row(
-    written: Ledger, row: Ledger | Row, stages: list[str], others: Mapping[str, Ledger | Row]
-) -> dict[str, Any]:
-    """One parameter, or the ledger itself for all of them together."""
-    norms = row.norms
-    raw = row.raw_norms if isinstance(row, Row) else ()
-    finite = [norms[name] for name in ("carried", *stages)]
-    top = max((norm for norm in finite if math.isfinite(norm)), default=0.0)
-    whole = isinstance(row, Ledger)
-    cells = [cell("0" if whole and not norms["carried"] else _norm(norms["carried"]))]
+    carried = cell(_norm(record.carried))
     if norms["carried"] > 0:
-        cells = [_bar(norms["carried"], top, "notice")]
-    cells.append(cell(_raw(raw)) if raw else cell(""))
-    for stage in stages:
-        active = stage == "accumulated" or stage in written.active
-        cells.append(_bar(norms[stage], top) if active else cell("off"))
-    cells += [cell(_step(norms)), _change(norms["change"], others)]
-    moved = row.moved_without_gradient
-    cells.append(cell(f"{moved:.0%}", mark="notice" if moved else ""))
-    cells.append(cell("-" if math.isnan(row.angle) else f"{row.angle:.1f}°"))
-    if isinstance(row, Ledger):
-        return {"name": "all together", "detail": "", "cells": cells}
-    shape = " x ".join(map(str, row.change.shape)) or "one number"
-    return {"name": row.name, "detail": shape, "cells": cells}
+        carried = gradient(record.carried, "notice")
+    moved = record.moved_without_gradient
+    return [
+        carried,
+        cell(_raw(record.raw)),
+        *(gradient(record.gradient(name)) if on else cell("off") for name, on in active.items()),
+        cell(_step(record)),
+        _change(record, others),
+        cell(f"{moved:.0%}", mark="notice" if moved else ""),
+        cell("-" if math.isnan(record.angle) else f"{record.angle:.1f}°"),
+    ]
 
 
-def _change(norm: float, others: Mapping[str, Ledger | Row]) -> dict[str, Any]:
+def _change(record: ParameterRecord, others: Mapping[str, ParameterRecord]) -> dict[str, Any]:
     """The change, and where there is something to compare with, a bar for each run."""
+    text, change = _norm(record.change), record.norms["change"]
     if not others:
-        return cell(_norm(norm))
+        return cell(text)
     norms = {name: other.norms["change"] for name, other in others.items()}
-    top = max([norm, *norms.values()])
-    beside = [(f"{_norm(each)} {name}", _share(each, top)) for name, each in norms.items()]
-    return cell(_norm(norm), _share(norm, top), beside=beside)
+    top = max([change, *norms.values()])
+    beside = [(f"{each:.3g} {name}", _share(each, top)) for name, each in norms.items()]
+    return cell(text, _share(change, top), beside=beside)
 
 
-def _share(norm: float, top: float) -> float:
-    return norm / top if top and math.isfinite(norm) else 0.0
+def _share(part: float, top: float) -> float:
+    return part / top if top and math.isfinite(part) else 0.0
 
 
-def _bar(norm: float, top: float, mark: str = "") -> dict[str, Any]:
-    return cell(_norm(norm), _share(norm, top), mark)
+def _norm(values: Array | None) -> str:
+    return "None" if values is None else f"{norm(values):.3g}"
 
 
-def _norm(norm: float) -> str:
-    return "None" if math.isnan(norm) else f"{norm:.3g}"
-
-
-def _step(norms: Mapping[str, float]) -> str:
+def _step(record: ParameterRecord) -> str:
     """The norm of the step, and how many times that of the gradient read it is."""
-    read, step = norms["edited"], norms["step"]
+    read, step = record.norms["edited"], record.norms["step"]
+    if not record.lr:
+        return "-"
     if not read > 0:
-        return _norm(step)
+        return f"{step:.3g}"
     times = step / read
-    return f"{_norm(step)} = {times:.3g} x" if times < 1000 else f"{_norm(step)} = {times:.0f} x"
+    return f"{step:.3g} = {times:.3g} x" if times < 1000 else f"{step:.3g} = {times:.0f} x"
 
 
-def _raw(norms: tuple[float, ...]) -> str:
+def _raw(raw: tuple[Array | None, ...]) -> str:
     """The norm of each micro-batch, or of many their range."""
-    if len(norms) <= 3:
-        return " + ".join("None" if math.isnan(norm) else f"{norm:.2g}" for norm in norms)
-    return f"{len(norms)} of {min(norms):.2g} to {max(norms):.2g}"
+    if len(raw) <= 3:
+        return " + ".join("None" if each is None else f"{norm(each):.2g}" for each in raw)
+    norms = [norm(each) for each in raw if each is not None]
+    return f"{len(norms)} of {min(norms):.2g} to {max(norms):.2g}" if norms else "None"
 
 
-def _sentence(recipe: Recipe, written: Ledger) -> str:
-    norms = written.norms
+def _sentence(recipe: Recipe, record: UpdateRecord) -> str:
+    norms = record.joint.norms
     return (
-        f"Update {written.update}, loss {written.loss:.4g}: a gradient of norm "
+        f"Update {record.update}, loss {record.loss:.4g}: a gradient of norm "
         f"{norms['accumulated']:.3g} became {norms['edited']:.3g} by the edits, and "
         f"{recipe.optimizer} made of it a change of {norms['change']:.3g}."
     )
 
 
-def _notes(recipe: Recipe, written: Ledger, others: Mapping[str, Ledger]) -> Iterator[str]:
-    norms, moved = written.norms, written.moved_without_gradient
+def _notes(
+    recipe: Recipe, record: UpdateRecord, others: Mapping[str, UpdateRecord]
+) -> Iterator[str]:
+    norms, moved = record.joint.norms, record.joint.moved_without_gradient
     if norms["carried"] > 0:
         yield (
             f"`.grad` was not empty at the start: it held a norm of {norms['carried']:.3g}, and "
             "this update's gradients were added to that."
         )
     if UNSCALED in others:
-        yield _on_scale(recipe, written.difference(others[UNSCALED]))
+        yield _note_on_scale(recipe, record.difference(others[UNSCALED]))
     if LATE_PENALTY in others:
-        yield _on_order(written, others[LATE_PENALTY])
+        yield _note_on_order(record, others[LATE_PENALTY])
     if recipe.mask and (recipe.l1 or recipe.l2):
         yield (
             "The penalty comes after the mask: it gives masked elements a gradient again, and "
@@ -167,16 +174,16 @@ def _notes(recipe: Recipe, written: Ledger, others: Mapping[str, Ledger]) -> Ite
             f"{moved:.0%} of the elements moved though the optimizer read a gradient of zero: "
             "its momentum or its weight decay moves them."
         )
-    before = written.norms["penalised"]
-    if "clipped" in written.active and norms["clipped"] < before * (1 - 1e-6):
+    before = norms["penalised"]
+    if "clipped" in record.active and norms["clipped"] < before * (1 - 1e-6):
         yield f"Clipping cut the joint norm from {before:.3g} to {norms['clipped']:.3g}."
-    if written.angle > 179.9:
+    if record.joint.angle > 179.9:
         yield "The change points straight against the gradient that was read: steepest descent."
 
 
-def _on_order(written: Ledger, late: Ledger) -> str:
-    change, other = written.norms["change"], late.norms["change"]
-    if (apart := written.difference(late)) < SAME:
+def _note_on_order(record: UpdateRecord, late: UpdateRecord) -> str:
+    change, other = record.joint.norms["change"], late.joint.norms["change"]
+    if (apart := record.difference(late)) < SAME:
         return f"With the penalty after clipping the change would be the same, to {apart:.1g}."
     return (
         "Here clipping cuts the penalty together with the gradient. With the penalty after "
@@ -185,13 +192,8 @@ def _on_order(written: Ledger, late: Ledger) -> str:
     )
 
 
-def _on_scale(recipe: Recipe, apart: float) -> str:
+def _note_on_scale(recipe: Recipe, apart: float) -> str:
+    without = f"Without the scale of {recipe.scale:g} the change would be"
     if apart < SAME:
-        return (
-            f"Without the scale of {recipe.scale:g} the change would be the same, to {apart:.1g}: "
-            f"{recipe.optimizer} cancels a constant scale."
-        )
-    return (
-        f"Without the scale of {recipe.scale:g} the change would be another: they differ by "
-        f"{apart:.1%} of it."
-    )
+        return f"{without} the same, to {apart:.1g}: {recipe.optimizer} cancels a constant scale."
+    return f"{without} another: they differ by {apart:.1%} of it."

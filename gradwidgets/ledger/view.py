@@ -1,8 +1,6 @@
-"""`Ledger`: what became of every gradient on its way to the parameter, update by update."""
+"""`Ledger`: the path of every gradient on its way to the parameter, update by update."""
 
 from __future__ import annotations
-
-import time
 
 import ipywidgets
 
@@ -12,7 +10,7 @@ from gradwidgets.ledger.page import pages
 
 
 class Ledger(StaticFallback):
-    """The ledger of a run: a slider picks the update.
+    """Every gradient of an update, before and after each edit; a slider picks the update.
 
     Args:
         problem: a `Problem`, or the name of a built-in one.
@@ -21,6 +19,12 @@ class Ledger(StaticFallback):
     Raises:
         ValueError: the problem or its data is not usable.
         TrainingError: the model or the loss failed in the first update.
+
+    >>> ledger = Ledger("line", Recipe(lr=0.5, mask=0.5, updates=10))
+    >>> ledger.update = 3
+    >>> print(ledger)
+    2-norms of every gradient in update 3
+    ...
     """
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:
@@ -28,16 +32,14 @@ class Ledger(StaticFallback):
         recipe = recipe or problem.recipe
         self._coming = pages(problem, recipe)
         self._pages = [next(self._coming)]
-        self._open = True
-        self._ahead = LatestTask(self._write_ahead)
+        self._task = LatestTask(self._work)
         stops = tuple(range(recipe.updates))
         control = Control("update", "Run", "Which update of the run to look into.", stops)
         self.slider = Slider(control, 0)
         self._table = BarTable(page=self._pages[0])
         self.widget = ipywidgets.VBox([self.slider, self._table])
-        self.slider.observe(lambda _: self._ahead.soon(self._show), "value")
-        if self._ahead.soon.deferred:
-            self._ahead.request()
+        self.slider.observe(lambda _: self._task.request(), "value")
+        self._task.request()
 
     @property
     def update(self) -> int:
@@ -52,34 +54,27 @@ class Ledger(StaticFallback):
 
     def close(self) -> None:
         """Stop training and remove every widget."""
-        self._open = False
+        self._task.stop()
         close(self.widget)
 
-    def _write(self) -> None:
-        """One more page, if the run goes on."""
+    def _work(self, _: float) -> bool:
+        """Write the pages up to the slider's and show that one; on an event loop go on ahead."""
+        missing = len(self._pages) <= self.slider.value
+        goes_on = (missing or self._task.soon.deferred) and self._write()
+        if not (missing and goes_on):
+            self._table.page = self._pages[self.update]
+        return goes_on
+
+    def _write(self) -> bool:
+        """Add a page; returns False once the run has ended."""
         try:
             page = next(self._coming, None)
         except Exception as error:  # the learner's own model may raise anything
-            last = self._pages[-1]
-            page = {**last, "sentence": str(error) or repr(error), "notes": []}
-            self._open = False
-        if page is None:
-            self._open = False
-        else:
+            page = {**self._pages[-1], "sentence": str(error) or repr(error), "notes": []}
+        if page is not None:
             self._pages.append(page)
-
-    def _show(self) -> None:
-        while self._open and len(self._pages) <= self.slider.value:
-            self._write()
-        self._table.page = self._pages[self.update]
-
-    def _write_ahead(self, seconds: float) -> bool:
-        """Write pages before they are asked for; returns whether the run goes on."""
-        end = time.monotonic() + seconds
-        while self._open and time.monotonic() < end:
-            self._write()
-        return self._open
+        return page is not None
 
     def __repr__(self) -> str:
-        """The page in hand as text."""
+        """The page that is shown, as text."""
         return as_text(self._table.page)

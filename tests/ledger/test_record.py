@@ -1,4 +1,4 @@
-"""The ledger against a loop written by hand and the optimizers' published formulas."""
+"""The record of an update against a loop record by hand and the optimizers' published formulas."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Clip, Penalty, Recipe, problems
-from gradwidgets.ledger.record import ledger, ledgers
-from gradwidgets.ledger.rows import Row
+from gradwidgets.ledger.record import ParameterRecord, record_update, record_updates
 from tests.examples import double_model, double_problem, doubles
 
 EDITED = Recipe(scale=0.5, mask=0.4, l1=0.01, l2=0.1, max_norm=0.3, accumulation_steps=3)
@@ -59,16 +58,16 @@ def by_hand(recipe: Recipe, updates: int) -> list[list[np.ndarray[Any, Any]]]:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("update", [0, 1, 6])
 def test_the_last_column_is_after_minus_before(name: str, update: int) -> None:
-    written = ledger(double_problem(), recipe_of(name), update)
+    record = record_update(double_problem(), recipe_of(name), update)
     seen = by_hand(recipe_of(name), update + 1)
-    for row, before, after in zip(written.rows, seen[update], seen[update + 1], strict=True):
+    for row, before, after in zip(record.parameters, seen[update], seen[update + 1], strict=True):
         assert row.before.tobytes() == before.tobytes()
         assert row.after.tobytes() == after.tobytes()
         assert row.change.tobytes() == (after - before).tobytes()
         assert np.abs(row.change).max() > 0
 
 
-def formula(name: str, row: Row, lr: float) -> np.ndarray[Any, Any]:
+def formula(name: str, row: ParameterRecord, lr: float) -> np.ndarray[Any, Any]:
     """What the papers say the optimizer does with the gradient it read."""
     options = {"momentum": 0, "dampening": 0, "weight_decay": 0, "nesterov": False}
     options |= {"betas": (0.9, 0.999)} | OPTIMIZERS[name]
@@ -94,7 +93,7 @@ def formula(name: str, row: Row, lr: float) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("update", [0, 1, 9])
 def test_the_columns_replay_to_the_update_of_the_optimizer(name: str, update: int) -> None:
-    for row in ledger(double_problem(), recipe_of(name), update).rows:
+    for row in record_update(double_problem(), recipe_of(name), update).parameters:
         np.testing.assert_allclose(row.change, formula(name, row, 0.05), rtol=1e-11, atol=1e-15)
         assert row.lr == 0.05
         np.testing.assert_allclose(row.step, row.change / -0.05, rtol=1e-15)
@@ -103,10 +102,11 @@ def test_the_columns_replay_to_the_update_of_the_optimizer(name: str, update: in
 @pytest.mark.parametrize("clear", ["none", "zero", "never"])
 @pytest.mark.parametrize("update", [0, 4])
 def test_each_column_follows_from_the_one_before(clear: str, update: int) -> None:
-    written = ledger(double_problem(), EDITED.replace(clear=clear), update)
-    assert written.active == ("scaled", "masked", "penalised", "clipped")
-    joint = np.sqrt(sum((row.gradient("penalised") ** 2).sum() for row in written.rows))
-    for row in written.rows:
+    record = record_update(double_problem(), EDITED.replace(clear=clear), update)
+    assert record.active == ("scaled", "masked", "penalised", "clipped")
+    joint = np.sqrt(sum((row.gradient("penalised") ** 2).sum() for row in record.parameters))
+    assert record.joint.norms["penalised"] == pytest.approx(joint)
+    for row in record.parameters:
         assert len(row.raw) == 3
         assert (row.carried is None) == (clear == "none" or update == 0)
         total = row.raw[0] if row.carried is None else row.carried + row.raw[0]
@@ -123,31 +123,30 @@ def test_each_column_follows_from_the_one_before(clear: str, update: int) -> Non
         clipped = row.gradient("penalised") * min(1, 0.3 / (joint + 1e-6))
         np.testing.assert_allclose(row.gradient("clipped"), clipped, rtol=1e-13)
         assert row.read is row.gradient("clipped")
-    assert written.norms["clipped"] == pytest.approx(0.3 if joint > 0.3 else joint, rel=1e-4)
+    assert record.joint.norms["clipped"] == pytest.approx(0.3 if joint > 0.3 else joint, rel=1e-4)
 
 
 @pytest.mark.parametrize("average", [True, False])
 def test_raw_gradients_are_those_of_each_micro_batch(average: bool) -> None:
     recipe = Recipe(accumulation_steps=4, average=average)
-    written = ledger(double_problem(), recipe, 2)
+    record = record_update(double_problem(), recipe, 2)
     x, y = doubles()
     model = double_model()
-    for p, row in zip(model.parameters(), written.rows, strict=True):
+    for p, row in zip(model.parameters(), record.parameters, strict=True):
         p.data = torch.from_numpy(row.before)
     for part, (xk, yk) in enumerate(zip(x.chunk(4), y.chunk(4), strict=True)):
         loss = F.mse_loss(model(xk), yk)
         found = torch.autograd.grad(loss / 4 if average else loss, list(model.parameters()))
-        for row, gradient in zip(written.rows, found, strict=True):
+        for row, gradient in zip(record.parameters, found, strict=True):
             np.testing.assert_allclose(row.raw[part], gradient.numpy(), rtol=1e-12, atol=1e-17)
-            assert row.raw_norms[part] == pytest.approx(float(gradient.norm()))
 
 
 def test_adam_cancels_a_constant_scale_and_sgd_does_not() -> None:
     for kind, low, high in (("Adam", 0, 1e-4), ("RMSprop", 0, 1e-3), ("SGD", 0.98, 1)):
         recipe = Recipe(optimizer=kind, lr=0.01)
-        plain = ledger(double_problem(), recipe, 10)
-        small = ledger(double_problem(), recipe.replace(scale=0.01), 10)
-        ratio = small.norms["scaled"] / small.norms["accumulated"]
+        plain = record_update(double_problem(), recipe, 10)
+        small = record_update(double_problem(), recipe.replace(scale=0.01), 10)
+        ratio = small.joint.norms["scaled"] / small.joint.norms["accumulated"]
         assert ratio == pytest.approx(0.01)
         assert low <= small.difference(plain) <= high, kind
     assert plain.difference(plain) == 0
@@ -171,7 +170,7 @@ def test_decay_of_a_zero_gradient_is_coupled_in_adam_only(
     optimizer: str, change: tuple[float, float]
 ) -> None:
     recipe = Recipe(optimizer=optimizer, lr=0.01, options={"weight_decay": 0.1}, mask=1.0)
-    row = ledger(double_problem(model=Pair), recipe)["p"]
+    row = record_update(double_problem(model=Pair), recipe)["p"]
     np.testing.assert_allclose(row.change, change, rtol=1e-6)
     assert row.moved_without_gradient == 1
 
@@ -190,10 +189,10 @@ def test_masked_elements_move_under_decay(
     options: dict[str, Any], optimizer: str, moves: bool
 ) -> None:
     recipe = Recipe(optimizer=optimizer, options=options, mask=0.4)
-    written = ledger(double_problem(), recipe, 3)
-    assert written["0.weight"].moved_without_gradient == (6 / 15 if moves else 0)
+    record = record_update(double_problem(), recipe, 3)
+    assert record["0.weight"].moved_without_gradient == (6 / 15 if moves else 0)
     # 6 of 15 weights and 2 of 5 biases, 4 of 10 weights and 1 of 2 biases
-    assert written.moved_without_gradient == pytest.approx(13 / 32 if moves else 0)
+    assert record.joint.moved_without_gradient == pytest.approx(13 / 32 if moves else 0)
 
 
 def test_a_filled_momentum_buffer_moves_elements_without_gradient() -> None:
@@ -207,66 +206,66 @@ def test_a_filled_momentum_buffer_moves_elements_without_gradient() -> None:
 
     for options, share in (({"momentum": 0.9}, 1.0), ({}, 0.0)):
         calls.clear()
-        written = ledger(double_problem(), Recipe(options=options, edits=(late_mask,)), 3)
-        assert written.active == ("edited",)
-        assert written.norms["accumulated"] > 0
-        assert written.norms["edited"] == 0
-        assert written.moved_without_gradient == share
-        assert math.isnan(written.angle)
+        record = record_update(double_problem(), Recipe(options=options, edits=(late_mask,)), 3)
+        assert record.active == ("edited",)
+        assert record.joint.norms["accumulated"] > 0
+        assert record.joint.norms["edited"] == 0
+        assert record.joint.moved_without_gradient == share
+        assert math.isnan(record.joint.angle)
 
 
 def test_penalty_before_or_after_clipping_differs() -> None:
-    before = ledger(double_problem(), Recipe(l2=0.5, max_norm=0.1))
-    after = ledger(double_problem(), Recipe(max_norm=0.1, edits=(Penalty(l2=0.5),)))
+    before = record_update(double_problem(), Recipe(l2=0.5, max_norm=0.1))
+    after = record_update(double_problem(), Recipe(max_norm=0.1, edits=(Penalty(l2=0.5),)))
     assert (before.active, after.active) == (("penalised", "clipped"), ("clipped", "edited"))
-    assert before.norms["edited"] == pytest.approx(0.1, rel=1e-4)
-    for row in after.rows:
+    assert before.joint.norms["edited"] == pytest.approx(0.1, rel=1e-4)
+    for row in after.parameters:
         np.testing.assert_allclose(row.read, row.gradient("clipped") + 0.5 * row.before, rtol=1e-12)
     assert after.difference(before) > 1
 
 
 def test_own_edits_come_last_whatever_their_kind() -> None:
     recipe = Recipe(scale=2.0, edits=(Clip(0.05), lambda ps: [p.grad.mul_(3) for p in ps]))
-    written = ledger(double_problem(), recipe)
-    assert written.active == ("scaled", "edited")
-    assert written.norms["edited"] == pytest.approx(0.15, rel=1e-3)
-    assert written.norms["change"] == pytest.approx(0.015, rel=1e-3)
+    record = record_update(double_problem(), recipe)
+    assert record.active == ("scaled", "edited")
+    assert record.joint.norms["edited"] == pytest.approx(0.15, rel=1e-3)
+    assert record.joint.norms["change"] == pytest.approx(0.015, rel=1e-3)
 
 
 def test_never_clearing_sums() -> None:
-    gathered = list(islice(ledgers(double_problem(), Recipe(clear="never", lr=0.0)), 4))
-    norms = [each.norms["accumulated"] for each in gathered]
+    gathered = list(islice(record_updates(double_problem(), Recipe(clear="never", lr=0.0)), 4))
+    norms = [each.joint.norms["accumulated"] for each in gathered]
     np.testing.assert_allclose(norms, norms[0] * np.arange(1, 5), rtol=1e-12)
-    assert [each.norms["carried"] for each in gathered] == [0, *norms[:3]]
-    assert np.isnan(gathered[0].rows[0].step).all()
+    assert [each.joint.norms["carried"] for each in gathered] == [0, *norms[:3]]
+    assert np.isnan(gathered[0].parameters[0].step).all()
 
 
 def test_angles() -> None:
-    assert ledger(double_problem(), Recipe()).angle == pytest.approx(180)
-    up = ledger(double_problem(), Recipe(options={"maximize": True}))
-    assert up.angle == pytest.approx(0, abs=1e-5)
-    row = ledger(double_problem(), Recipe(optimizer="Adam"))["0.weight"]
+    assert record_update(double_problem(), Recipe()).joint.angle == pytest.approx(180)
+    up = record_update(double_problem(), Recipe(options={"maximize": True}))
+    assert up.joint.angle == pytest.approx(0, abs=1e-5)
+    row = record_update(double_problem(), Recipe(optimizer="Adam"))["0.weight"]
     cosine = (row.read * row.change).sum() / np.sqrt((row.read**2).sum() * (row.change**2).sum())
     assert row.angle == pytest.approx(math.degrees(math.acos(cosine)))
     assert 90 < row.angle < 179
 
 
 @pytest.mark.parametrize("update", [0, 2])
-def test_lbfgs_shows_the_gradients_of_its_first_evaluation(update: int) -> None:
+def test_lbfgs_records_the_gradients_of_its_first_evaluation(update: int) -> None:
     recipe = Recipe(optimizer="LBFGS", lr=0.5, accumulation_steps=2, scale=0.5)
-    written = ledger(double_problem(), recipe, update)
+    record = record_update(double_problem(), recipe, update)
     x, y = doubles()
     model = double_model()
-    for p, row in zip(model.parameters(), written.rows, strict=True):
+    for p, row in zip(model.parameters(), record.parameters, strict=True):
         p.data = torch.from_numpy(row.before)
     halves = [F.mse_loss(model(xk), yk) / 2 for xk, yk in zip(x.chunk(2), y.chunk(2), strict=True)]
     found = torch.autograd.grad(sum(halves), list(model.parameters()))
-    for row, gradient in zip(written.rows, found, strict=True):
+    for row, gradient in zip(record.parameters, found, strict=True):
         assert row.gradient("accumulated").tobytes() == (row.raw[0] + row.raw[1]).tobytes()
         np.testing.assert_allclose(row.gradient("accumulated"), gradient, rtol=1e-10, atol=1e-15)
         np.testing.assert_allclose(row.read, gradient / 2, rtol=1e-10, atol=1e-15)
-    assert written.rows[0].state["func_evals"] > 1 + update
-    assert written.norms["change"] > 0
+    assert record.parameters[0].state_after["func_evals"] > 1 + update
+    assert record.joint.norms["change"] > 0
 
 
 class Tied(nn.Module):
@@ -284,43 +283,46 @@ class Tied(nn.Module):
 
 def test_tied_unused_and_frozen_parameters() -> None:
     recipe = Recipe(accumulation_steps=2, options={"weight_decay": 0.1})
-    written = ledger(double_problem(model=Tied), recipe, 1)
-    tied = written["twice.weight"]
+    record = record_update(double_problem(model=Tied), recipe, 1)
+    tied = record["twice.weight"]
     assert tied.gradient("accumulated").tobytes() == (tied.raw[0] + tied.raw[1]).tobytes()
     for name in ("unused", "frozen"):
-        row = written[name]
+        row = record[name]
         assert row.raw == (None, None)
         assert (row.read, row.carried, row.moved_without_gradient) == (None, None, 0)
         assert math.isnan(row.angle)
         assert math.isnan(row.norms["edited"])
         assert row.norms["change"] == 0
-    assert written.angle == pytest.approx(tied.angle)
+    assert record.joint.angle == pytest.approx(tied.angle)
 
 
 def test_the_series_is_the_same_as_one_by_one() -> None:
-    series = list(ledgers(double_problem(), recipe_of("Adam", updates=5)))
+    series = list(record_updates(double_problem(), recipe_of("Adam", updates=5)))
     assert [each.update for each in series] == list(range(5))
     for each in series:
-        alone = ledger(double_problem(), recipe_of("Adam", updates=5), each.update)
-        assert (alone.loss, alone.norms) == (each.loss, each.norms)
+        alone = record_update(double_problem(), recipe_of("Adam", updates=5), each.update)
+        assert (alone.loss, alone.joint.norms) == (each.loss, each.joint.norms)
 
 
-@pytest.mark.parametrize("update", [-1, 5, 99])
-def test_an_update_that_is_not_made_is_refused(update: int) -> None:
-    with pytest.raises(ValueError, match=f"update={update} is not allowed; give one of its"):
-        ledger("line", Recipe(updates=5), update)
+@pytest.mark.parametrize(
+    ("update", "allowed"),
+    [(-1, "a whole number from 0"), (5, "one of the run's 5"), (99, "one of")],
+)
+def test_an_update_that_is_not_made_is_refused(update: int, allowed: str) -> None:
+    with pytest.raises(ValueError, match=f"update={update} is not allowed; give {allowed}"):
+        record_update("line", Recipe(updates=5), update)
 
 
-def test_a_diverged_run_has_no_ledger_where_it_ended() -> None:
+def test_a_diverged_run_has_no_record_where_it_ended() -> None:
     recipe = Recipe(lr=1e30, updates=50)
-    made = len(list(ledgers("line", recipe)))
+    made = len(list(record_updates("line", recipe)))
     assert 0 < made < 50
-    with pytest.raises(ValueError, match=f"its {made} updates"):
-        ledger("line", recipe, made)
+    with pytest.raises(ValueError, match=f"the run's {made} updates"):
+        record_update("line", recipe, made)
 
 
 def test_float32_is_exact_too() -> None:
-    written = ledger("moons", Recipe(optimizer="Adam"), 3)
+    record = record_update("moons", Recipe(optimizer="Adam"), 3)
     torch.manual_seed(0)
     model = problems.get("moons").build()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
@@ -330,7 +332,7 @@ def test_float32_is_exact_too() -> None:
         optimizer.zero_grad()
         F.cross_entropy(model(x), y).backward()
         optimizer.step()
-    for row, p, old in zip(written.rows, model.parameters(), before, strict=True):
+    for row, p, old in zip(record.parameters, model.parameters(), before, strict=True):
         assert row.change.tobytes() == (p.detach().double() - old.double()).numpy().tobytes()
 
 
@@ -340,7 +342,7 @@ def test_the_caller_stays_as_it_is() -> None:
     torch.manual_seed(3)
     rng = torch.get_rng_state()
     with torch.no_grad():
-        ledger(double_problem(model=own), EDITED, 2)
+        record_update(double_problem(model=own), EDITED, 2)
         assert not torch.is_grad_enabled()
     assert torch.equal(torch.get_rng_state(), rng)
     for p, old in zip(own.parameters(), held, strict=True):

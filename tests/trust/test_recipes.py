@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gradwidgets import GradLab
 from gradwidgets.core import History, Recipe, TrainingError
 from gradwidgets.core.loop import Run
-from gradwidgets.ledger.record import ledger
+from gradwidgets.ledger.record import record_update
 from gradwidgets.meter.measure import recipe_meter
 from gradwidgets.script import script
 from gradwidgets.stepper.engine import StepperEngine
@@ -115,7 +115,7 @@ def shown(name: str, recipe: Recipe) -> None:
 USES: dict[str, Callable[[str, Recipe], object]] = {
     "script": lambda name, recipe: ast.parse(script(name, recipe)),
     "sweep": lambda name, recipe: list(map(check, sweep(name, recipe, "scale", [-1e300, 0, 2]))),
-    "ledger": lambda name, recipe: ledger(name, recipe, update=1),
+    "ledger": lambda name, recipe: record_update(name, recipe, update=1),
     "meter": lambda name, recipe: recipe_meter(name, recipe),
     "steps": stepped,
     "lab": shown,
