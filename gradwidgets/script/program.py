@@ -11,7 +11,8 @@ from gradwidgets.script.source import Line, Sources, indented, lines_of
 def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
     """A plain PyTorch program that trains like `train`: its `losses` are the same, bit for bit.
 
-    It imports only torch, and what the problem's own functions import. What cannot be written
+    It imports only torch, and what the problem's own functions import; the built-in digits come
+    from scikit-learn (`pip install scikit-learn`). What cannot be written
     down (a model instance, tensors, a lambda, a global that a function uses) is a name that its
     first lines ask you to bring.
 

@@ -47,6 +47,10 @@ KNOWN = {"torch", "nn", "F", "Tensor", *vars(builtins)}
 """Names that every program can use."""
 
 
+ELSEWHERE = {"from gradwidgets.core.digits import": "from sklearn.datasets import"}
+"""Imports that a program makes from where a person without this package finds the same."""
+
+
 class Sources:
     """How the program names the problem's data, model and loss; the texts that define them."""
 
@@ -72,10 +76,13 @@ class Sources:
             return f"F.{name}"
         if (inspect.isfunction(thing) or inspect.isclass(thing)) and name.isidentifier():
             try:
-                self.texts.append(textwrap.dedent(inspect.getsource(thing)).rstrip())
+                text = textwrap.dedent(inspect.getsource(thing)).rstrip()
             except (OSError, TypeError):
                 pass
             else:
+                for ours, theirs in ELSEWHERE.items():
+                    text = text.replace(ours, theirs)
+                self.texts.append(text)
                 if name not in USED or name == alias:
                     return name
                 self.texts.append(f"{alias} = {name}")
