@@ -5,7 +5,6 @@ The core is imported at once; what needs matplotlib and ipywidgets when it is fi
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from gradwidgets._lazy import lazily
@@ -20,7 +19,6 @@ from gradwidgets.core import (
     Scale,
     TrainingError,
     edit_gradients,
-    late_compiler,
     problems,
     train,
 )
@@ -74,9 +72,6 @@ __getattr__ = lazily(
         "grading": "",
     },
 )
-
-if os.environ.get("GRADWIDGETS_LATE_COMPILER"):
-    late_compiler.install()
 
 
 def __dir__() -> list[str]:

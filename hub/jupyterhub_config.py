@@ -7,8 +7,7 @@ c = get_config()  # noqa: F821
 
 c.Spawner.default_url = "/lab"
 c.Spawner.environment = {
-    "GRADWIDGETS_LATE_COMPILER": "1",  # 65 MB less in each kernel that compiles nothing
-    "OMP_NUM_THREADS": "1",  # a learner's share of the processor is one core or less
+    "OMP_NUM_THREADS": "1"  # a learner's share of the processor is one core or less
 }
 c.Spawner.args = ["--MappingKernelManager.cull_idle_timeout=1800"]  # each open lesson is a kernel
 c.Spawner.mem_guarantee = "512M"

@@ -1,4 +1,4 @@
-"""A JupyterHub on loopback, set up as `hub/jupyterhub_config.py` advises."""
+"""A JupyterHub on loopback, set up as `hub/` advises."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ SECONDS = 60
 """How long the hub may take to answer for the first time."""
 
 CONFIG = """
+import shutil
+from pathlib import Path
+
+def give_ipython_its_settings(spawner):
+    profile = Path({homes!r}.format(username=spawner.user.name), ".ipython/profile_default")
+    profile.mkdir(parents=True, exist_ok=True)
+    for name in ("ipython_config.py", "late_compiler.py"):
+        shutil.copy(Path({settings!r}, name), profile)
+
+c.Spawner.pre_spawn_hook = give_ipython_its_settings
 load_subconfig({advised!r})
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub_port}
@@ -47,6 +57,7 @@ def running_hub(folder: Path) -> Iterator[str]:
     port, hub_port, proxy_port = free_ports(3)
     config = CONFIG.format(
         advised=str(ROOT / "hub/jupyterhub_config.py"),
+        settings=str(ROOT / "hub"),
         homes=str(folder / "{username}"),
         proxy=str(PROXY),
         port=port,

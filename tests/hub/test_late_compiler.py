@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
-from traitlets.config import PyFileConfigLoader
 
 HUB = Path(__file__).parents[2] / "hub"
-LATE = PyFileConfigLoader("jupyterhub_config.py", path=str(HUB)).load_config().Spawner.environment
 STEP = """
 import sys
 import gradwidgets
@@ -39,11 +38,20 @@ print(vars(torch.optim.Optimizer.zero_grad.__wrapped__)["__dynamo_disable"].__qu
 
 
 def run(program: str, late: bool) -> str:
-    """What a program prints in an interpreter of its own."""
-    env = {name: value for name, value in os.environ.items() if name not in LATE}
-    command = [sys.executable, "-c", program]
-    env |= LATE if late else {}
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    """What a program prints in an IPython of its own, with the hub's settings or without."""
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--HistoryManager.enabled=False"]
+    settings = [f"--config={HUB / 'ipython_config.py'}"] if late else []
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "program.py").write_text(program, encoding="utf-8")
+        done = subprocess.run(
+            [*command, *settings, "program.py"],
+            cwd=folder,
+            env={**os.environ, "IPYTHONDIR": folder},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    return done.stdout
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -77,7 +85,7 @@ def test_a_part_of_the_compiler_is_loaded_once_and_as_usual(line: str) -> None:
 name = part.__name__
 print(part is sys.modules[name], part is getattr(torch._dynamo, name.split(".")[-1]))
 print(part.__spec__.name == name, type(part.__spec__.loader).__name__)
-print([kind for kind in map(type, sys.meta_path) if kind.__module__.startswith("gradwidgets")])
+print([kind for kind in map(type, sys.meta_path) if kind.__module__ == "late_compiler"])
 """,
         late=True,
     )

@@ -2,7 +2,7 @@
 
 `torch.optim` imports `torch._dynamo` only to tell it what not to compile. That takes 70 MB and a
 second in every kernel. After `install()` a stand-in listens, until it is asked for anything else.
-Where many kernels share a machine, GRADWIDGETS_LATE_COMPILER=1 has `import gradwidgets` call it.
+`ipython_config.py` beside this file makes it an extension of IPython that every kernel loads.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ from typing import Any
 COMPILER = "torch._dynamo"
 
 
+def load_ipython_extension(_: object) -> None:
+    """Install it in a kernel: IPython calls this."""
+    install()
+
+
 def install() -> None:
-    """From now on `import torch._dynamo` gives the stand-in, unless the compiler is there."""
+    """Give the stand-in to `import torch._dynamo` from now on, unless the compiler is there."""
     if COMPILER not in sys.modules:
         sys.meta_path.insert(0, LateLoader())
 
@@ -61,7 +66,7 @@ class LateLoader(MetaPathFinder, Loader):
         return ModuleSpec(name, self, loader_state=(found, found.__spec__))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """A new stand-in; what has been loaded is not made anew."""
+        """A new stand-in; what has been loaded is not made again."""
         return spec.loader_state[0] if spec.loader_state else StandIn(COMPILER)
 
     def exec_module(self, module: ModuleType) -> None:
