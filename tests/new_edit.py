@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets import GradLab, Recipe, problems, script, sweep, train
-from gradwidgets.ledger import ledger
+from gradwidgets.ledger.record import record_update
 from gradwidgets.stepper.program import program_of
 
 RECIPE = Recipe(updates=8, lr=0.01, scale=0.5, sign=True, l2=0.1)
@@ -67,9 +67,9 @@ def check_stepper() -> None:
 
 
 def check_ledger() -> None:
-    written = ledger("moons", RECIPE)
+    written = record_update("moons", RECIPE)
     assert written.active == ("scaled", "signed", "penalised")
-    for row in written.rows:
+    for row in written.parameters:
         assert np.array_equal(row.gradient("signed"), np.sign(row.gradient("scaled")))
         expected = row.gradient("signed") + 0.1 * row.before
         np.testing.assert_allclose(row.gradient("penalised"), expected, rtol=1e-5)
