@@ -26,10 +26,9 @@ from gradwidgets.stepper.program import (
     moved_up,
     program_of,
     repeated,
-    source,
     switched,
 )
-from gradwidgets.stepper.snapshot import Entries, Entry, Snapshot, differences, numbers_of, read
+from gradwidgets.stepper.snapshot import Entries, Snapshot, differences, numbers_of, read
 from gradwidgets.stepper.workspace import Checkpoints, Workspace
 
 
@@ -82,10 +81,6 @@ class StepperEngine:
             with self.workspace.isolation.inside():
                 self._snapshot = self._take_snapshot()
         return self._snapshot
-
-    def source(self) -> str:
-        """The statements that are on, as one text."""
-        return source(self.statements)
 
     def next(self) -> Snapshot:
         """Execute the next statement; after an update's last, the first of the next update."""
@@ -237,6 +232,7 @@ class StepperEngine:
         here, now = self._current, self._read()
         before = now if self._before is None else self._before
         changed = differences(before, now)
+        executed = [] if here.failure else [here.program[i].text for i in here.executed]
         parameters, buffers, variables = numbers_of(now)
         return Snapshot(
             update=len(self._past),
@@ -249,13 +245,6 @@ class StepperEngine:
             variables=variables,
             changed=changed,
             failure=here.failure,
-            remark=self._remark(before, changed),
+            remark=remark(executed, before, changed),
             ended=self._ended(),
         )
-
-    def _remark(self, before: Entries, changed: frozenset[Entry]) -> str | None:
-        if self._current.failure or not self._current.executed:
-            return None
-        *earlier, text = (self._current.program[i].text for i in self._current.executed)
-        gradients = [tensor for (_, part), tensor in before.items() if part == "grad"]
-        return remark(text, earlier, gradients, any(part == "value" for _, part in changed))

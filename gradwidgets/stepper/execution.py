@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from gradwidgets.stepper.explain import Failure, failed
+from gradwidgets.stepper.explain import failed
 from gradwidgets.stepper.program import INDENT, Program, end_of, header_of, statement_text
+from gradwidgets.stepper.snapshot import Failure
 
 FILE = "<update>"
 """The name of the statements' file in a traceback."""
@@ -44,8 +46,8 @@ class Execution:
         self.ended: str | None = None
         self._names = names
         self._parts: list[Any] = []
-        self._loop: int | None = None  # the header of the loop that is under way
-        self._find_next()
+        self._order = self._visits()
+        self._go_on()
 
     @property
     def micro_batches(self) -> int:
@@ -61,7 +63,7 @@ class Execution:
     @property
     def last(self) -> bool:
         """True if the next statement is sure to be the update's last."""
-        if self.done or self._loop is not None or self.program[self.index].kind == "loop":
+        if self.done or self.program[self.index].depth or self.program[self.index].kind == "loop":
             return False
         return not any(each.on for each in self.program[end_of(self.program, self.index) :])
 
@@ -80,61 +82,62 @@ class Execution:
         self.executed.append(at)
         try:
             if statement.kind == "loop":
-                self._take_micro_batch(at)
+                self._take_micro_batch(statement.text)
                 broke = False
             else:
                 broke = execute(statement_text(self.program, at), self._names)
         except Exception as error:
             self.failure = failed(error)
             return
-        if broke and self._loop is None:
+        header = header_of(self.program, at)
+        if broke and header is None:
             self.ended = "threshold" if "stop_below" in statement.settings else "diverged"
             return
-        if broke and self._loop is not None:
-            self.index = end_of(self.program, self._loop)
-            self._leave_loop()
-        else:
-            whole = statement.kind == "def" or (at == self._loop and not self._parts)
-            self.index = end_of(self.program, at) if whole else at + 1
-        self._find_next()
+        if broke and header is not None:
+            self._order = self._visits(end_of(self.program, header))
+        self._go_on()
 
-    def _take_micro_batch(self, at: int) -> None:
-        parts, target = _halves(self.program[at].text)
-        if self._loop is None:
+    def _take_micro_batch(self, header: str) -> None:
+        parts, target = _halves(header)
+        if self.micro_batch == 0:
             self._parts = list(eval(parts, self._names))
-            self._loop = at
         if self._parts:
             self._names[PART] = self._parts[self.micro_batch]
             exec(target, self._names)
             del self._names[PART]
 
-    def _leave_loop(self) -> None:
-        self._loop = None
-        self.micro_batch = 0
+    def _go_on(self) -> None:
+        self.index = next(self._order, len(self.program))
 
-    def _find_next(self) -> None:
-        """Go past what is switched off, and from the loop's end to its next micro-batch."""
-        while True:
-            loop = self._loop
-            if loop is not None and self.index >= end_of(self.program, loop):
-                if self.micro_batch + 1 < len(self._parts):
-                    self.micro_batch += 1
-                    self.index = loop
-                    return
-                self._leave_loop()
-            if self.index >= len(self.program) or self.program[self.index].on:
-                return
-            self.index = end_of(self.program, self.index)
+    def _visits(self, at: int = 0) -> Iterator[int]:
+        """The statements that are on from `at` on, in the order in which they are executed.
+
+        The loop's header comes before each micro-batch; the first time, it finds out how many
+        there are. A closure is one visit: what stands under its header is executed by calling it.
+        """
+        self.micro_batch = 0
+        while at < len(self.program):
+            statement, end = self.program[at], end_of(self.program, at)
+            if statement.on:
+                yield at
+            if statement.on and statement.kind == "loop":
+                body = [i for i in range(at + 1, end) if self.program[i].on]
+                for micro_batch in range(self.micro_batches):
+                    self.micro_batch = micro_batch
+                    if micro_batch:
+                        yield at
+                    yield from body
+                self.micro_batch = 0
+            at = end
 
 
 def place_of(program: Program, index: int, micro_batch: int) -> Place:
     """A place in an update; within the loop the micro-batch counts before the line."""
     header = header_of(program, index)
-    if header is None and index < len(program) and program[index].kind == "loop":
-        header = index
-    if header is None or program[header].kind != "loop":
-        return (index, 0, index)
-    return (header, micro_batch, index)
+    block = index if header is None else header
+    if block < len(program) and program[block].kind == "loop":
+        return (block, micro_batch, index)
+    return (index, 0, index)
 
 
 def execute(text: str, names: dict[str, Any]) -> bool:

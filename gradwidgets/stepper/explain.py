@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
 
-from torch import Tensor
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An error that a statement raised: its type, its own message, and its meaning."""
-
-    kind: str
-    message: str
-    explanation: str
-
+from gradwidgets.stepper.snapshot import Entries, Entry, Failure
 
 EXPLANATIONS: tuple[tuple[str, str], ...] = (
     (
@@ -76,25 +65,27 @@ def failed(error: Exception) -> Failure:
     return Failure(type(error).__name__, message, next(fitting, UNKNOWN))
 
 
-def remark(
-    text: str, earlier: Sequence[str], gradients: Sequence[Tensor | None], moved: bool
-) -> str | None:
+def remark(executed: Sequence[str], before: Entries, changed: Set[Entry]) -> str | None:
     """One sentence on a line that PyTorch accepts in silence, but that is rarely meant.
 
     Args:
-        text: the statement that was executed.
-        earlier: those executed before it in this update, in their order.
-        gradients: every parameter's `.grad` before the statement.
-        moved: True if a parameter changed.
+        executed: the texts of the statements executed in this update, in their order.
+        before: every number before the last of them.
+        changed: the numbers that it changed.
     """
-    some = [gradient for gradient in gradients if gradient is not None]
+    if not executed:
+        return None
+    *earlier, text = executed
     last = _last(earlier)
+    grads = [tensor for (_, part), tensor in before.items() if part == "grad"]
+    some = [grad for grad in grads if grad is not None]
+    moved = any(part == "value" for _, part in changed)
     if "optimizer.step" in text:
         return _remark_on_step(last, bool(some), moved)
     if "zero_grad" in text and last == "backward" and some:
         return "These gradients are gone before any step has used them."
     first = text.endswith("backward()") and last in (None, "step")
-    if first and any(bool((gradient != 0).any()) for gradient in some):
+    if first and any(bool((grad != 0).any()) for grad in some):
         return ".grad still held earlier gradients; backward() has added to them."
     return None
 

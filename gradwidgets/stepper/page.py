@@ -11,7 +11,6 @@ from gradwidgets.stepper.program import Program, header_of, moved_down, moved_up
 from gradwidgets.stepper.snapshot import Numbers, Snapshot
 
 Page = dict[str, Any]
-COLUMNS = {"value": "value", "grad": ".grad"}
 SPOKEN = {"value": "the value", "grad": "`.grad`", "buffer": "the value"}
 WIDE = 2
 """Numbers in one line of a cell, unless the tensor's own rows are shorter."""
@@ -38,7 +37,7 @@ def page(engine: StepperEngine) -> Page:
             {"name": name, "text": _text(value), "changed": (name, "variable") in shot.changed}
             for name, value in shot.variables.items()
         ],
-        "columns": ["parameter", *COLUMNS.values(), *state],
+        "columns": ["parameter", "value", ".grad", *state],
         "rows": list(_rows(shot, state)),
         "failure": failure,
         "sentence": _sentence(program, shot),

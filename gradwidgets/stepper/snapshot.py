@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradwidgets.core import Array
-from gradwidgets.stepper.explain import Failure
 
 SMALL = 256
 """Tensors with at most this many elements are shown number by number."""
@@ -53,6 +52,15 @@ class ParameterNumbers:
     value: Numbers
     grad: Numbers | None
     state: Mapping[str, Numbers]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error that a statement raised: its type, its own message, and its meaning."""
+
+    kind: str
+    message: str
+    explanation: str
 
 
 @dataclass(frozen=True, eq=False)
