@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 from gradwidgets._lazy import lazily
 from gradwidgets.components.cells import as_text, cell
-from gradwidgets.components.scheduler import LoopScheduler
-from gradwidgets.components.slices import LatestTask
+from gradwidgets.components.scheduler import STEP, Action, LatestTask, LoopScheduler, Steps
 
 if TYPE_CHECKING:
     from gradwidgets.components.assets import script_of, style_of
     from gradwidgets.components.bar_table import BarTable
-    from gradwidgets.components.closing import close
-    from gradwidgets.components.fallback import StaticFallback, StaticView
-    from gradwidgets.components.slider import Move, Slider
+    from gradwidgets.components.fallback import StaticFallback, StaticView, close
+    from gradwidgets.components.slider import Slider
 
 __all__ = [
+    "STEP",
+    "Action",
     "BarTable",
-    "StaticFallback",
-    "Move",
     "LatestTask",
-    "Slider",
     "LoopScheduler",
+    "Slider",
+    "StaticFallback",
     "StaticView",
+    "Steps",
     "as_text",
     "cell",
     "close",
@@ -35,11 +35,10 @@ __getattr__ = lazily(
     __name__,
     {
         "BarTable": "gradwidgets.components.bar_table",
-        "StaticFallback": "gradwidgets.components.fallback",
-        "Move": "gradwidgets.components.slider",
         "Slider": "gradwidgets.components.slider",
+        "StaticFallback": "gradwidgets.components.fallback",
         "StaticView": "gradwidgets.components.fallback",
-        "close": "gradwidgets.components.closing",
+        "close": "gradwidgets.components.fallback",
         "script_of": "gradwidgets.components.assets",
         "style_of": "gradwidgets.components.assets",
     },

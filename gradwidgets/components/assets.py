@@ -10,13 +10,21 @@ from pathlib import Path
 NODES = Path(__file__).with_name("nodes.js")
 
 
-def script_of(module: str) -> str:
-    """The JavaScript of the widget whose `__file__` is given, after what all widgets use."""
+def script_of(module: str | Path) -> str:
+    """The JavaScript of the widget whose `__file__` is given, after what all widgets use.
+
+    >>> "function render" in script_of(Path(__file__).with_name("slider.py"))
+    True
+    """
     return "\n".join(_text(path) for path in (NODES, Path(module).with_suffix(".js")))
 
 
-def style_of(module: str) -> str:
-    """The CSS of the widget whose `__file__` is given."""
+def style_of(module: str | Path) -> str:
+    """The CSS of the widget whose `__file__` is given.
+
+    >>> ".gradwidgets-slider" in style_of(Path(__file__).with_name("slider.py"))
+    True
+    """
     return _text(Path(module).with_suffix(".css"))
 
 

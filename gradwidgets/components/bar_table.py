@@ -13,6 +13,10 @@ class BarTable(anywidget.AnyWidget):
 
     `page` holds "caption", "columns" (a name, a help and ticks as [place, text] each), "rows" (a
     name, a detail and cells each), "sentence" and "notes". Words between backticks are code.
+
+    >>> table = BarTable(page={"caption": "Norms", "columns": [], "rows": [], "notes": []})
+    >>> table.page["caption"]
+    'Norms'
     """
 
     _esm = script_of(__file__)

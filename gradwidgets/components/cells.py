@@ -1,4 +1,4 @@
-"""What a `BarTable` shows, as plain data and as plain text."""
+"""The content of a `BarTable`, as plain data and as plain text."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def cell(
         beside: further texts with bars, below the first, to compare with it.
         plain: what it says in plain text instead, which is saved and must not depend on the
             machine.
+
+    >>> cell("0.5", bar=0.5)
+    {'text': '0.5', 'bar': 0.5, 'mark': '', 'beside': [], 'plain': '0.5'}
     """
     length = None if bar is None else min(max(bar, 0.0), 1.0)
     return {
@@ -34,7 +37,16 @@ def cell(
 
 
 def as_text(page: dict[str, Any]) -> str:
-    """A page as plain text."""
+    """A page as plain text.
+
+    >>> row = {"name": "weight", "cells": [cell("0.5", bar=0.5)]}
+    >>> page = {"caption": "Norms", "columns": [{"name": "norm"}], "rows": [row]}
+    >>> print(as_text({**page, "sentence": "Good.", "notes": []}))
+    Norms
+            norm
+    weight  0.5
+    Good.
+    """
     table = [["", *(column["name"] for column in page["columns"])]]
     table += [[row["name"], *(each["plain"] for each in row["cells"])] for row in page["rows"]]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

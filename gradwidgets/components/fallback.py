@@ -1,4 +1,4 @@
-"""What stays of a widget where none can live: its picture, and its words."""
+"""The static picture and words of a widget, for where no widget can live; and its end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ body:has(.gradwidgets-live-{key}) .gradwidgets-still-{key} {{ display: none; }}
 
 @dataclass(frozen=True)
 class StaticView:
-    """What can be seen of a widget without it: words, and perhaps a PNG described in words."""
+    """A widget's content without the widget: words, and perhaps a PNG described in words.
+
+    >>> StaticView("Converging: the loss went from 1 to 0.")
+    StaticView(words='Converging: the loss went from 1 to 0.', png=b'', alt='')
+    """
 
     words: str
     png: bytes = b""
@@ -38,22 +42,31 @@ class StaticFallback:
     """Shows itself as a widget; where none lives, as a picture and words.
 
     A notebook that is opened again has no widgets any more, and JupyterLab says "Error displaying
-    widget" in their place. So it shows itself as two outputs: what stays, and then the widget.
+    widget" in their place. So it shows itself as two outputs: a static view, and then the widget.
 
     Attributes:
         widget: what is shown.
+
+    >>> class Greeting(StaticFallback):
+    ...     def __init__(self):
+    ...         self.widget = ipywidgets.Label("Hello!")
+    ...
+    ...     def __repr__(self):
+    ...         return self.widget.value
+    >>> Greeting().static_view().words
+    'Hello!'
     """
 
     widget: ipywidgets.DOMWidget
 
     def static_view(self) -> StaticView:
-        """What stays of it as it is now."""
+        """Its content as it is now."""
         return StaticView(repr(self))
 
     def _ipython_display_(self) -> None:
-        still, key = self.static_view(), self.widget.model_id
+        view, key = self.static_view(), self.widget.model_id
         next(_drawn(self.widget), self.widget).add_class(f"gradwidgets-live-{key}")
-        _show({"text/html": _page(still, key), "text/plain": still.words})
+        _show({"text/html": _page(view, key), "text/plain": view.words})
         _show({VIEW: self.widget.get_view_spec(), "text/plain": ""})
 
 
@@ -69,9 +82,24 @@ def _show(data: dict[str, Any]) -> None:
     display(data, raw=True)  # type: ignore[no-untyped-call]
 
 
-def _page(still: StaticView, key: str) -> str:
+def _page(view: StaticView, key: str) -> str:
     picture = ""
-    if still.png:
-        data = base64.b64encode(still.png).decode()
-        picture = f'<img alt="{escape(still.alt)}" src="data:image/png;base64,{data}">\n'
-    return PAGE.format(key=key, picture=picture, words=escape(still.words))
+    if view.png:
+        data = base64.b64encode(view.png).decode()
+        picture = f'<img alt="{escape(view.alt)}" src="data:image/png;base64,{data}">\n'
+    return PAGE.format(key=key, picture=picture, words=escape(view.words))
+
+
+def close(widget: ipywidgets.Widget) -> None:
+    """Close a widget and every widget that belongs to it, so that nothing of it stays behind.
+
+    >>> box = ipywidgets.VBox([ipywidgets.Label("inside")])
+    >>> close(box)
+    >>> box.children[0].comm is None
+    True
+    """
+    parts = [getattr(widget, name, None) for name in ("layout", "style")]
+    for part in (*getattr(widget, "children", ()), *parts):
+        if isinstance(part, ipywidgets.Widget):
+            close(part)
+    widget.close()

@@ -28,7 +28,7 @@ function render({ model, el }) {
   const label = create("label", { htmlFor: id });
   const value = create("output");
   const input = create("input", { id, type: "range", min: 0, step: 1 });
-  const strip = create("div", { className: "gradwidgets-strip" });
+  const outcomes = create("div", { className: "gradwidgets-outcome-bars" });
   const words = create("span", { id: `${id}-words`, className: "gradwidgets-words" });
   // Jupyter would take the arrow keys for itself: it must neither act on them nor see them.
   input.setAttribute("data-lm-suppress-shortcuts", "true");
@@ -50,8 +50,8 @@ function render({ model, el }) {
   }
   function draw() {
     const bars = model.get("bars");
-    strip.replaceChildren(...(bars.length ? [barsOf(bars)] : []));
-    strip.title = words.textContent = model.get("bars_text");
+    outcomes.replaceChildren(...(bars.length ? [barsOf(bars)] : []));
+    outcomes.title = words.textContent = model.get("bars_text");
     if (words.textContent) input.setAttribute("aria-describedby", words.id);
     else input.removeAttribute("aria-describedby");
   }
@@ -61,10 +61,10 @@ function render({ model, el }) {
   }
   input.addEventListener("input", () => {
     const index = input.valueAsNumber;
-    const turn = Math.max(Date.now(), model.get("turn") + 1);
+    const moved_at = Math.max(Date.now(), model.get("moved_at") + 1);
     show(index);
-    tell({ index, turn });
-    const move = { slider: model.get("label"), stop: model.get("texts")[index], turn };
+    tell({ index, moved_at });
+    const move = { slider: model.get("name"), index, moved_at };
     el.dispatchEvent(new CustomEvent("gradwidgets-moved", { bubbles: true, detail: move }));
   });
   input.addEventListener("focus", () => tell({ focused: true }));
@@ -72,7 +72,7 @@ function render({ model, el }) {
   model.on("change:label change:help change:texts change:index change:disabled", update);
   model.on("change:bars change:bars_text", draw);
   el.classList.add("gradwidgets-slider");
-  el.append(label, value, input, strip, words);
+  el.append(label, value, input, outcomes, words);
   update();
   draw();
   return () => {

@@ -10,34 +10,40 @@ import traitlets
 from gradwidgets.components.assets import script_of, style_of
 from gradwidgets.core import Control
 
-Move = tuple[str, str]
-"""The label of a slider, and the text of the stop to which it may be moved."""
-
 
 class Slider(anywidget.AnyWidget):
-    """A slider over the stops of a `Control`.
+    """A slider over the stops of a `Control`, by `name`.
 
-    `value` may be set to what is no stop: it then becomes one. `bars` are drawn under it, see
-    `strip`; `bars_text` is the same in words. `turn` numbers the learner's moves: it grows.
+    `value` may be set to what is no stop: it then becomes one. `bars` are drawn under it, one
+    for each stop: None, or [height in 0 to 1, "" or how it is unstable]; `bars_text` is the same
+    in words. `moved_at` is when the learner moved it last, in the browser's milliseconds; it
+    grows with each move.
+
+    >>> slider = Slider(Control("size", "Run", "Samples.", (1, 10, 100)), 10)
+    >>> slider.value = 50
+    >>> slider.texts, slider.index
+    (['1', '10', '50', '100'], 2)
     """
 
     _esm = script_of(__file__)
     _css = style_of(__file__)
+    name = traitlets.Unicode().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
     help = traitlets.Unicode().tag(sync=True)
     texts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
-    turn = traitlets.Float(0.0).tag(sync=True)
+    moved_at = traitlets.Float(0.0).tag(sync=True)
     focused = traitlets.Bool(False).tag(sync=True)
     bars: traitlets.List[Any] = traitlets.List().tag(sync=True)
     bars_text = traitlets.Unicode().tag(sync=True)
     value = traitlets.Any()
 
-    def __init__(self, control: Control, value: Any) -> None:
+    def __init__(self, control: Control, value: Any, name: str = "") -> None:
         self._control = control
         self._stops = control.including(value)
         super().__init__(
+            name=name,
             label=control.label,
             help=control.help,
             texts=[control.text(stop) for stop in self._stops],
@@ -58,7 +64,7 @@ class Slider(anywidget.AnyWidget):
     def _inside(self, proposal: Any) -> int:
         return int(min(max(proposal["value"], 0), len(self._stops) - 1))
 
-    @traitlets.observe("index", "turn")
+    @traitlets.observe("index", "moved_at")
     def _moved(self, _: Any) -> None:
         self.value = self._stops[self.index]
 

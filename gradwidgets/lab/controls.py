@@ -7,8 +7,9 @@ from typing import Any
 
 import ipywidgets
 
-from gradwidgets.components import Move, Slider
-from gradwidgets.core import GROUPS, OPTION_CONTROLS, Control, Recipe, option_defaults, settings
+from gradwidgets.components import Slider
+from gradwidgets.core import GROUPS, Control, Recipe, option_defaults, settings
+from gradwidgets.lab.screen import Move
 from gradwidgets.sweep import FIELDS
 
 
@@ -18,7 +19,7 @@ class Controls:
     Args:
         names: settings to show: fields of `Recipe` or optimizer options such as "momentum".
         recipe: where the widgets stand at first; settings without a widget stay as in it.
-        changed: called with a setting's name after the learner changed it.
+        moved: called with a setting's name when its widget has moved, whoever moved it.
         touched: called with a setting's name when its slider comes into focus.
 
     Raises:
@@ -29,8 +30,8 @@ class Controls:
         self,
         names: Sequence[str],
         recipe: Recipe,
-        changed: Callable[[str], None],
-        touched: Callable[[str], None] = lambda _: None,
+        moved: Callable[[str], object] = lambda _: None,
+        touched: Callable[[str], object] = lambda _: None,
     ) -> None:
         known = settings.controls()
         for name in names:
@@ -38,18 +39,18 @@ class Controls:
                 raise ValueError(f"show={name!r} has no control; give some of {list(known)}")
         self._specs = {name: known[name] for name in names}
         self._base = recipe
-        self._changed, self._touched = changed, touched
-        self._quiet = False
         self.widgets = {
-            name: _widget(self._specs[name], settings.get(recipe, name)) for name in names
+            name: _widget(name, control, settings.get(recipe, name))
+            for name, control in self._specs.items()
         }
         for name, widget in self.widgets.items():
-            moved = ["value", "turn"] if isinstance(widget, Slider) else "value"
-            widget.observe(lambda _, name=name: self._on_change(name), moved)
             if isinstance(widget, Slider):
                 widget.clear_bars()
-                widget.observe(lambda _, name=name: self._on_focus(name), "focused")
-        self._enable()
+                widget.observe(lambda _, name=name: moved(name), ["value", "moved_at"])
+                widget.observe(lambda at, name=name: at["new"] and touched(name), "focused")
+            else:
+                widget.observe(lambda _, name=name: moved(name), "value")
+        self.enable()
 
     def recipe(self) -> Recipe:
         """The recipe that the widgets stand at.
@@ -57,59 +58,75 @@ class Controls:
         Raises:
             ValueError: the settings do not go together.
         """
-        return self._made({name: widget.value for name, widget in self.widgets.items()})
+        return self._with({})
 
     def recipe_at(self, name: str, value: Any) -> Recipe | None:
         """The recipe if that one widget stood elsewhere; None if that is not allowed."""
-        values = {known: widget.value for known, widget in self.widgets.items()}
         try:
-            return self._made({**values, name: value})
+            return self._with({name: value})
         except ValueError:
             return None
 
+    @property
+    def sliders(self) -> dict[str, Slider]:
+        """The sliders among the widgets, by the names of their settings."""
+        return {name: w for name, w in self.widgets.items() if isinstance(w, Slider)}
+
     def slider(self, name: str) -> Slider | None:
         """The slider of a setting, if that is what it has."""
-        widget = self.widgets.get(name)
-        return widget if isinstance(widget, Slider) else None
+        return self.sliders.get(name)
 
     def moves(self, name: str, indices: Iterable[int]) -> dict[Move, Recipe]:
-        """What the slider of that name leads to if it is moved to one of these stops."""
+        """The recipes to which the slider of that name leads from some of its stops."""
         slider = self.widgets[name]
-        wanted = {slider.texts[at]: self.recipe_at(name, slider.stops[at]) for at in indices}
-        return {(slider.label, text): recipe for text, recipe in wanted.items() if recipe}
+        recipes = {(name, at): self.recipe_at(name, slider.stops[at]) for at in indices}
+        return {move: recipe for move, recipe in recipes.items() if recipe}
 
     def one_move_away(self) -> dict[Move, Recipe]:
-        """What one step of any slider leads to, as far as one run could train it all."""
+        """The recipes to which one step of any slider leads, as far as one run could train all."""
         found = {}
-        for name, slider in self.widgets.items():
-            if name in FIELDS and isinstance(slider, Slider):
+        for name, slider in self.sliders.items():
+            if name in FIELDS:
                 near = {max(slider.index - 1, 0), min(slider.index + 1, len(slider.stops) - 1)}
                 found.update(self.moves(name, near - {slider.index}))
         return found
 
-    def _made(self, values: dict[str, Any]) -> Recipe:
-        fields = {name: value for name, value in values.items() if name not in OPTION_CONTROLS}
-        options = {**self._base.options, **{n: v for n, v in values.items() if n not in fields}}
-        known = option_defaults(fields.get("optimizer", self._base.optimizer))
-        fields["options"] = {
+    def _with(self, elsewhere: dict[str, Any]) -> Recipe:
+        """The recipe of the widgets, if those named here stood at these values.
+
+        An option that is moved to its optimizer's default is left out.
+        """
+        values = {name: widget.value for name, widget in self.widgets.items()} | elsewhere
+        fields = {name: value for name, value in values.items() if name in settings.FIELDS}
+        recipe = settings.with_(self._base, **fields)
+        moved = {
             name: value
-            for name, value in options.items()
-            if name in known and (name not in values or value != known[name])
+            for name, value in values.items()
+            if settings.applies(recipe, name) and value != settings.get(recipe, name)
         }
-        return self._base.replace(**fields)
+        if not moved:
+            return recipe
+        usual = option_defaults(recipe.optimizer)
+        options = {**recipe.options, **moved}
+        back = [name for name in moved if moved[name] == usual[name]]
+        return recipe.replace(options={n: v for n, v in options.items() if n not in back})
 
     def set(self, recipe: Recipe) -> None:
-        """Move the widgets to a recipe, without a call of `changed`."""
+        """Move the widgets to a recipe; one whose option its optimizer does not take stays."""
         self._base = recipe
-        self._quiet = True
-        try:
-            for name, widget in self.widgets.items():
-                if name in OPTION_CONTROLS and name not in option_defaults(recipe.optimizer):
-                    continue
+        for name, widget in self.widgets.items():
+            if settings.applies(recipe, name):
                 _put(widget, settings.get(recipe, name))
-        finally:
-            self._quiet = False
-        self._enable()
+        self.enable()
+
+    def enable(self) -> None:
+        """Let those widgets be moved whose setting applies: an optimizer takes certain options."""
+        optimizer = self.widgets.get("optimizer")
+        chosen = {"optimizer": optimizer.value} if optimizer else {}
+        recipe = settings.with_(self._base, **chosen)
+        for name, widget in self.widgets.items():
+            if name not in settings.FIELDS:
+                widget.disabled = not settings.applies(recipe, name)
 
     def layout(self) -> ipywidgets.Widget:
         """The widgets in foldable groups, side by side where there is room."""
@@ -125,23 +142,6 @@ class Controls:
             folds, layout={"grid_template_columns": columns, "grid_gap": "0 8px", "width": "100%"}
         )
 
-    def _on_change(self, name: str) -> None:
-        if not self._quiet:
-            self._enable()
-            self._changed(name)
-
-    def _on_focus(self, name: str) -> None:
-        if self.widgets[name].focused:
-            self._touched(name)
-
-    def _enable(self) -> None:
-        """Options that the optimizer does not take cannot be moved."""
-        chosen = self.widgets.get("optimizer")
-        known = option_defaults(chosen.value if chosen else self._base.optimizer)
-        for name in OPTION_CONTROLS:
-            if name in self.widgets:
-                self.widgets[name].disabled = name not in known
-
 
 def _put(widget: Any, value: Any) -> None:
     """Set a widget to a value; a list that does not offer it offers it from now on."""
@@ -151,13 +151,13 @@ def _put(widget: Any, value: Any) -> None:
         widget.value = value
 
 
-def _widget(control: Control, value: Any) -> Any:
+def _widget(name: str, control: Control, value: Any) -> Any:
     if control.stops == (False, True):
         return ipywidgets.Checkbox(
             value, description=control.label, tooltip=control.help, indent=False
         )
     if control.slider:
-        return Slider(control, value)
+        return Slider(control, value, name)
     stops = control.stops if value in control.stops else (*control.stops, value)
     style: Mapping[str, str] = {"description_width": "initial"}
     return ipywidgets.Dropdown(

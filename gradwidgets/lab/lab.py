@@ -1,25 +1,27 @@
-"""`GradLab`: controls, a training loop that reruns under the hand, and its picture."""
+"""`GradLab`: controls, a training loop that runs again at each change, and its picture."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
-from gradwidgets.components import Slider, StaticFallback, StaticView, close
+from gradwidgets.components import Action, LoopScheduler, Slider, StaticFallback, StaticView, close
 from gradwidgets.core import History, Problem, Recipe, not_allowed, problems
 from gradwidgets.export import save_page
 from gradwidgets.lab.controls import Controls
-from gradwidgets.lab.listing import Listing
 from gradwidgets.lab.picture import Picture
-from gradwidgets.lab.toolbar import Action, toolbar
-from gradwidgets.lab.words import lab_line
-from gradwidgets.lab.work import PATIENCE, LabWork
+from gradwidgets.lab.screen import Listing, Screen, toolbar
+from gradwidgets.lab.work import LabWork, Stage
 from gradwidgets.script import Line, script, script_lines
 
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
+PATIENCE = 10.0
+"""Seconds after which a new lab is shown although its first run has not ended."""
 
 
 class GradLab(StaticFallback):
@@ -30,7 +32,7 @@ class GradLab(StaticFallback):
         show: the settings to give controls to: fields of `Recipe`, or "momentum", "weight_decay".
         recipe: where the controls start, and what `compare` compares with; None takes the
             problem's own.
-        compare: draw the starting recipe beside the one in hand, on the same seed and batches.
+        compare: draw the starting recipe beside the present one, on the same seed and batches.
         panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem.
         size: (width, height) of the picture in pixels.
         look_ahead: train what may be asked for next while nothing happens. Many learners on one
@@ -42,7 +44,15 @@ class GradLab(StaticFallback):
 
     Attributes:
         start: the recipe that `compare` compares with, and `reset()` goes back to.
+        controls: the widget of each setting, by name.
         followers: called after each change of `recipe`, and must return at once.
+
+    >>> lab = GradLab("moons", recipe=Recipe(lr=0.5, updates=50))
+    >>> lab.controls["scale"].value = 2.0
+    >>> lab.recipe
+    Recipe(lr=0.5, scale=2.0, updates=50)
+    >>> lab.history.updates
+    50
     """
 
     def __init__(
@@ -59,77 +69,104 @@ class GradLab(StaticFallback):
         self.problem = problems.get(problem)
         self.start = start = recipe or self.problem.recipe
         self.followers: list[Callable[[], object]] = []
-        self._in_hand = self._shown_text = ""
-        self._controls = Controls(show, start, self._changed, self._touched)
+        self._last_moved = self._listed = ""
+        self._scheduler = scheduler = LoopScheduler()
+        soon = scheduler.soon
+        self._controls = Controls(
+            show,
+            start,
+            lambda name: soon(partial(self._moved, name)),
+            lambda name: soon(partial(self._work.activate, name)),
+        )
         self.controls = self._controls.widgets
-        self._picture = Picture(self.problem, panels, size, self.cancel, text_scale)
-        self._screen = self._picture.screen
+        self._screen = Screen(lambda said: soon(partial(self._heard, said)))
+        self._screen.observe(lambda _: soon(self._work.redraw), "dark")
+        self._picture = Picture(self.problem, panels, size, self._screen, text_scale)
         self._listing = Listing()
         ahead = self._controls if look_ahead else None
-        self._work = LabWork(self.problem, start, compare, self._picture, ahead, self._list)
-        self._screen.observe(lambda _: self._work.soon(self._work.redraw), "dark")
-        rows = [self._controls.layout(), self._screen, toolbar(self._buttons(), self._work.soon)]
+        self._work: LabWork = LabWork(
+            self.problem, start, compare, self._picture, ahead, scheduler, self._list
+        )
+        rows = [self._controls.layout(), self._screen, toolbar(self._buttons(), soon)]
         self.widget = ipywidgets.VBox([*rows, self._listing])
-        self._work.rerun.finish(PATIENCE)
+        with scheduler.now():
+            self._work.request(start)
+        self._show_what_there_is()
 
     @property
     def recipe(self) -> Recipe:
-        """The settings in hand. Setting it moves the controls and trains."""
-        return self._work.recipe
+        """The present settings. Setting it moves the controls and trains."""
+        with self._scheduler.now():
+            return self._work.recipe
 
     @recipe.setter
     def recipe(self, recipe: Recipe) -> None:
-        self._controls.set(recipe)
-        self._request(recipe)
+        with self._scheduler.now():
+            self._controls.set(recipe)
+            self._request(recipe)
 
     @property
     def settled(self) -> bool:
-        """Whether there is nothing left to train for the settings in hand."""
-        return self._work.settled
+        """True if the outcome of the present settings is known, or has failed."""
+        with self._scheduler.now():
+            return self._work.settled
 
     @property
     def history(self) -> History:
-        """What the settings in hand lead to: `run()`."""
+        """The history of the present settings: `run()`."""
         return self.run()
 
     @property
     def baseline(self) -> History | None:
-        """What the starting settings lead to on the same seed, batches and number of updates."""
-        self._work.rerun.finish()
-        return self._work.baseline
+        """The history of the starting settings on the same seed, batches and number of updates."""
+        self._work.finish()
+        with self._scheduler.now():
+            return self._work.baseline
 
     @property
     def summary(self) -> str:
         """The sentence under the picture."""
-        self._work.rerun.finish()
+        self._work.finish()
         return str(self._screen.sentence)
 
     @property
     def picture(self) -> bytes:
         """The picture, as PNG."""
-        self._work.rerun.finish()
+        self._work.finish()
         return bytes(self._screen.png)
 
     def run(self) -> History:
-        """Train the settings in hand, if that has not been done, and return their history.
+        """Train the present settings, if that has not been done, and return their history.
 
         Raises:
             TrainingError: the model, the loss or the optimizer failed.
         """
-        self._work.rerun.finish()
-        if error := self._work.results.error(self.recipe):
-            raise error
-        history = self._work.results.history(self.recipe)
-        assert history is not None
-        return history
+        return self._work.answer()
+
+    def wait(self, timeout: float | None = None, *, prefetched: bool = False) -> bool:
+        """Block until all that is asked for, bands included, is trained and drawn.
+
+        The work is done right here, so it may be called in a cell, on any thread, and where no
+        event loop runs.
+
+        Args:
+            timeout: give up after about so many seconds; the work goes on. None never gives up.
+            prefetched: wait for what is prepared for the next moves, too.
+
+        Returns:
+            Whether all is there.
+        """
+        stage = Stage.DONE if prefetched else Stage.PREFETCH
+        return self._work.finish(stage, math.inf if timeout is None else timeout)
 
     def seeds(self) -> None:
-        """Draw the middle half of ten seeds behind each run, so that noise shows; or no more."""
-        self._work.bands = not self._work.bands
+        """Show or hide the band of ten seeds behind each run: the middle half, so the noise."""
+        with self._scheduler.now():
+            self._work.bands = not self._work.bands
 
     def cancel(self) -> None:
         """End the run under way; what it has done so far is shown."""
-        self._work.rerun.cancel()
+        self._scheduler.soon(self._work.cancel)
 
     def reset(self) -> None:
         """Back to the starting settings."""
@@ -137,21 +174,24 @@ class GradLab(StaticFallback):
 
     def pin(self, label: str = "") -> None:
         """Keep the present curve on the picture, under a name."""
-        self._picture.pin(self.run(), label)
-        self._work.redraw()
+        history = self.run()
+        with self._scheduler.now():
+            self._picture.pin(history, label)
+            self._work.redraw()
 
     def unpin(self) -> None:
         """Take all pinned curves away."""
-        self._picture.unpin()
-        self._work.redraw()
+        with self._scheduler.now():
+            self._picture.unpin()
+            self._work.redraw()
 
     def script(self) -> str:
-        """The settings in hand as a plain PyTorch program."""
+        """The present settings as a plain PyTorch program."""
         return script(self.problem, self.recipe)
 
     def share(self) -> str:
         """One line of Python that gives this lab, seed included."""
-        return lab_line(self.problem, self.recipe, tuple(self.controls), SHOW)
+        return lab_line(self.problem, self.recipe, tuple(self.controls))
 
     def save(self, path: str | Path) -> None:
         """Write the picture (.png) or the numbers (.csv).
@@ -202,54 +242,73 @@ class GradLab(StaticFallback):
 
     def toggle(self, text: str) -> None:
         """Show "code" or the line to "share" under the lab, or hide it again."""
-        self._shown_text = "" if self._shown_text == text else text
-        self._work.rerun.finish()
-        self._list()
+        self._work.finish()
+        with self._scheduler.now():
+            self._listed = "" if self._listed == text else text
+            self._list()
 
     def close(self) -> None:
         """Stop training and remove every widget."""
-        self._work.stop()
-        self._screen.forget()
-        close(self.widget)
-        self._picture.release()
+        with self._scheduler.now():
+            self._work.stop()
+            self._screen.forget()
+            close(self.widget)
+            self._picture.release()
 
     def __repr__(self) -> str:
         """The sentence under the picture, as far as training has come."""
         return str(self._screen.sentence or self._screen.alt)
 
     def static_view(self) -> StaticView:
-        self._work.rerun.finish(PATIENCE)
-        return StaticView(repr(self), self._picture.still(), str(self._screen.alt))
+        """The sentence and the picture, as far as training has come by then."""
+        self._show_what_there_is()
+        with self._scheduler.now():
+            return StaticView(repr(self), self._picture.still(), str(self._screen.alt))
 
-    def _changed(self, name: str) -> None:
-        """The learner moved a control."""
-        self._in_hand = name
+    def _show_what_there_is(self) -> None:
+        """Draw the outcome of the present settings, or what there is of it after a while."""
+        if not self._work.finish(seconds=PATIENCE):
+            with self._scheduler.now():
+                self._work.show_progress()
+
+    def _moved(self, name: str) -> None:
+        """Train what the controls ask for, after one of them has moved."""
+        self._controls.enable()
         slider = self._controls.slider(name)
         try:
             recipe = self._controls.recipe()
         except ValueError as error:
-            self._work.refuse(str(error), slider)
+            self._work.decline(str(error), slider)
             return
-        if not self._work.answers(recipe, slider):
-            self._touched(name)
+        if not self._work.has_taken_up(recipe, slider):
+            self._last_moved = name
+            self._work.activate(name)
             self._request(recipe, slider)
-
-    def _touched(self, name: str) -> None:
-        """The learner has a control in hand."""
-        if self._controls.slider(name):
-            self._work.look_ahead(name)
 
     def _request(self, recipe: Recipe, slider: Slider | None = None) -> None:
         self._work.request(recipe, slider)
-        for changed in self.followers:
-            changed()
+        for follower in self.followers:
+            follower()
+
+    def _heard(self, said: str) -> None:
+        """Do what the screen has said."""
+        work = self._work
+        {"cancel": work.cancel, "shown": work.view_came, "gone": work.view_went}[said]()
 
     def _list(self) -> None:
         """Show the program or the line to share, if the learner asked for one."""
-        if self._shown_text == "code":
+        if self._listed == "code":
             lines = script_lines(self.problem, self.recipe)
-            self._listing.show("the lab as a plain PyTorch program", lines, self._in_hand)
-        elif self._shown_text == "share":
+            self._listing.show("the lab as a plain PyTorch program", lines, self._last_moved)
+        elif self._listed == "share":
             self._listing.show("one line that gives this lab", [Line(self.share())])
         else:
             self._listing.hide()
+
+
+def lab_line(problem: Problem, recipe: Recipe, show: tuple[str, ...]) -> str:
+    """One line of Python that gives a lab; a problem of the learner's own is called `problem`."""
+    built_in = problem.name in problems.names() and problems.get(problem.name) is problem
+    name = repr(problem.name) if built_in else "problem"
+    controls = "" if show == SHOW else f", show={show!r}"
+    return f"GradLab({name}{controls}, recipe={recipe!r})"

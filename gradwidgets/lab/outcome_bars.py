@@ -1,10 +1,9 @@
-"""The strip under a slider: where each of its stops leads, as far as that is known."""
+"""The bars under a slider: the outcome at each of its stops, as far as it is known."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gradwidgets.core import History, verdict
 
@@ -13,21 +12,14 @@ LOWEST = 0.08
 """Height of the lowest bar, so that it can be seen."""
 
 
-@dataclass(frozen=True)
-class Strip:
-    """One bar for each stop, and the same in words.
-
-    Args:
-        bars: for each stop None (not known), or [height in 0 to 1, "" or how it is unstable].
-        text: where the loss ends lowest, and where it is unstable.
-    """
-
-    bars: list[list[float | str] | None]
-    text: str
+Bars = list[list[float | str] | None]
+"""For each stop None (not known), or [height in 0 to 1, "" or how it is unstable]."""
 
 
-def strip(texts: Sequence[str], histories: Sequence[History | None]) -> Strip:
-    """Bars for the final losses, on a logarithmic scale; stops that are unstable say so.
+def outcome_bars(texts: Sequence[str], histories: Sequence[History | None]) -> tuple[Bars, str]:
+    """Bars for the final losses, on a logarithmic scale, and the same in words.
+
+    The words say where the loss ends lowest, and where it is unstable.
 
     Args:
         texts: the stops as they are shown.
@@ -36,7 +28,7 @@ def strip(texts: Sequence[str], histories: Sequence[History | None]) -> Strip:
     ends = [_end(history) for history in histories]
     stable = [loss for loss, unstable in filter(None, ends) if not unstable and loss > 0]
     low, high = math.log(min(stable, default=1.0)), math.log(max(stable, default=1.0))
-    bars: list[list[float | str] | None] = []
+    bars: Bars = []
     for end in ends:
         if end is None:
             bars.append(None)
@@ -45,7 +37,7 @@ def strip(texts: Sequence[str], histories: Sequence[History | None]) -> Strip:
         else:
             share = (math.log(end[0]) - low) / (high - low) if end[0] > 0 and high > low else 0.0
             bars.append([round(LOWEST + (1 - LOWEST) * share, 3), ""])
-    return Strip(bars, _words(texts, ends))
+    return bars, _words(texts, ends)
 
 
 End = tuple[float, str] | None

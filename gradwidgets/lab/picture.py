@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+import math
+import os
+import traceback
+from collections.abc import Hashable, Sequence
 from functools import cached_property, partial
 
-from gradwidgets.components import Move
+import numpy as np
+
+from gradwidgets.components import Steps
 from gradwidgets.core import History, Problem
-from gradwidgets.lab.screen import Screen
-from gradwidgets.lab.words import comparison, description, over_seeds, traced
+from gradwidgets.lab.screen import Move, Screen
 from gradwidgets.plots import DARK, LIGHT, OF_PARAMETERS, Canvas, RunStyle, Theme, make, suited
 
 Seeds = tuple[History, ...]
@@ -22,7 +26,7 @@ class Picture:
         problem: what is trained.
         panels: names of panels; None chooses for the problem.
         size: (width, height) in pixels.
-        on_cancel: called when the learner cancels a run.
+        screen: where it is shown.
         text_scale: factor on type, lines and margins.
 
     Raises:
@@ -34,27 +38,27 @@ class Picture:
         problem: Problem,
         panels: Sequence[str] | None,
         size: tuple[int, int],
-        on_cancel: Callable[[], None],
+        screen: Screen,
         text_scale: float = 1.0,
     ) -> None:
         self._panels = tuple(panels or suited(problem))
         self._made = partial(Canvas, make(self._panels, problem), size, text_scale)
         self._pinned: list[RunStyle] = []
         self._runs: list[RunStyle] = []
-        self._beside: Hashable = None
-        self.screen = Screen(on_cancel)
+        self._surroundings: Hashable = None
+        self.screen = screen
 
     @cached_property
     def _canvas(self) -> Canvas:
         return self._made()
 
     def release(self) -> None:
-        """Let go of what drawing needs, several megabytes; it is made anew if need be."""
+        """Let go of what drawing needs, several megabytes; it is made again if need be."""
         vars(self).pop("_canvas", None)
 
     @property
     def needs_parameters(self) -> bool:
-        """Whether a panel draws `History.parameters`."""
+        """True if a panel draws `History.parameters`."""
         return not OF_PARAMETERS.isdisjoint(self._panels)
 
     def pin(self, history: History, label: str) -> None:
@@ -73,9 +77,9 @@ class Picture:
         seeds: tuple[Seeds, Seeds] = ((), ()),
         error: Exception | None = None,
     ) -> None:
-        """Show the run in hand beside the start and the pinned runs, or what went wrong.
+        """Show a run beside the baseline and the pinned runs, or what went wrong.
 
-        Behind the run in hand, and behind the start, the same under several seeds.
+        Behind both runs stand the same recipes under several seeds.
         """
         self._runs = self._together(live, baseline, seeds)
         self._forget_others(baseline, seeds)
@@ -95,13 +99,13 @@ class Picture:
         live: History,
         baseline: History | None,
         seeds: tuple[Seeds, Seeds] = ((), ()),
-    ) -> Iterator[None]:
+    ) -> Steps:
         """Draw what may be asked for next, a short step at a time, and let it wait.
 
         Args:
             move: what the learner would do to ask for it, see `Screen.keep_ready`.
-            live: the run that is then in hand.
-            baseline: the start.
+            live: the run that is asked for then.
+            baseline: the run with which it is compared.
             seeds: both under several seeds.
         """
         runs = self._together(live, baseline, seeds)
@@ -114,11 +118,11 @@ class Picture:
         return self._canvas.render(self._runs, LIGHT)
 
     def _forget_others(self, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> None:
-        """Drop what waits if it was drawn beside other runs than those of today."""
+        """Drop what waits if it was drawn with other runs or colours than those of today."""
         others = self._together(None, baseline, seeds)
-        beside = (self._theme, *(run.key for run in others))
-        if beside != self._beside:
-            self._beside = beside
+        surroundings = (self._theme, *(run.key for run in others))
+        if surroundings != self._surroundings:
+            self._surroundings = surroundings
             self.screen.forget()
 
     def _together(
@@ -136,3 +140,50 @@ class Picture:
 
 def _sentence(live: History, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> str:
     return " ".join(filter(None, (comparison(live, baseline), over_seeds(seeds[0]))))
+
+
+def comparison(live: History, baseline: History | None) -> str:
+    """The live run's sentence, and where the baseline ended."""
+    if baseline is None or baseline is live or not baseline.updates:
+        return live.summary()
+    if baseline.stopped and baseline.stopped[1] == "diverged":
+        return f"{live.summary()} The start diverged."
+    return f"{live.summary()} The start ended at {baseline.loss[-1]:.4g}."
+
+
+def over_seeds(histories: Sequence[History]) -> str:
+    """Where the loss ends under several seeds: the median, and the middle half."""
+    if not histories:
+        return ""
+    ends = [h.loss[-1] if h.updates and not _diverged(h) else math.inf for h in histories]
+    low, median, high = np.quantile(ends, (0.25, 0.5, 0.75), method="nearest")
+    count = sum(map(_diverged, histories))
+    said = f"Over {len(ends)} seeds it ends at {median:.4g} (middle half {low:.4g} to {high:.4g})"
+    return f"{said}; {count} of them diverged." if count else f"{said}."
+
+
+def _diverged(history: History) -> bool:
+    return history.stopped is not None and history.stopped[1] == "diverged"
+
+
+def description(runs: Sequence[RunStyle], panels: Sequence[str]) -> str:
+    """The picture in words: what each curve does, in numbers."""
+    parts = [f"Plots of {', '.join(panels)}."]
+    for run in runs:
+        history = run.history
+        parts.append(f"{run.label.capitalize()}: {history.summary()}")
+        if run.seeds:
+            parts.append(over_seeds(run.seeds))
+        if not history.updates:
+            continue
+        first, last = history.edited_norm[[0, -1]]
+        parts.append(f"Gradient norm from {first:.3g} to {last:.3g}.")
+        if len(history.accuracy):
+            parts.append(f"Held-out accuracy ends at {history.accuracy[-1, 1]:.1%}.")
+    return " ".join(parts)
+
+
+def traced(error: Exception) -> str:
+    """The traceback; a whole room may read it, so the home folder in its paths is `~`."""
+    text = "".join(traceback.format_exception(error))
+    return text.replace(os.path.expanduser("~") + os.sep, "~" + os.sep)

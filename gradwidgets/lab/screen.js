@@ -23,14 +23,14 @@ function render({ model, el }) {
   const details = create("details", {}, create("summary", { textContent: "Traceback" }), trace);
   cancel.addEventListener("click", () => model.send({ kind: "cancel" }));
 
-  let newest = 0;
+  let latestPaint = 0;
   async function paint(png) {
     if (!png || !png.byteLength) return;
-    const turn = ++newest;
+    const thisPaint = ++latestPaint;
     const url = URL.createObjectURL(new Blob([png], { type: "image/png" }));
     const next = create("img", { src: url });
     await next.decode().catch(() => {});
-    if (turn === newest) {
+    if (thisPaint === latestPaint) {
       const old = img.src;
       img.src = url; // decoded already: no flicker
       if (old) URL.revokeObjectURL(old);
@@ -51,25 +51,26 @@ function render({ model, el }) {
   }
   // Pictures that may be asked for next; see screen.py.
   const ready = new Map();
-  let moved = 0;
-  const late = () => model.get("turn") < moved; // it answers an older move than what is shown
+  const placeOf = ({ slider, index }) => `${slider} ${index}`;
+  let shownMove = 0; // that of the picture shown, if it had waited here
+  const late = () => model.get("answered") < shownMove;
   const repaint = () => late() || paint(model.get("png"));
   function forget(slider) {
-    for (const [move, look] of ready) if (look.slider !== slider) ready.delete(move);
+    for (const [place, look] of ready) if (look.slider !== slider) ready.delete(place);
   }
   function follow({ target, detail }) {
     if (!el.parentElement?.contains(target)) return; // a slider of another lab
     forget(detail.slider);
-    const look = ready.get(`${detail.slider}: ${detail.stop}`);
+    const look = ready.get(placeOf(detail));
     if (!look) return;
-    moved = detail.turn;
+    shownMove = detail.moved_at;
     details.hidden = true;
     paint(look.png);
     say(look);
   }
   const messages = {
     download: (message, [data]) => download({ ...message, data }),
-    ready: (look, [png]) => ready.set(`${look.slider}: ${look.stop}`, { ...look, png }),
+    ready: (look, [png]) => ready.set(placeOf(look), { ...look, png }),
     forget: ({ slider }) => forget(slider),
   };
 
@@ -78,8 +79,8 @@ function render({ model, el }) {
     model.set("dark", isDark());
     model.save_changes();
   }
-  model.on("change:png change:turn", repaint);
-  model.on("change:turn change:alt change:sentence change:trace change:progress", describe);
+  model.on("change:png change:answered", repaint);
+  model.on("change:answered change:alt change:sentence change:trace change:progress", describe);
   model.on("msg:custom", (message, buffers) => messages[message.kind](message, buffers));
   document.addEventListener("gradwidgets-moved", follow);
   const theme = new MutationObserver(adapt);

@@ -1,29 +1,37 @@
-"""Where a lab shows itself: picture, sentence, progress, errors."""
+"""The parts of a lab below its controls: the screen, the buttons, and lines of code to read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import anywidget
+import ipywidgets
 import traitlets
 
-from gradwidgets.components import Move, script_of, style_of
+from gradwidgets.components import Action, script_of, style_of
+from gradwidgets.script import Line
+
+LISTING = Path(__file__).with_name("listing")
+EDGE = "1px solid transparent"
+"""Seen where people force colours of their own on pages, which takes fills away."""
+
+Move = tuple[str, int]
+"""The name of a slider, and the index of the stop to which it may be moved."""
 
 
 class Screen(anywidget.AnyWidget):
     """A picture with its description in words, and a sentence that screen readers announce.
 
     Pictures that may be asked for next wait in the browser: when a slider is moved to the stop
-    that one belongs to, it is shown before the kernel hears of it. `turn` is the latest move that
-    the kernel has answered; until it is the learner's latest, older answers are not shown.
+    that one belongs to, it is shown before the kernel hears of it. `answered` is the latest move
+    that the kernel has answered, by `Slider.moved_at`; until it is the learner's latest, older
+    answers are not shown.
 
     Args:
-        on_cancel: called when the learner cancels a run.
-
-    Attributes:
-        on_shown: called when there is another view of it.
-        on_gone: called when its last view has gone.
+        heard: called with what the browser says: "cancel" where the learner cancels a run,
+            "shown" for each view of it that there is, "gone" for each that is there no more.
     """
 
     _esm = script_of(__file__)
@@ -34,16 +42,12 @@ class Screen(anywidget.AnyWidget):
     trace = traitlets.Unicode().tag(sync=True)
     progress = traitlets.Float(-1.0).tag(sync=True)
     dark = traitlets.Bool(False).tag(sync=True)
-    turn = traitlets.Float(0.0).tag(sync=True)
+    answered = traitlets.Float(0.0).tag(sync=True)
 
-    def __init__(self, on_cancel: Callable[[], None]) -> None:
+    def __init__(self, heard: Callable[[str], object] = lambda _: None) -> None:
         super().__init__()
-        self._on_cancel = on_cancel
-        self.on_shown: Callable[[], object] = lambda: None
-        self.on_gone: Callable[[], object] = lambda: None
-        self._views = 0
         self._waiting: dict[Move, bytes] = {}
-        self.on_msg(self._received)
+        self.on_msg(lambda _, message, __: self._received(message, heard))
 
     def download(self, name: str, data: bytes) -> None:
         """Hand a file to the browser."""
@@ -53,14 +57,14 @@ class Screen(anywidget.AnyWidget):
         """Let a picture wait in the browser.
 
         Args:
-            move: label of a slider, and the text of the stop to which it would be moved.
+            move: what the learner would do to ask for it.
             png: the picture.
             alt: the same in words.
             sentence: what is said under it.
         """
         if self._waiting.get(move) != png:
             self._waiting[move] = png
-            look = {"slider": move[0], "stop": move[1], "alt": alt, "sentence": sentence}
+            look = {"slider": move[0], "index": move[1], "alt": alt, "sentence": sentence}
             self.send({"kind": "ready", **look}, [png])
 
     def forget(self, slider: str = "") -> None:
@@ -70,14 +74,39 @@ class Screen(anywidget.AnyWidget):
             self._waiting = kept
             self.send({"kind": "forget", "slider": slider})
 
-    def _received(self, _: Any, message: Any, __: Any) -> None:
+    @staticmethod
+    def _received(message: Any, heard: Callable[[str], object]) -> None:
         kind = message.get("kind") if isinstance(message, dict) else None
-        if kind == "cancel":
-            self._on_cancel()
-        elif kind == "shown":
-            self._views += 1
-            self.on_shown()
-        elif kind == "gone":
-            self._views = max(self._views - 1, 0)  # a page that is closed says nothing
-            if not self._views:
-                self.on_gone()
+        if kind in ("cancel", "shown", "gone"):
+            heard(kind)
+
+
+class Listing(anywidget.AnyWidget):
+    """Lines of a program, some of them marked; empty it hides."""
+
+    _esm = script_of(LISTING)
+    _css = style_of(LISTING)
+    label = traitlets.Unicode().tag(sync=True)
+    lines: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
+
+    def show(self, label: str, lines: Sequence[Line], setting: str = "") -> None:
+        """Show `lines`; those that belong to `setting` are marked."""
+        self.label = label
+        self.lines = [[line.text, bool(setting) and setting in line.settings] for line in lines]
+
+    def hide(self) -> None:
+        """Show nothing."""
+        self.lines = []
+
+
+def toolbar(
+    rows: Sequence[tuple[str, str, Action]], soon: Callable[[Action], None]
+) -> ipywidgets.Widget:
+    """One button for each row of label, tooltip and action, which `soon` carries out."""
+    buttons = []
+    for label, tooltip, action in rows:
+        layout = {"width": "auto", "border": EDGE}
+        button = ipywidgets.Button(description=label, tooltip=tooltip, layout=layout)
+        button.on_click(lambda _, action=action: soon(action))
+        buttons.append(button)
+    return ipywidgets.HBox(buttons, layout={"flex_flow": "row wrap", "grid_gap": "4px"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets
 
-from gradwidgets.components import BarTable, LatestTask, Slider, StaticFallback, as_text, close
+from gradwidgets.components import BarTable, LatestTask, Slider, StaticFallback, Steps, as_text, close
 from gradwidgets.core import Control, Problem, Recipe, not_allowed, problems
 from gradwidgets.ledger.page import pages
 
@@ -32,14 +32,14 @@ class Ledger(StaticFallback):
         recipe = recipe or problem.recipe
         self._coming = pages(problem, recipe)
         self._pages = [next(self._coming)]
-        self._task = LatestTask(self._work)
+        self._task = LatestTask()
         stops = tuple(range(recipe.updates))
         control = Control("update", "Run", "Which update of the run to look into.", stops)
         self.slider = Slider(control, 0)
         self._table = BarTable(page=self._pages[0])
         self.widget = ipywidgets.VBox([self.slider, self._table])
-        self.slider.observe(lambda _: self._task.request(), "value")
-        self._task.request()
+        self.slider.observe(lambda _: self._task.begin(self._work()), "value")
+        self._task.begin(self._work())
 
     @property
     def update(self) -> int:
@@ -57,13 +57,13 @@ class Ledger(StaticFallback):
         self._task.stop()
         close(self.widget)
 
-    def _work(self, _: float) -> bool:
+    def _work(self) -> Steps:
         """Write the pages up to the slider's and show that one; on an event loop go on ahead."""
-        missing = len(self._pages) <= self.slider.value
-        goes_on = (missing or self._task.soon.deferred) and self._write()
-        if not (missing and goes_on):
-            self._table.page = self._pages[self.update]
-        return goes_on
+        while len(self._pages) <= self.slider.value and self._write():
+            yield None
+        self._table.page = self._pages[self.update]
+        while self._task.scheduler.deferred and self._write():
+            yield None
 
     def _write(self) -> bool:
         """Add a page; returns False once the run has ended."""

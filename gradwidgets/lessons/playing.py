@@ -28,7 +28,7 @@ class Player:
 
     def __init__(self, lab: GradLab) -> None:
         self._lab = lab
-        self._soon = LoopScheduler()
+        self._scheduler = LoopScheduler()
         self._turn = 0
         self._began = 0.0
         self._sent = lab.recipe
@@ -37,7 +37,8 @@ class Player:
     def play(self, recipe: Recipe, animate: bool) -> None:
         """Move the lab to `recipe`; without an event loop at once."""
         self._turn += 1
-        self._soon(partial(self._begin, self._turn, recipe, animate and self._soon.deferred))
+        animate = animate and self._scheduler.deferred
+        self._scheduler.soon(partial(self._begin, self._turn, recipe, animate))
 
     def stop(self) -> None:
         """Leave the lab where it is."""
@@ -54,13 +55,13 @@ class Player:
         if turn != self._turn:
             return
         if not self._lab.settled and waited < PATIENCE:
-            self._soon.later(LOOK, partial(self._show, turn, frames, waited + LOOK))
+            self._scheduler.later(LOOK, partial(self._show, turn, frames, waited + LOOK))
             return
         late = time.monotonic() - self._began > LONGEST
         self._sent, *rest = frames[-1:] if late else frames
         self._lab.recipe = self._sent
         if rest:
-            self._soon.later(FRAME, partial(self._show, turn, rest, FRAME))
+            self._scheduler.later(FRAME, partial(self._show, turn, rest, FRAME))
 
     def _followed(self) -> None:
         if self._lab.recipe != self._sent:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import ipywidgets
 
-from gradwidgets.components import BarTable, LatestTask, StaticFallback, as_text, close
+from gradwidgets.components import BarTable, LatestTask, StaticFallback, Steps, as_text, close
 from gradwidgets.core import Problem, Recipe, not_allowed, problems
 from gradwidgets.meter import setups
 from gradwidgets.meter.controls import MODES, SET_UPS, cutting, grid, knobs, listed, modes, parsed
@@ -91,7 +91,7 @@ class Meter(StaticFallback):
         self.controls |= modes(mode, dtype, own=self._own is not None)
         self._table = BarTable()
         self.widget = ipywidgets.VBox([grid(list(self.controls.values())), self._table])
-        self._slices = LatestTask(self._show)
+        self._task = LatestTask()
         if not self._lab:
             self._cut(sizes)
         self._table.page = self._page()
@@ -137,9 +137,9 @@ class Meter(StaticFallback):
 
     def close(self) -> None:
         """Stop following, and remove every widget."""
-        if self._lab and self._slices.request in self._lab.followers:
-            self._lab.followers.remove(self._slices.request)
-        self._slices.stop()
+        if self._lab and self._measure in self._lab.followers:
+            self._lab.followers.remove(self._measure)
+        self._task.stop()
         close(self.widget)
 
     @property
@@ -148,7 +148,7 @@ class Meter(StaticFallback):
 
     def _listen(self) -> None:
         if self._lab:
-            self._lab.followers.append(self._slices.request)
+            self._lab.followers.append(self._measure)
         for name, control in self.controls.items():
             control.observe(partial(self._moved, name), "value")
 
@@ -158,7 +158,7 @@ class Meter(StaticFallback):
             self._uncut = True
         elif name == "sizes" and self.controls["sizes"].value != self._cut_to:
             self._uncut = False  # they are the learner's own
-        self._slices.request()
+        self._measure()
 
     def _cut(self, sizes: Sequence[int] | None = None) -> None:
         """Write the sizes: these, or what the problem's batch has in that many micro-batches."""
@@ -172,13 +172,17 @@ class Meter(StaticFallback):
             return ragged_sizes(sum(sizes), steps)
         return sizes
 
-    def _show(self, _: float) -> bool:
+    def _measure(self) -> None:
+        """Measure soon; of many requests only the newest is carried out."""
+        self._task.begin(self._show())
+
+    def _show(self) -> Steps:
         """Measure, or say why that is not possible."""
         try:
             self._table.page = self._page()
         except Exception as error:  # the learner's own model may raise anything
             self._table.page = {**self._table.page, "sentence": str(error) or repr(error)}
-        return False
+        yield None
 
     def _page(self) -> dict[str, Any]:
         if not self._own:

@@ -8,7 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from gradwidgets.components import LatestTask, StaticFallback, script_of, style_of
+from gradwidgets.components import STEP, LatestTask, StaticFallback, Steps, script_of, style_of
 from gradwidgets.core import Problem, Recipe, not_allowed
 from gradwidgets.stepper.engine import StepperEngine
 from gradwidgets.stepper.page import page, page_text, progress
@@ -50,7 +50,7 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:
         # First of all: a widget whose problem is not usable is closed, too.
-        self._task = LatestTask(self._go_on)
+        self._task = LatestTask()
         self.engine = StepperEngine(problem, recipe)
         self._wanted = 0  # the updates of the run under way
         self._left = 0  # those of them that are still to be made
@@ -95,14 +95,14 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
         action, key, number = (message.get(name) for name in ("action", "key", "number"))
         if action in (*ACTIONS, *CHANGES, "cancel"):
             whole = number if isinstance(number, int) else 1
-            self._task.soon(lambda: self._obey(action, key, whole))
+            self._task.scheduler.soon(lambda: self._obey(action, key, whole))
 
     def _obey(self, action: str, key: object, number: int) -> None:
         """Do what a button stands for; a line that is gone by now is left alone."""
         keys = [statement.key for statement in self.engine.statements]
         if action in RUNS:
             self._left = self._wanted = max(1, number) if action == "run" else 1
-            self._task.request()
+            self._task.begin(self._run())
         elif action == "cancel":
             self.cancel()
         elif action in ACTIONS:
@@ -110,16 +110,16 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
         elif key in keys:
             self.act(action, keys.index(key), *([number] if action == "move" else []))
 
-    def _go_on(self, seconds: float) -> bool:
-        """Run for a while; returns True if there is more to do."""
-        self._left = self.engine.advance(self._left, seconds)
-        now = time.monotonic()
-        if not self._left:
-            self.page = page(self.engine)
-        elif now - self._drawn_at > FRAME:
-            self.page = progress(self.engine, self._wanted - self._left, self._wanted)
-            self._drawn_at = now
-        return self._left > 0
+    def _run(self) -> Steps:
+        """Run to the wanted end, and say now and then how far it is."""
+        while self._left:
+            self._left = self.engine.advance(self._left, STEP)
+            now = time.monotonic()
+            if self._left and now - self._drawn_at > FRAME:
+                self.page = progress(self.engine, self._wanted - self._left, self._wanted)
+                self._drawn_at = now
+            yield None
+        self.page = page(self.engine)
 
     def __repr__(self) -> str:
         """The lines, the place where they stand, and the effect of the last one."""

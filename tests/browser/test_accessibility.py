@@ -86,7 +86,7 @@ def test_no_output_has_a_serious_violation_and_the_check_would_find_one(desk):
 def press_everything(page):
     """Open what is folded and bring up what is hidden, so that axe sees it."""
     page.get_by_role("slider", name="scale", exact=True).first.focus()
-    page.locator(".gradwidgets-strip svg").first.wait_for()
+    page.locator(".gradwidgets-outcome-bars svg").first.wait_for()
     page.get_by_role("button", name="Code").first.click()
     page.locator("summary", has_text="Traceback").last.click()
     page.locator("summary", has_text="Speaker notes").click()

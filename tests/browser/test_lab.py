@@ -168,7 +168,7 @@ def test_two_views_of_a_lab_move_together(front_end):
 def test_a_slider_in_focus_is_swept_and_its_stops_are_shown_without_a_run(lab):
     lab.slider("scale").focus()
     lab.page.wait_for_function(
-        "() => document.querySelectorAll('.gradwidgets-strip rect').length > 50"
+        "() => document.querySelectorAll('.gradwidgets-outcome-bars rect').length > 50"
     )
     said = re.compile("the loss ends lowest at")
     expect(lab.slider("scale")).to_have_accessible_description(said)
@@ -176,18 +176,15 @@ def test_a_slider_in_focus_is_swept_and_its_stops_are_shown_without_a_run(lab):
     lab.wait_sentence(ended(START.replace(scale=1.3)))
     lab.slider("learning rate").focus()
     lab.page.wait_for_function(
-        """() => document.querySelectorAll('.gradwidgets-strip')[0]
+        """() => document.querySelectorAll('.gradwidgets-outcome-bars')[0]
                      .querySelectorAll('rect').length === 0"""
     )
 
 
 def test_pictures_wait_in_the_browser_and_are_shown_while_the_kernel_is_busy(lab):
     lab.slider("scale").focus()
-    for _ in range(100):  # until every stop of the range is ready
-        lab.page.wait_for_timeout(200)
-        lab.run("if len(lab._screen._waiting) > 50: lab.widget.add_class('all-ready')")
-        if lab.page.locator(".all-ready").count():
-            break
+    lab.run("lab.wait(prefetched=True); lab.widget.add_class('all-ready')")
+    lab.page.locator(".all-ready").wait_for()
     lab.page.evaluate(
         """() => {
             window.said = [];

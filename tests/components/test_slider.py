@@ -31,6 +31,7 @@ def test_a_value_that_is_no_stop_becomes_one(control, value, texts):
     assert slider.texts == texts
     assert slider.value == value
     assert slider.texts[slider.index] == control.text(value)
+    assert slider.stops[slider.index] == value
 
 
 def test_an_index_from_outside_the_range_is_brought_inside():

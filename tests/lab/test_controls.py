@@ -10,7 +10,7 @@ from gradwidgets.lab.controls import Controls
 
 def test_every_control_can_make_a_widget_that_visits_only_allowed_values():
     for name, control in settings.controls().items():
-        controls = Controls([name], Recipe(), lambda _: None)
+        controls = Controls([name], Recipe())
         for stop in control.stops:
             controls.widgets[name].value = stop
             controls.recipe()
@@ -25,7 +25,7 @@ def test_every_field_but_the_open_ended_has_a_control_that_holds_its_default():
 
 def test_widgets_make_the_recipe_and_keep_what_has_no_widget():
     start = Recipe(lr=0.5, seed=3, options={"momentum": 0.5, "nesterov": True})
-    controls = Controls(["scale", "momentum"], start, lambda _: None)
+    controls = Controls(["scale", "momentum"], start)
     assert controls.recipe() == start
     controls.widgets["scale"].value = 2.0
     controls.widgets["momentum"].value = 0.9
@@ -34,33 +34,54 @@ def test_widgets_make_the_recipe_and_keep_what_has_no_widget():
 
 
 def test_an_option_comes_back_with_the_optimizer_that_takes_it():
-    controls = Controls(["optimizer", "momentum"], Recipe(), lambda _: None)
+    controls = Controls(["optimizer", "momentum"], Recipe())
     controls.widgets["momentum"].value = 0.9
     controls.widgets["optimizer"].value = "Adam"
+    controls.enable()
     assert controls.recipe().options == {}
     assert controls.widgets["momentum"].disabled
     controls.widgets["optimizer"].value = "SGD"
+    controls.enable()
     assert controls.recipe().options == {"momentum": 0.9}
     assert not controls.widgets["momentum"].disabled
+    controls.widgets["momentum"].value = 0.0
+    assert controls.recipe() == Recipe()
 
 
-def test_set_is_silent_and_a_move_of_the_hand_is_not():
+def test_a_recipe_that_is_set_is_the_recipe_that_the_widgets_make():
+    for recipe in (
+        Recipe(scale=3.0, lr=0.01, l2=0.5),
+        Recipe(options={"momentum": 0.0}),
+        Recipe(optimizer="Adam", options={"betas": (0.8, 0.9)}),
+    ):
+        controls = Controls(["scale", "lr", "momentum"], Recipe(options={"momentum": 0.9}))
+        controls.set(recipe)
+        assert controls.recipe() == recipe
+
+
+def test_a_move_is_heard_by_the_name_of_its_setting():
     heard = []
     controls = Controls(["scale", "lr"], Recipe(), heard.append)
-    controls.set(Recipe(scale=3.0, lr=0.01, l2=0.5))
-    assert heard == []
-    assert controls.recipe() == Recipe(scale=3.0, lr=0.01, l2=0.5)
     controls.widgets["lr"].value = 0.2
     assert heard == ["lr"]
 
 
+def test_code_that_sets_a_recipe_asks_for_it_once():
+    lab = GradLab("moons", show=("scale", "lr", "optimizer"), recipe=Recipe(updates=5))
+    asked = []
+    lab.followers.append(lambda: asked.append(lab.recipe))
+    lab.recipe = Recipe(optimizer="Adam", scale=3.0, lr=0.01, updates=5)
+    assert asked == [lab.recipe]
+    lab.close()
+
+
 def test_an_unknown_control_is_refused_by_name():
     with pytest.raises(ValueError, match=r"show='scal' has no control; give some of \['optimizer"):
-        Controls(["scal"], Recipe(), lambda _: None)
+        Controls(["scal"], Recipe())
 
 
 def test_groups_fold_and_hold_their_controls():
-    layout = Controls(["scale", "mask", "l2", "lr"], Recipe(), lambda _: None).layout()
+    layout = Controls(["scale", "mask", "l2", "lr"], Recipe()).layout()
     assert [fold.titles for fold in layout.children] == [
         ("Gradient",),
         ("Penalty",),

@@ -9,6 +9,7 @@ from torch import nn
 
 from gradwidgets import GradLab, Problem, Recipe, TrainingError, train
 from gradwidgets.core import problems
+from tests.front_end import lines_of, screen_of
 
 FAST = Recipe(lr=0.5, updates=20)
 
@@ -106,18 +107,20 @@ def test_an_error_in_the_model_is_shown_and_the_lab_lives_on():
         lab.run()
     assert caught.value.history.updates == 5
     assert "the model raised at update 5" in lab.summary
-    assert "RuntimeError" in lab._screen.trace
+    assert "RuntimeError" in screen_of(lab).trace
     lab.controls["lr"].value = 0.001
     assert lab.history is good
-    assert lab._screen.trace == ""
+    assert screen_of(lab).trace == ""
 
 
 def test_settings_that_do_not_go_together_are_said_and_nothing_is_lost():
     start = Recipe(updates=20, options={"momentum": 0.9, "nesterov": True})
     lab = GradLab("moons", show=("momentum",), recipe=start)
     lab.controls["momentum"].value = 0.0
-    assert "Nesterov" in lab._screen.sentence
+    assert "Nesterov" in lab.summary
     assert lab.recipe == start
+    lab.controls["momentum"].value = 0.9
+    assert "Nesterov" not in lab.summary
     lab.controls["momentum"].value = 0.5
     assert lab.recipe.options["momentum"] == 0.5
 
@@ -127,10 +130,10 @@ def test_pins_stay_on_the_picture(lab):
     lab.pin("four times")
     lab.reset()
     pinned = pixels(lab.picture)
-    assert "Four times: " in lab._screen.alt
+    assert "Four times: " in screen_of(lab).alt
     lab.unpin()
     assert (pixels(lab.picture) != pinned).any()
-    assert "Four times" not in lab._screen.alt
+    assert "Four times" not in screen_of(lab).alt
 
 
 def test_share_gives_the_same_lab(lab):
@@ -141,13 +144,13 @@ def test_share_gives_the_same_lab(lab):
     assert again.history.loss.tolist() == lab.history.loss.tolist()
 
 
-def test_code_marks_the_lines_of_the_control_in_hand(lab):
+def test_code_marks_the_lines_of_the_control_that_was_moved_last(lab):
     lab.controls["scale"].value = 2.0
     lab.toggle("code")
-    marked = [text for text, mark in lab._listing.lines if mark]
+    marked = [text for text, mark in lines_of(lab) if mark]
     assert marked == ["    for p in model.parameters():", "        p.grad.mul_(2.0)"]
     lab.toggle("code")
-    assert lab._listing.lines == []
+    assert lines_of(lab) == []
 
 
 def test_the_script_of_a_lab_gives_its_losses(lab):
@@ -169,9 +172,9 @@ def test_save_writes_picture_and_numbers(lab, tmp_path):
 
 
 def test_where_no_widgets_live_the_picture_and_the_sentence_are_shown(lab):
-    still = lab.static_view()
-    assert still.words == repr(lab) == lab.summary
-    assert still.png == lab.picture
+    view = lab.static_view()
+    assert view.words == repr(lab) == lab.summary
+    assert view.png == lab.picture
 
 
 @pytest.mark.parametrize("name", problems.names())

@@ -77,7 +77,7 @@ for viewer in (Stepper, Ledger, Meter):
     handed_on[viewer.__name__] = repr(viewer(problem))
 failing = GradLab(Problem("failing", Net, make_data, fails, recipe=Recipe(updates=5)))
 handed_on["sentence of a failure"] = failing.summary
-print(json.dumps({"handed on": handed_on, "trace": failing._screen.trace}))
+print(json.dumps({"handed on": handed_on, "trace": failing.widget.children[1].trace}))
 """
 
 

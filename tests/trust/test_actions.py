@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gradwidgets import GradLab, Recipe
 from gradwidgets.core import settings
+from tests.front_end import buttons_of, lines_of, screen_of, send
 from tests.trust.effort import tried
 
 SHOW = tuple(settings.controls())
@@ -30,7 +31,7 @@ RECIPES = (
 SLOWEST = 100
 """Updates that a control may ask for: stops above are left to the recipes of code."""
 WORK = 60
-"""Seconds after which a lab that has not settled never will."""
+"""Seconds after which a lab that has not answered never will."""
 
 places = st.integers(0, 99)
 controls = st.tuples(st.just("control"), st.sampled_from(SHOW), places, st.booleans())
@@ -55,13 +56,14 @@ actions = st.lists(st.one_of(controls, drags, buttons, others, others), min_size
 
 
 class Learner:
-    """Does to a lab what a browser and its owner can do."""
+    """Does to a lab what a browser and its owner can do, and remembers what a fresh one needs."""
 
     def __init__(self, lab: GradLab) -> None:
         self.lab = lab
-        self.cancelled = False
-        rows = lab.widget.children[2].children
-        self.buttons = {button.description: button for button in rows}
+        self.buttons = buttons_of(lab)
+        self.cancelled = self.is_dark = self.banded = False
+        self.listed = ""
+        self.pins: list[Recipe] = []
 
     async def does(self, action: Sequence[Any]) -> None:
         await getattr(self, action[0])(*action[1:])
@@ -92,6 +94,13 @@ class Learner:
     async def press(self, name: str) -> None:
         if name == "Pin":
             self.try_again()
+            self.pins.append(self.lab.recipe)
+        elif name == "Unpin":
+            self.pins.clear()
+        elif name == "10 seeds":
+            self.banded = not self.banded
+        elif name in ("Code", "Share"):
+            self.listed = "" if self.listed == name.lower() else name.lower()
         self.buttons[name].click()
 
     async def focus(self, name: str, focused: bool) -> None:
@@ -103,7 +112,7 @@ class Learner:
         self.lab.recipe = recipe
 
     async def cancel(self) -> None:
-        self.lab._screen._received(None, {"kind": "cancel"}, [])
+        send(screen_of(self.lab), {"kind": "cancel"})
         self.cancelled = True
 
     def try_again(self) -> None:
@@ -113,7 +122,7 @@ class Learner:
         self.cancelled = False
 
     async def dark(self, dark: bool) -> None:
-        self.lab._screen.dark = dark
+        self.is_dark = screen_of(self.lab).dark = dark
 
     async def ask(self) -> None:
         assert self.lab.summary
@@ -127,33 +136,9 @@ def made(start: Recipe, look_ahead: bool) -> GradLab:
     return GradLab("moons", show=SHOW, recipe=start, look_ahead=look_ahead)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async def met() -> None:
-        while not condition():
-            await asyncio.sleep(0.005)
-
-    await asyncio.wait_for(met(), WORK)
-
-
-def is_there(lab: GradLab) -> bool:
-    """Whether all that the lab was asked for is trained exactly, bands included, and drawn."""
-    work = lab._work
-    wanted = work._wanted(work.recipe)
-    trained = all(work.results.history(r) or work.results.error(r) for r in wanted)
-    told = work.rerun._answered == work.rerun.turn
-    return trained and told and (not work.bands or all(r in work._seeded for r in wanted))
-
-
-async def settled(lab: GradLab) -> None:
-    await asyncio.sleep(0.02)
-    await until(lambda: is_there(lab))
-    await asyncio.sleep(0.05)
-    await until(lambda: is_there(lab))
-
-
 def shown(lab: GradLab) -> dict[str, Any]:
-    """All that a learner sees."""
-    screen = lab._screen
+    """All that a learner sees, but for the picture."""
+    screen = screen_of(lab)
     return {
         "recipe": lab.recipe,
         "controls": {n: w.value for n, w in lab.controls.items() if not w.disabled},
@@ -161,25 +146,32 @@ def shown(lab: GradLab) -> dict[str, Any]:
         "alt": screen.alt,
         "trace": screen.trace,
         "progress": screen.progress,
-        "listing": [text for text, _ in lab._listing.lines],
-        "picture": screen.png,
+        "listing": [text for text, _ in lines_of(lab)],
     }
 
 
-def from_fresh(lab: GradLab) -> dict[str, Any]:
+def picture(lab: GradLab) -> bytes:
+    """A lab's picture on new axes: those of old ones move in coarse steps only."""
+    screen = screen_of(lab)
+    send(screen, {"kind": "shown"})
+    send(screen, {"kind": "gone"})  # nobody looks any more, so the axes are let go
+    lab.recipe = lab.recipe
+    return lab.picture
+
+
+def from_fresh(learner: Learner) -> tuple[dict[str, Any], bytes]:
     """What a new lab shows that is given the same recipes, pins and switches one after another."""
-    fresh = made(lab.start, look_ahead=False)
-    for pinned in lab._picture._pinned:
-        fresh.recipe = pinned.history.recipe
-        fresh.pin(pinned.label)
-    fresh._screen.dark = lab._screen.dark
-    if lab._work.bands:
+    fresh = made(learner.lab.start, look_ahead=False)
+    for recipe in learner.pins:
+        fresh.recipe = recipe
+        fresh.pin()
+    screen_of(fresh).dark = learner.is_dark
+    if learner.banded:
         fresh.seeds()
-    if lab._shown_text:
-        fresh.toggle(lab._shown_text)
-    fresh._picture._canvas._limits = list(lab._picture._canvas._limits)  # they move in coarse steps
-    fresh.recipe = lab.recipe
-    seen = shown(fresh)
+    if learner.listed:
+        fresh.toggle(learner.listed)
+    fresh.recipe = learner.lab.recipe
+    seen = shown(fresh), picture(fresh)
     fresh.close()
     return seen
 
@@ -190,14 +182,13 @@ async def sequence(steps: Sequence[Sequence[Any]]) -> None:
     for step in steps:
         await learner.does(step)
     learner.try_again()
-    await settled(lab)
+    assert await asyncio.to_thread(lab.wait, WORK)
     seen = shown(lab)
-    lab._work.stop()  # the seed of a process is one for all its threads
-    expected = await asyncio.to_thread(from_fresh, lab)
-    picture, wanted = seen.pop("picture"), expected.pop("picture")
+    expected, wanted = await asyncio.to_thread(from_fresh, learner)
     assert seen == expected
-    assert lab._controls.recipe() == lab.recipe
-    assert picture == wanted
+    for name, value in seen["controls"].items():
+        assert value == settings.get(lab.recipe, name)
+    assert picture(lab) == wanted
     lab.close()
 
 

@@ -20,6 +20,7 @@ from gradwidgets.meter.measure import recipe_meter
 from gradwidgets.script import script
 from gradwidgets.stepper.engine import StepperEngine
 from gradwidgets.sweep import sweep
+from tests.front_end import screen_of
 from tests.surroundings import surroundings
 from tests.trust.effort import tried
 from tests.trust.recipes import names, settings_of_recipes, small
@@ -106,10 +107,10 @@ def stepped(name: str, recipe: Recipe) -> None:
 
 def shown(name: str, recipe: Recipe) -> None:
     lab = GradLab(name, recipe=recipe)
-    said, alt = lab.summary, lab._screen.alt
+    said, alt = lab.summary, screen_of(lab).alt
     lab.close()
     assert said
-    assert lab._screen.trace or (recipe.optimizer and alt)
+    assert screen_of(lab).trace or (recipe.optimizer and alt)
 
 
 USES: dict[str, Callable[[str, Recipe], object]] = {

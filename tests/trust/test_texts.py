@@ -19,9 +19,10 @@ from traitlets import TraitError
 from gradwidgets import GradLab, Predict, Recipe, Stepper, Walkthrough, problems, train
 from gradwidgets.core import settings
 from gradwidgets.export.html import Dial, page
-from gradwidgets.lab.words import lab_line
+from gradwidgets.lab.lab import lab_line
 from gradwidgets.lessons.claims import FILE, VERDICTS, read_claims
 from gradwidgets.meter.controls import parsed
+from tests.front_end import screen_of, send
 from tests.trust.effort import tried
 from tests.trust.recipes import settings_of_recipes
 
@@ -106,15 +107,21 @@ def stage() -> Any:
     return Walkthrough(lab, [("One", "One.", {}), ("Two", "Two.", {"lr": 0.2})])
 
 
+LISTENERS: dict[str, Callable[[Any], Any]] = {
+    "lab": screen_of,
+    "walkthrough": lambda walk: walk.stage,
+}
+"""The part of a widget that messages go to, where it is not the widget itself."""
 WIDGETS: dict[str, Callable[[], Any]] = {
     "lab": lambda: GradLab("line", recipe=Recipe(updates=2)),
     "predict": lambda: Predict("What?", ["a", "b"], lambda: "a"),
     "stepper": lambda: Stepper("line", Recipe(updates=3)),
     "walkthrough": stage,
 }
-LISTENERS = {"lab": "_screen"}
 keys = st.sampled_from(("action", "key", "number", "kind", "choice", "index", "more"))
-ACTIONS = "next previous finish run restart reset switch move repeat cancel commit restore a b"
+ACTIONS = (
+    "next previous finish run restart reset switch move repeat cancel commit restore shown gone a b"
+)
 words = st.sampled_from(ACTIONS.split())
 messages = st.dictionaries(keys, words | st.integers(-2, 9) | values, max_size=4) | values
 
@@ -122,22 +129,22 @@ messages = st.dictionaries(keys, words | st.integers(-2, 9) | values, max_size=4
 @pytest.mark.parametrize("name", WIDGETS)
 def test_no_message_of_a_front_end_does_harm(name: str) -> None:
     widget = WIDGETS[name]()
-    listener = getattr(widget, LISTENERS.get(name, ""), widget)
+    listener = LISTENERS[name](widget) if name in LISTENERS else widget
 
     @tried(150, soak=2000)
     @given(messages)
     def heard(message: Any) -> None:
-        listener._received(listener, message, [])
+        send(listener, message)
 
     heard()
     assert widget.static_view()
     widget.close()
 
 
-STATES = {
-    "lab": ("controls/scale", ("index", "focused", "turn")),
-    "lab's screen": ("_screen", ("dark", "turn")),
-    "walkthrough": ("stage", ("index", "moved", "animate")),
+STATES: dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]] = {
+    "lab": (lambda lab: lab.controls["scale"], ("index", "focused", "moved_at")),
+    "lab's screen": (screen_of, ("dark", "answered")),
+    "walkthrough": (lambda walk: walk.stage, ("index", "moved", "animate")),
 }
 
 
@@ -145,8 +152,8 @@ STATES = {
 def test_a_state_of_a_front_end_is_taken_or_refused(name: str) -> None:
     """What a front end writes: an index beyond the end goes to the end."""
     widget = WIDGETS[name.split("'")[0]]()
-    path, traits = STATES[name]
-    part = widget.controls["scale"] if "/" in path else getattr(widget, path)
+    part_of, traits = STATES[name]
+    part = part_of(widget)
 
     @tried(100, soak=1000)
     @given(st.dictionaries(st.sampled_from(traits), st.integers() | values, min_size=1))
@@ -166,7 +173,7 @@ def test_a_shared_line_gives_the_same_lab(fields: dict[str, Any], show: set[str]
         recipe = Recipe(**{**fields, "edits": ()})
     except ValueError:
         return
-    line = lab_line(problems.moons, recipe, tuple(sorted(show)), ())
+    line = lab_line(problems.moons, recipe, tuple(sorted(show)))
     names = {"GradLab": lambda *args, **kwargs: (args, kwargs), "Recipe": Recipe}
     args, kwargs = eval(line, names)
     assert args == ("moons",)

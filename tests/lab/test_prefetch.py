@@ -1,0 +1,439 @@
+"""While the learner looks, the range of the active slider is trained; dragging then shows it."""
+
+import asyncio
+import gc
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gradwidgets import GradLab, Problem, Recipe, problems, sweep, train
+from gradwidgets.components import LatestTask
+from gradwidgets.lab.outcome_bars import outcome_bars
+from gradwidgets.lab.prefetch import SHORT, trained
+from gradwidgets.lab.results import Results
+from tests.front_end import Page, screen_of, send
+from tests.on_a_loop import on_a_loop, until
+
+START = Recipe(lr=0.5, updates=20)
+
+
+def stops_known(lab, name):
+    return sum(bar is not None for bar in lab.controls[name].bars)
+
+
+def test_focus_alone_trains_the_whole_range_and_draws_its_bars():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        slider = lab.controls["scale"]
+        assert slider.bars == [None] * len(slider.stops)
+        slider.focused = True
+        await until(lambda: all(slider.bars))
+        assert "the loss ends lowest at" in slider.bars_text
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_a_stop_that_is_known_is_drawn_from_the_sweep_and_then_trained_exactly():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        slider = lab.controls["scale"]
+        slider.focused = True
+        await until(lambda: all(slider.bars))
+        at_first = repr(lab)
+        slider.value = 2.0
+        await until(lambda: repr(lab) != at_first)
+        assert lab.settled
+        assert repr(lab).startswith(swept.summary())
+        assert lab.history.loss.tolist() == expected.loss.tolist()
+        lab.close()
+
+    expected = train("moons", START.replace(scale=2.0))
+    (swept,) = sweep("moons", START, "scale", [2.0])
+    on_a_loop(scenario)
+
+
+def test_another_active_slider_clears_the_bars_of_the_last():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        lab.controls["scale"].focused = True
+        lab.wait(prefetched=True)
+        assert all(lab.controls["scale"].bars)
+        lab.controls["lr"].focused = True
+        lab.wait(prefetched=True)
+        assert not any(lab.controls["scale"].bars)
+        assert all(lab.controls["lr"].bars)
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_where_each_stop_needs_its_own_run_only_the_neighbours_are_trained():
+    async def scenario():
+        lab = GradLab("moons", recipe=Recipe(optimizer="RMSprop", lr=0.01, updates=5))
+        lab.controls["scale"].focused = True
+        lab.wait(prefetched=True)
+        assert stops_known(lab, "scale") == 7  # six neighbours and where it stands
+        bars = lab.controls["scale"].bars
+        at = lab.controls["scale"].index
+        assert [bar is not None for bar in bars[at - 3 : at + 4]] == [True] * 7
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_looking_ahead_can_be_switched_off():
+    async def scenario():
+        lab = GradLab("moons", recipe=START, look_ahead=False)
+        lab.controls["scale"].focused = True
+        assert lab.wait(prefetched=True)
+        assert stops_known(lab, "scale") == 0
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_without_a_loop_nothing_is_trained_ahead():
+    lab = GradLab("moons", recipe=START)
+    lab.controls["scale"].focused = True
+    assert lab.wait(prefetched=True)
+    assert stops_known(lab, "scale") == 0
+    lab.close()
+
+
+def kept(done, problem, recipes):
+    """Steps that train recipes and put their histories into a list."""
+    done.append((yield from trained(problem, recipes)))
+
+
+def test_a_newer_event_is_never_kept_waiting():
+    waits = []
+
+    async def scenario():
+        done = []
+        start = problems.moons.recipe.replace(updates=400)
+        recipes = [start.replace(scale=s) for s in np.linspace(0.1, 3, 51).tolist()]
+        LatestTask().begin(kept(done, problems.moons, recipes))
+        while not done:
+            begun = time.thread_time()
+            await asyncio.sleep(0)
+            waits.append(time.thread_time() - begun)  # what the sweep worked between two events
+
+    on_a_loop(scenario)
+    assert np.median(waits) < 2 * SHORT
+
+
+class FailsWhenPushed(nn.Module):
+    """Raises once its parameter has been pushed above 0, as large rates do."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([-1.0]))
+
+    def forward(self, x):
+        if self.weight.item() > 0:
+            raise RuntimeError("too far")
+        return x * self.weight
+
+
+def test_a_model_that_fails_ahead_is_reported_only_when_it_is_asked_for():
+    async def scenario():
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: raised.append(told))
+        x = torch.ones(4, 1)
+        problem = Problem("fails", FailsWhenPushed, (x, 0 * x - 0.1), nn.functional.mse_loss)
+        lab = GradLab(problem, show=("lr",), recipe=Recipe(lr=0.001, updates=20))
+        lab.controls["lr"].focused = True
+        assert lab.wait(prefetched=True)
+        assert screen_of(lab).trace == ""
+        lab.controls["lr"].value = 10.0
+        await until(lambda: "too far" in repr(lab))
+        assert "RuntimeError" in screen_of(lab).trace
+        lab.close()
+
+    raised = []
+    on_a_loop(scenario)
+    assert raised == []
+
+
+def test_a_bug_of_ours_while_preparing_is_not_swallowed(monkeypatch):
+    """Neither on the loop, which is told, nor in code that waits."""
+
+    def broken(*_):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("gradwidgets.lab.prefetch.outcome_bars", broken)
+
+    async def scenario():
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: raised.append(told))
+        lab = GradLab("moons", recipe=START)
+        lab.controls["scale"].focused = True
+        await until(lambda: raised)
+        assert isinstance(raised[0]["exception"], KeyError)
+        lab.controls["lr"].focused = True
+        with pytest.raises(KeyError, match="a bug"):
+            lab.wait(prefetched=True)
+        lab.close()
+
+    raised = []
+    on_a_loop(scenario)
+
+
+def test_the_pictures_that_wait_on_the_page_are_what_the_lab_would_answer():
+    async def scenario():
+        lab = GradLab("moons", show=("scale", "lr", "optimizer"), recipe=START)
+        screen, page = screen_of(lab), Page(lab)
+        scale, lr = lab.controls["scale"], lab.controls["lr"]
+        scale.focused = True
+        for slider, index in ((scale, 3), (scale, 20), (lr, lr.index + 1)):
+            lab.wait(prefetched=True)
+            assert {name for name, _ in page.ready} == {"scale", "lr"}
+            waiting = page.ready[slider.name, index]
+            asked = lab.recipe.replace(**{slider.name: slider.stops[index]})
+            slider.index = index
+            await until(lambda waiting=waiting: screen.png == waiting)
+            assert lab.recipe == asked
+            assert {name for name, _ in page.ready} == {slider.name}
+            assert repr(lab).startswith(train("moons", asked).summary())
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_pictures_do_not_wait_any_more_when_something_else_changes():
+    async def scenario():
+        lab = GradLab("moons", show=("scale", "lr", "optimizer"), recipe=START)
+        page = Page(lab)
+        lab.controls["scale"].focused = True
+        for change in (
+            lab.pin,
+            lab.seeds,
+            lambda: setattr(lab.controls["optimizer"], "value", "Adam"),
+            lambda: setattr(screen_of(lab), "dark", True),
+        ):
+            assert lab.wait(prefetched=True)
+            before = dict(page.ready)
+            change()
+            assert lab.wait()
+            assert before
+            assert not page.ready
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_stops_that_read_alike_have_pictures_of_their_own():
+    """A stop beside another, shown with the same text, does not get the other's picture."""
+
+    async def scenario():
+        lab = GradLab("moons", show=("lr",), recipe=START.replace(lr=0.1))
+        lr, page = lab.controls["lr"], Page(lab)
+        lr.value = 0.1000001
+        lr.focused = True
+        lab.wait(prefetched=True)
+        twins = [index for index, text in enumerate(lr.texts) if text == "0.1"]
+        assert [lr.stops[index] for index in twins] == [0.1, 0.1000001]
+        for index in twins:
+            recipe = lab.recipe.replace(lr=lr.stops[index])
+            alone = GradLab("moons", show=("lr",), recipe=lab.start)
+            alone.recipe = recipe
+            assert page.ready["lr", index] == alone.picture
+            alone.close()
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_pictures_go_where_a_slider_gets_another_stop():
+    """Then the stops behind it have moved, and a picture would stand at the wrong one."""
+
+    async def scenario():
+        lab = GradLab("moons", show=("lr",), recipe=START)
+        lr, page = lab.controls["lr"], Page(lab)
+        lr.focused = True
+        lab.wait(prefetched=True)
+        before, moved = dict(page.ready), lr.stops.index(1.0)
+        lr.value = 0.55
+        lab.wait()
+        assert before
+        assert not page.ready
+        lab.wait(prefetched=True)
+        assert lr.stops[moved + 1] == 1.0
+        assert page.ready["lr", moved + 1] == before["lr", moved]
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_a_move_that_leads_nowhere_new_is_answered_all_the_same():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        scale, screen = lab.controls["scale"], screen_of(lab)
+        scale.set_state({"index": scale.index + 1, "moved_at": 5.0})
+        await until(lambda: screen.answered == 5.0)
+        scale.set_state({"index": scale.index, "moved_at": 7.0})  # there and back, merged
+        await until(lambda: screen.answered == 7.0)
+        assert lab.recipe.scale == scale.value
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_a_move_to_what_cannot_be_trained_is_answered():
+    async def scenario():
+        start = Recipe(updates=20, options={"momentum": 0.9, "nesterov": True})
+        lab = GradLab("moons", show=("momentum",), recipe=start)
+        momentum, screen = lab.controls["momentum"], screen_of(lab)
+        at, before = momentum.index, repr(lab)
+        momentum.set_state({"index": 0, "moved_at": 3.0})
+        await until(lambda: screen.answered == 3.0)
+        assert "Nesterov" in screen.sentence
+        momentum.set_state({"index": at, "moved_at": 4.0})
+        await until(lambda: screen.answered == 4.0)
+        assert repr(lab) == before
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_a_new_view_is_sent_once_more_what_waits():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        page = Page(lab)
+        lab.wait(prefetched=True)
+        before = dict(page.ready)
+        page.kinds.clear()
+        send(screen_of(lab), {"kind": "shown"})
+        lab.wait(prefetched=True)
+        assert page.kinds == ["forget", *["ready"] * len(before)]
+        assert page.ready == before
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_a_lab_that_nobody_sees_prepares_nothing_and_goes_on_when_it_is_seen():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        screen, page = screen_of(lab), Page(lab)
+        for _ in range(2):
+            send(screen, {"kind": "shown"})
+        lab.wait(prefetched=True)
+        before = dict(page.ready)
+        send(screen, {"kind": "gone"})
+        lab.wait(prefetched=True)
+        assert page.ready == before  # there is another view
+        send(screen, {"kind": "gone"})
+        lab.wait(prefetched=True)
+        assert not page.ready
+        lab.controls["scale"].value = 2.0
+        lab.wait(prefetched=True)
+        assert not page.ready
+        send(screen, {"kind": "shown"})
+        lab.wait(prefetched=True)
+        assert page.ready
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_a_lab_whose_view_goes_during_a_run_ends_it_and_prepares_nothing():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        screen, page = screen_of(lab), Page(lab)
+        send(screen, {"kind": "shown"})
+        lab.seeds()
+        lab.recipe = START.replace(updates=2000)
+        await asyncio.sleep(0.1)
+        send(screen, {"kind": "gone"})
+        await until(lambda: "2000 updates" in repr(lab))
+        assert lab.wait(prefetched=True)
+        assert not page.ready
+        assert "seeds" not in repr(lab)
+        send(screen, {"kind": "shown"})
+        await until(lambda: "Over 10 seeds" in repr(lab))
+        await until(lambda: page.ready)
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_what_is_asked_for_comes_before_what_may_be_asked_for():
+    async def scenario():
+        lab = GradLab("moons", recipe=START)
+        told = []
+        screen_of(lab).observe(lambda _: told.append("answer"), "sentence")
+        lab.controls["scale"].observe(lambda _: told.append("bars"), "bars")
+        lab.recipe = START.replace(updates=3_000)
+        lab.controls["scale"].focused = True
+        await until(lambda: "bars" in told)
+        assert told[0] == "answer"
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_what_was_used_last_is_kept_when_room_is_short():
+    runs = [train("moons", START.replace(scale=scale)) for scale in (1.0, 2.0, 3.0, 4.0, 5.0)]
+    results = Results(capacity=3 * runs[0].nbytes)
+    results.keep_previews(runs[:3])
+    assert results.preview(runs[0].recipe) is runs[0]
+    results.keep_previews(runs[3:])
+    assert [results.preview(run.recipe) for run in runs] == [runs[0], None, None, *runs[3:]]
+    assert results.nbytes <= results.capacity
+    assert results.history(runs[0].recipe) is None  # a preview is not what a run of its own gives
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_thousand_changes_take_no_more_memory_than_fifty():
+    async def scenario():
+        lab = GradLab("moons", recipe=START.replace(updates=100))
+        for change in range(1000):
+            name = ("scale", "lr", "l2")[change // 25 % 3]
+            slider = lab.controls[name]
+            slider.index = (slider.index + 1) % len(slider.stops)
+            if change % 10 == 9:
+                await asyncio.sleep(0)
+                lab.wait()
+            if change in (24, 49, 499, 999):
+                lab.wait(prefetched=True)
+                resident.append(memory())
+        lab.close()
+
+    resident = []
+    on_a_loop(scenario)
+    assert resident[-1] - resident[1] < 20_000_000
+
+
+def memory():
+    """Bytes resident now."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_bars_say_where_it_is_low_and_where_it_is_unstable():
+    scales = (0.1, 1.0, 0.3, 30.0, 100.0)
+    recipes = [Recipe(updates=100, scale=scale) for scale in scales]
+    histories = [*(train("bowl", recipe) for recipe in recipes), None]
+    bars, text = outcome_bars([*map(str, scales), "?"], histories)
+    ends = [history.loss[-1] for history in histories[:3]]
+    lowest = int(np.argmin(ends))
+    assert bars[lowest][0] == min(bar[0] for bar in bars if bar)
+    assert [bar[1] for bar in bars[:5]] == ["", "", "", "diverges", "diverges"]
+    assert bars[5] is None
+    assert f"lowest at {scales[lowest]}" in text
+    assert "diverges at 30.0 to 100.0" in text
+
+
+def test_a_bar_is_unstable_where_the_loss_rises_above_its_start():
+    recipes = [Recipe(updates=20, scale=scale) for scale in (1.0, 23.0)]
+    histories = [train("line", recipe) for recipe in recipes]
+    assert histories[1].summary().startswith("Rising")
+    bars, text = outcome_bars(["1", "23"], histories)
+    assert [bar[1] for bar in bars] == ["", "rises"]
+    assert text.endswith("rises at 23.")

@@ -1,0 +1,243 @@
+"""Newest wins, nothing queues, and `wait` waits, whatever thread a request comes from."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from gradwidgets import GradLab, Problem, Recipe, train
+from tests.front_end import Page, screen_of, send
+from tests.on_a_loop import on_a_loop, until
+
+SHORT = Recipe(lr=0.5, updates=20)
+LONG = SHORT.replace(updates=2000)
+
+
+class Counted(nn.Linear):
+    """Notes how many updates each run of it has come to; makes each take a while."""
+
+    runs: list[int] = []  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__(1, 1)
+        self.number = len(self.runs)
+        self.runs.append(0)
+
+    def forward(self, x):
+        self.runs[self.number] += 1
+        time.sleep(0.001)
+        return super().forward(x)
+
+
+@pytest.fixture
+def counted():
+    """A problem, and the number of forward passes of each model that was built for it."""
+    Counted.runs.clear()
+    data = torch.ones(4, 1), torch.zeros(4, 1)
+    return Problem("counted", Counted, data, nn.functional.mse_loss, recipe=SHORT)
+
+
+def test_a_change_returns_at_once_and_is_answered_later():
+    async def scenario():
+        lab = GradLab("moons", recipe=SHORT)
+        before = repr(lab)
+        lab.controls["scale"].value = 2.0
+        assert repr(lab) == before
+        assert not lab.settled
+        await until(lambda: repr(lab) != before)
+        assert repr(lab).startswith(expected.summary())
+        assert lab.history.loss.tolist() == expected.loss.tolist()
+        lab.close()
+
+    expected = train("moons", SHORT.replace(scale=2.0))
+    on_a_loop(scenario)
+
+
+def test_a_newer_value_takes_the_place_of_a_run_under_way(counted):
+    async def scenario():
+        lab = GradLab(counted, look_ahead=False, compare=False)
+        lab.recipe = LONG
+        for scale in (2.0, 2.5, 3.2, 4.0):
+            lab.controls["scale"].value = scale
+            await asyncio.sleep(0.03)
+        lab.recipe = SHORT.replace(scale=5.0)
+        await until(lambda: lab.settled)
+        lab.close()
+        runs = list(filter(None, Counted.runs))
+        assert runs[0] == runs[-1] == SHORT.updates
+        assert max(runs) < LONG.updates  # no other run was made to its end
+
+    on_a_loop(scenario)
+
+
+def test_a_request_from_another_thread_is_carried_out_on_the_loop():
+    """Its caches too are read there only: a look from elsewhere may find what is being dropped."""
+    hashed = set()
+
+    class Edit:
+        def __call__(self, grads):
+            pass
+
+        def __hash__(self):
+            hashed.add(threading.current_thread())
+            return 1
+
+        def __eq__(self, other):
+            return isinstance(other, Edit)
+
+    async def scenario():
+        lab = GradLab("line", recipe=SHORT.replace(edits=(Edit(),)))
+        threads = []
+        lab.followers.append(lambda: threads.append(threading.current_thread()))
+        screen_of(lab).observe(lambda _: threads.append(threading.current_thread()), "sentence")
+        hand = threading.Thread(target=lambda: setattr(lab.controls["scale"], "value", 0.5))
+        hand.start()
+        hand.join()
+        await until(lambda: len(threads) >= 2)
+        assert set(threads) == hashed == {threading.main_thread()}
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_asking_for_the_history_does_not_wait_for_the_loop():
+    async def scenario():
+        lab = GradLab("moons", recipe=SHORT)
+        lab.controls["scale"].value = 2.0
+        assert lab.history.recipe.scale == 2.0
+        assert lab.summary.startswith(lab.history.summary())
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+WAITERS = {
+    "a cell": lambda lab: asyncio.sleep(0, lab.wait()),
+    "another thread": lambda lab: asyncio.to_thread(lab.wait),
+}
+
+
+@pytest.mark.parametrize("where", WAITERS)
+def test_wait_ends_when_all_is_trained_and_drawn(where):
+    async def scenario():
+        lab = GradLab("moons", recipe=SHORT)
+        lab.recipe = SHORT.replace(updates=300)
+        lab.seeds()
+        assert await WAITERS[where](lab)
+        assert lab.settled
+        assert "300 updates" in repr(lab)
+        assert "Over 10 seeds" in repr(lab)
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_wait_gives_up_after_its_time_and_the_work_goes_on():
+    async def scenario():
+        lab = GradLab("moons", recipe=SHORT)
+        lab.recipe = LONG
+        assert not lab.wait(timeout=0.01)
+        await until(lambda: lab.settled)
+        assert lab.wait(timeout=10)
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_wait_may_include_what_is_prepared_for_the_next_moves():
+    async def scenario():
+        lab = GradLab("moons", recipe=SHORT)
+        page = Page(lab)
+        lab.controls["lr"].focused = True
+        assert lab.wait()
+        assert not page.ready
+        assert lab.wait(prefetched=True)
+        stops = range(len(lab.controls["lr"].stops))
+        assert {index for slider, index in page.ready if slider == "lr"} == set(stops)
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_without_a_loop_there_is_nothing_to_wait_for():
+    lab = GradLab("moons", recipe=SHORT)
+    lab.controls["scale"].value = 2.0
+    assert lab.settled
+    assert lab.wait(timeout=0)
+    lab.close()
+
+
+def test_a_run_that_was_interrupted_is_made_again(counted):
+    class Interrupted(KeyboardInterrupt):
+        pass
+
+    def interrupt(_):
+        if stops:
+            raise stops.pop()
+
+    async def scenario():
+        lab = GradLab(counted, compare=False)
+        stops.append(Interrupted())
+        lab.recipe = SHORT.replace(edits=(interrupt,))
+        with pytest.raises(Interrupted):
+            lab.run()
+        assert lab.history.updates == SHORT.updates
+        lab.close()
+
+    stops = []
+    on_a_loop(scenario)
+
+
+def test_a_long_run_shows_progress_and_can_be_cancelled():
+    async def scenario():
+        lab = GradLab("moons", recipe=Recipe(updates=10))
+        screen, shares = screen_of(lab), []
+        screen.observe(lambda change: shares.append(change["new"]), "progress")
+        lab.recipe = Recipe(updates=1_000_000)
+        said, picture = screen.sentence, screen.png
+        await until(lambda: shares and screen.png != picture)
+        assert screen.sentence == said  # a verdict waits for the end of its run
+        send(screen, {"kind": "cancel"})
+        await until(lambda: screen.progress < 0)
+        assert "Cancelled after" in screen.sentence
+        assert lab.history.stopped[1] == "cancelled"
+        lab.recipe = Recipe(updates=20)
+        assert lab.history.updates == 20
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_a_run_that_code_waits_for_can_be_cancelled_on_another_thread():
+    async def scenario():
+        lab = GradLab("moons", recipe=Recipe(updates=10))
+        lab.recipe = Recipe(updates=1_000_000)
+        threading.Timer(0.2, lab.cancel).start()
+        assert lab.run().stopped[1] == "cancelled"
+        lab.close()
+
+    on_a_loop(scenario)
+
+
+def test_a_slow_first_run_does_not_keep_the_lab_from_the_screen(monkeypatch):
+    monkeypatch.setattr("gradwidgets.lab.lab.PATIENCE", 0.1)
+
+    async def scenario():
+        begun = time.monotonic()
+        lab = GradLab("moons", recipe=Recipe(updates=100_000))
+        screen, view = screen_of(lab), lab.static_view()
+        assert time.monotonic() - begun < 20
+        assert view.png
+        assert "updates: the loss went from" in view.words
+        assert 0 <= screen.progress < 1
+        seen = screen.progress
+        await until(lambda: screen.progress != seen)  # it goes on
+        lab.cancel()
+        await until(lambda: screen.progress < 0)
+        assert "Cancelled after" in screen.sentence
+        lab.close()
+
+    on_a_loop(scenario)
