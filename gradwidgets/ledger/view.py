@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import ipywidgets
 
-from gradwidgets.components import BarTable, LatestTask, Slider, StaticFallback, Steps, as_text, close
+from gradwidgets.components import (
+    BarTable,
+    LatestTask,
+    Slider,
+    StaticFallback,
+    Steps,
+    as_text,
+    close,
+)
 from gradwidgets.core import Control, Problem, Recipe, not_allowed, problems
 from gradwidgets.ledger.page import pages
 
