@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -57,23 +57,66 @@ def cnn(classes: int = 4) -> nn.Sequential:
     )
 
 
+def in_order(*calls: Callable[[], object], reverse: bool) -> None:
+    """Call one after the other, or the last one first."""
+    for call in reversed(calls) if reverse else calls:
+        call()
+
+
+def optimizer_made(
+    make: Callable[[], Optimizer], change: Callable[[], object], *, after: bool
+) -> Optimizer:
+    """An optimizer that is made after a change of the model, or before it."""
+    if after:
+        change()
+    optimizer = make()
+    if not after:
+        change()
+    return optimizer
+
+
 def usual(
-    model: nn.Module, optimizer: Optimizer, loss: Callable[[], torch.Tensor], count: int = 4
+    model: nn.Module | Sequence[nn.Module],
+    optimizer: Any,
+    loss: Callable[[], torch.Tensor],
+    count: int = 4,
+    *,
+    clear: bool = True,
+    edit: Callable[[], object] = lambda: None,
 ) -> Loop:
-    """The loop of every tutorial: clear, forward, backward, step."""
+    """The loop of every tutorial: clear, forward, backward, perhaps edit the gradients, step."""
 
     def update() -> None:
-        optimizer.zero_grad()
+        if clear:
+            optimizer.zero_grad()
         loss().backward()
+        edit()
         optimizer.step()
 
     return Loop(model, optimizer, times(count, update))
 
 
-def fit(model: nn.Module, optimizer: Any, count: int = 3) -> Loop:
-    """The usual loop on `regression`."""
+Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def fit(
+    model: nn.Module, optimizer: Any, count: int = 3, criterion: Criterion = F.mse_loss, **how: Any
+) -> Loop:
+    """The usual loop on `regression`; `how` is what `usual` takes."""
     x, y = regression()
-    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), count)
+    return usual(model, optimizer, lambda: criterion(model(x), y), count, **how)
+
+
+def classify(
+    model: nn.Module,
+    optimizer: Any,
+    count: int = 4,
+    criterion: Criterion = F.cross_entropy,
+    **how: Any,
+) -> Loop:
+    """The usual loop on `images`; `how` is what `usual` takes."""
+    x, y = images()
+    return usual(model, optimizer, lambda: criterion(model(x), y), count, **how)
 
 
 def simple(
@@ -96,7 +139,110 @@ class Tagger(nn.Module):
         return self.out(self.rnn(self.table(x))[0])
 
 
-def tagging(model: nn.Module, optimizer: Optimizer, count: int = 3) -> Loop:
-    """The usual loop that gives every token a class."""
+def tagging(model: nn.Module, optimizer: Optimizer, count: int = 3, **how: Any) -> Loop:
+    """The usual loop that gives every token a class; `how` is what `usual` takes."""
     x, y = sequences(), torch.randint(5, (8, 10))
-    return usual(model, optimizer, lambda: F.cross_entropy(model(x).transpose(1, 2), y), count)
+
+    def loss() -> torch.Tensor:
+        return F.cross_entropy(model(x).transpose(1, 2), y)
+
+    return usual(model, optimizer, loss, count, **how)
+
+
+class LanguageModel(nn.Module):
+    """One block of causal self-attention for tokens."""
+
+    def __init__(self, words: int = 30, width: int = 24) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(words, width), nn.Embedding(16, width)
+        self.attention = nn.MultiheadAttention(width, 4, batch_first=True)
+        self.norm, self.mlp = nn.LayerNorm(width), nn.Linear(width, width)
+        self.out = nn.Linear(width, words)
+
+    def forward(self, x):
+        hidden = self.words(x) + self.places(torch.arange(x.shape[1]))
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
+        mixed, _ = self.attention(hidden, hidden, hidden, attn_mask=mask, is_causal=True)
+        return self.out(F.gelu(self.mlp(self.norm(hidden + mixed))))
+
+
+class Autoencoder(nn.Module):
+    """A variational autoencoder of vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(12, 8), nn.Linear(4, 12)
+
+    def forward(self, x):
+        mean, log_variance = self.encoder(x).chunk(2, 1)
+        code = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        return self.decoder(code), mean, log_variance
+
+
+def elbo(model: Autoencoder, x: torch.Tensor) -> torch.Tensor:
+    """The negative evidence lower bound, its divergence weighted by 0.01."""
+    rebuilt, mean, log_variance = model(x)
+    divergence = -0.5 * (1 + log_variance - mean.pow(2) - log_variance.exp()).sum(1).mean()
+    return F.mse_loss(rebuilt, x) + 0.01 * divergence
+
+
+def predict_themselves(model: LanguageModel, x: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of each token given itself and those before it."""
+    return F.cross_entropy(model(x).flatten(0, 1), x.flatten())
+
+
+def gan(count: int, *, clear_critic: bool = True, step_critic: bool = True) -> Loop:
+    """A generator and a critic that train in turn, each with an Adam of its own."""
+    generator, critic = mlp(4, 8, 2), mlp(2, 8, 1)
+    opt_g, opt_d = (optim.Adam(m.parameters(), 1e-3) for m in (generator, critic))
+    real = torch.randn(16, 2) + 3
+
+    def update() -> None:
+        fake = generator(torch.randn(16, 4))
+        if clear_critic:
+            opt_d.zero_grad()
+        (F.softplus(critic(fake.detach())) + F.softplus(-critic(real))).mean().backward()
+        if step_critic:
+            opt_d.step()
+        opt_g.zero_grad()
+        F.softplus(-critic(fake)).mean().backward()
+        opt_g.step()
+
+    return Loop([generator, critic], [opt_g, opt_d], times(count, update))
+
+
+def accumulated(
+    model: nn.Module, optimizer: Optimizer, size: int, every: int, *, step_last: bool = False
+) -> Loop:
+    """A step after so many batches of `regression`, of that size; perhaps one after the last."""
+    x, y = regression()
+    batches = list(zip(x.split(size), y.split(size), strict=True))
+
+    def train() -> None:
+        optimizer.zero_grad()
+        for index, (a, b) in enumerate(batches, 1):
+            (F.mse_loss(model(a), b) / every).backward()
+            if index % every == 0 or (step_last and index == len(batches)):
+                optimizer.step()
+                optimizer.zero_grad()
+
+    return Loop(model, optimizer, train)
+
+
+class TwoTables(nn.Module):
+    """A language model whose embedding and output are to share one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.out = nn.Embedding(20, 8), nn.Linear(8, 20, bias=False)
+
+    def tie(self) -> None:
+        """Make the two weights one."""
+        self.out.weight = self.table.weight
+
+    def forward(self, x):
+        return self.out(self.table(x))
+
+    def loss(self, x: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy of each next token."""
+        return F.cross_entropy(self(x[:, :-1]).transpose(1, 2), x[:, 1:])

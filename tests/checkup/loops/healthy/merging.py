@@ -1,4 +1,4 @@
-"""Second set out of sample, healthy: gradients merged from several backward calls or models."""
+"""Gradients merged from several backward calls or models."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import copy
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
-from torch.func import functional_call, grad, vmap
 
-from tests.checkup.loops import Loop, healthy, mlp, regression, times
+from tests.checkup.loops import SECOND, WITH_RULES, Loop, mlp, no_fault, regression, times, usual
 
 
 def _tasks():
@@ -45,23 +44,43 @@ def _surgery(set_to_none, write):
     return Loop(model, optimizer, times(3, update))
 
 
-@healthy("WeiChengTseng/Pytorch-PCGrad: p.grad = merged")
-def unseen_surgery_assigned() -> Loop:
+@no_fault(source="WeiChengTseng/Pytorch-PCGrad: p.grad = merged", written=SECOND)
+def surgery_assigned() -> Loop:
     return _surgery(True, lambda p, g: setattr(p, "grad", g))
 
 
-@healthy("gradient surgery, copied into the gradient with a smaller norm")
-def unseen_surgery_copied() -> Loop:
+@no_fault(source="gradient surgery, copied into the gradient with a smaller norm", written=SECOND)
+def surgery_copied() -> Loop:
     return _surgery(True, lambda p, g: p.grad.copy_(g * 0.1))
 
 
-@healthy("gradient surgery with .data and zeroed gradients")
-def unseen_surgery_copied_into_zeros() -> Loop:
+@no_fault(source="gradient surgery with .data and zeroed gradients", written=SECOND)
+def surgery_copied_into_zeros() -> Loop:
     return _surgery(False, lambda p, g: p.grad.data.copy_(g / 30))
 
 
-@healthy("CAGrad: the average of the tasks' gradients, much smaller than the last")
-def unseen_average_of_tasks() -> Loop:
+@no_fault(source="PCGrad: one backward per task, gradients merged by hand", written=WITH_RULES)
+def projected_conflicting_gradients() -> Loop:
+    model, (x, y) = mlp(out=2), regression()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+
+    def update():
+        kept = []
+        for task in range(2):
+            optimizer.zero_grad()
+            F.mse_loss(model(x)[:, task], y[:, 0]).backward()
+            kept.append([p.grad.clone() for p in model.parameters()])
+        for p, first, second in zip(model.parameters(), *kept, strict=True):
+            p.grad = first + second
+        optimizer.step()
+
+    return Loop(model, optimizer, times(3, update))
+
+
+@no_fault(
+    source="CAGrad: the average of the tasks' gradients, much smaller than the last", written=SECOND
+)
+def average_of_tasks() -> Loop:
     model, loss = _tasks()
     optimizer = optim.SGD(model.parameters(), 0.01)
 
@@ -80,8 +99,24 @@ def unseen_average_of_tasks() -> Loop:
     return Loop(model, optimizer, times(3, update))
 
 
-@healthy("data parallel by hand: replicas' gradients averaged into the first")
-def unseen_replicas_averaged() -> Loop:
+@no_fault(source="GradNorm and balancing: autograd.grad beside backward", written=SECOND)
+def adaptive_weight() -> Loop:
+    model, (x, y) = mlp(out=2), regression()
+    optimizer = optim.Adam(model.parameters(), 1e-3)
+
+    def loss():
+        out, last = model(x), model[2].weight
+        a, b = F.mse_loss(out[:, :1], y), out[:, 1:].square().mean()
+        sizes = [torch.autograd.grad(part, last, retain_graph=True)[0].norm() for part in (a, b)]
+        return a + (sizes[0] / (sizes[1] + 1e-4)).clamp(0, 10).detach() * b
+
+    return usual(model, optimizer, loss, 5)
+
+
+@no_fault(
+    source="data parallel by hand: replicas' gradients averaged into the first", written=SECOND
+)
+def replicas_averaged() -> Loop:
     model, (x, y) = mlp(), regression()
     optimizer = optim.SGD(model.parameters(), 0.01)
 
@@ -111,15 +146,15 @@ def _worker(shared, worker, optimizer, write, watched):
     return Loop(watched, optimizer, times(3, update))
 
 
-@healthy("ikostrikov/pytorch-a3c: shared._grad = worker.grad")
-def unseen_asynchronous_worker() -> Loop:
+@no_fault(source="ikostrikov/pytorch-a3c: shared._grad = worker.grad", written=SECOND)
+def asynchronous_worker() -> Loop:
     shared, worker = mlp(), mlp()
     optimizer = optim.RMSprop(shared.parameters(), 1e-3)
     return _worker(shared, worker, optimizer, lambda p, q: setattr(p, "grad", q.grad), shared)
 
 
-@healthy("worker's gradients copied, both models watched")
-def unseen_worker_watched_too() -> Loop:
+@no_fault(source="worker's gradients copied, both models watched", written=SECOND)
+def worker_watched_too() -> Loop:
     shared, worker = mlp(), mlp()
     optimizer = optim.Adam(shared.parameters(), 1e-3)
 
@@ -129,8 +164,10 @@ def unseen_worker_watched_too() -> Loop:
     return _worker(shared, worker, optimizer, write, [shared, worker])
 
 
-@healthy("DP-SGD by hand: one backward a sample, clipped, summed, noise added")
-def unseen_private_training() -> Loop:
+@no_fault(
+    source="DP-SGD by hand: one backward a sample, clipped, summed, noise added", written=SECOND
+)
+def private_training() -> Loop:
     model, (x, y) = mlp(), regression(8)
     optimizer = optim.SGD(model.parameters(), 0.05)
 
@@ -146,24 +183,5 @@ def unseen_private_training() -> Loop:
         for sum_, p in zip(total, model.parameters(), strict=True):
             p.grad.copy_((sum_ + 0.1 * torch.randn_like(p)) / 8)
         optimizer.step()
-
-    return Loop(model, optimizer, times(2, update))
-
-
-@healthy("per-sample gradients by torch.func, assigned")
-def unseen_per_sample_gradients() -> Loop:
-    model, (x, y) = mlp(), regression()
-    optimizer = optim.Adam(model.parameters(), 1e-3)
-
-    def one(weights, a, b):
-        return F.mse_loss(functional_call(model, weights, a), b)
-
-    def update():
-        weights = {name: p.detach() for name, p in model.named_parameters()}
-        slopes = vmap(grad(one), (None, 0, 0))(weights, x, y)
-        for name, p in model.named_parameters():
-            p.grad = slopes[name].mean(0)
-        optimizer.step()
-        optimizer.zero_grad()
 
     return Loop(model, optimizer, times(2, update))

@@ -1,0 +1,1 @@
+"""Gradients have the wrong size, or are no numbers."""

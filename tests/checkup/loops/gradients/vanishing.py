@@ -1,0 +1,35 @@
+"""Gradients that die out on their way to the first layers."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F  # noqa: N812
+from torch import nn, optim
+
+from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, fit, regression, usual
+
+
+@fault("vanishing", source="common report: ten sigmoid layers", written=WITH_RULES)
+def ten_sigmoid_layers(repaired: bool) -> Loop:
+    activation = nn.Tanh if repaired else nn.Sigmoid
+    widths = (8, *[16] * 9)
+    layers = [part for width in widths for part in (nn.Linear(width, 16), activation())]
+    model = nn.Sequential(*layers, nn.Linear(16, 1))
+    return fit(model, optim.SGD(model.parameters(), 0.1), 4)
+
+
+@fault("vanishing", source="Data Science Handbook, Trainability (page)", written=WITH_RULES)
+def thirty_plain_relu_layers(repaired: bool) -> Loop:
+    layers: list[nn.Module] = []
+    for _ in range(30):
+        layers += [nn.Linear(16, 16), *([nn.BatchNorm1d(16)] if repaired else []), nn.ReLU()]
+    model, (x, y) = nn.Sequential(*layers, nn.Linear(16, 1)), regression(features=16)
+    return usual(model, optim.Adam(model.parameters(), 1e-4), lambda: F.mse_loss(model(x), y), 2)
+
+
+@fault("vanishing", source="stackoverflow: deep tanh network with tiny weights", written=SECOND)
+def tiny_initial_weights(repaired: bool) -> Loop:
+    layers = [part for _ in range(5) for part in (nn.Linear(8, 8), nn.Tanh())]
+    model, (x, y) = nn.Sequential(*layers, nn.Linear(8, 1)), regression()
+    for p in model.parameters():
+        nn.init.normal_(p, std=0.3 if repaired else 1e-3)
+    return usual(model, optim.SGD(model.parameters(), 0.1), lambda: F.mse_loss(model(x), y))

@@ -1,0 +1,1 @@
+"""Loops that nothing is wrong with, by subject."""

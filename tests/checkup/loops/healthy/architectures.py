@@ -1,0 +1,236 @@
+"""Layers and models that are built, called or stored in unusual ways."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+import torch.utils.checkpoint
+from torch import nn, optim
+from torch.nn.utils import prune
+
+from tests.checkup.loops import (
+    FIRST,
+    SECOND,
+    THIRD,
+    WITH_RULES,
+    Loop,
+    fit,
+    images,
+    mlp,
+    no_fault,
+    regression,
+    sequences,
+    usual,
+)
+
+
+@no_fault(source="pytorch docs: lazy modules", written=WITH_RULES)
+def lazy_layers_made_in_the_first_forward() -> Loop:
+    model = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 1))
+    return fit(model, optim.SGD(model.parameters(), 0.01), 4)
+
+
+@no_fault(source="pytorch docs: pruning", written=WITH_RULES)
+def pruned_layer() -> Loop:
+    model = mlp()
+    prune.l1_unstructured(model[0], "weight", 0.5)
+    return fit(model, optim.SGD(model.parameters(), 0.01), 4)
+
+
+@no_fault(source="pytorch forum: old weight_norm leaves a non-leaf attribute", written=WITH_RULES)
+def old_weight_norm_after_a_forward() -> Loop:
+    model, (x, y) = mlp(), regression()
+    nn.utils.weight_norm(model[0])
+    model(x)
+    return usual(model, optim.SGD(model.parameters(), 0.01), lambda: F.mse_loss(model(x), y))
+
+
+@no_fault(source="pytorch docs: weight_norm", written=WITH_RULES)
+def parametrised_weights() -> Loop:
+    model = mlp()
+    nn.utils.parametrizations.weight_norm(model[0])
+    nn.utils.parametrizations.spectral_norm(model[2])
+    return fit(model, optim.Adam(model.parameters(), 1e-3), 4)
+
+
+@no_fault(source="facebookresearch/lingua#74 (done right)", written=WITH_RULES)
+def tied_embedding_and_output() -> Loop:
+    table, out = nn.Embedding(20, 8), nn.Linear(8, 20, bias=False)
+    out.weight = table.weight
+    model, x = nn.Sequential(table, nn.LayerNorm(8), out), sequences()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x).flatten(0, 1), x.flatten()))
+
+
+@no_fault(source="pytorch docs: sparse embeddings", written=WITH_RULES)
+def sparse_embedding() -> Loop:
+    model, x = nn.EmbeddingBag(50, 4, sparse=True), torch.randint(50, (8, 3))
+    y, optimizer = torch.randn(8, 4), optim.SparseAdam(list(model.parameters()), lr=1e-2)
+    return usual(model, optimizer, lambda: F.mse_loss(model(x), y))
+
+
+@no_fault(source="weight decay of a large embedding of which few rows are used", written=THIRD)
+def large_embedding() -> Loop:
+    model = nn.Sequential(nn.Embedding(3000, 16), nn.Flatten(), nn.Linear(64, 2))
+    x, y = torch.randint(3000, (8, 4)), torch.randint(2, (8,))
+    return usual(
+        model, optim.AdamW(model.parameters(), 1e-3), lambda: F.cross_entropy(model(x), y), 5
+    )
+
+
+@no_fault(source="pytorch docs: checkpoint", written=WITH_RULES)
+def activation_checkpointing() -> Loop:
+    class Deep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(8, 8), mlp(8, 8, 8), nn.Linear(8, 1)
+
+        def forward(self, x):
+            hidden = torch.utils.checkpoint.checkpoint(self.b, self.a(x), use_reentrant=True)
+            return self.c(torch.utils.checkpoint.checkpoint(self.b, hidden, use_reentrant=False))
+
+    model, (x, y) = Deep(), regression()
+    return usual(model, optim.Adam(model.parameters(), 1e-3), lambda: F.mse_loss(model(x), y))
+
+
+@no_fault(source="reentrant and plain checkpoints within one Transformer", written=SECOND)
+def checkpointed_transformer() -> Loop:
+    layers = nn.ModuleList(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True) for _ in range(2))
+    model = nn.ModuleDict({"table": nn.Embedding(20, 8), "layers": layers, "out": nn.Linear(8, 20)})
+    x, optimizer = sequences(), optim.AdamW(model.parameters(), 3e-4)
+
+    def loss():
+        hidden = model["table"](x)
+        for layer in layers:
+            hidden = torch.utils.checkpoint.checkpoint(layer, hidden, use_reentrant=False)
+        return F.cross_entropy(model["out"](hidden).flatten(0, 1), x.flatten())
+
+    return usual(model, optimizer, loss, 3)
+
+
+@no_fault(source="Attention is all you need, in torch.nn", written=WITH_RULES)
+def transformer_encoder_with_cloned_layers() -> Loop:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    model = nn.Sequential(nn.Embedding(20, 8), nn.TransformerEncoder(layer, 2), nn.Linear(8, 20))
+    x, optimizer = sequences(), optim.AdamW(model.parameters(), lr=3e-4)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x).flatten(0, 1), x.flatten()))
+
+
+@no_fault(source="torch.jit.script", written=THIRD)
+def scripted_model() -> Loop:
+    model = torch.jit.script(mlp())
+    return fit(model, optim.Adam(model.parameters(), 1e-3), 4)
+
+
+@no_fault(source="torch.compile with the eager backend", written=SECOND)
+def compiled_model() -> Loop:
+    model = mlp()
+    compiled, (x, y) = torch.compile(model, backend="eager"), regression()
+    return usual(model, optim.Adam(model.parameters(), 1e-3), lambda: F.mse_loss(compiled(x), y), 3)
+
+
+class Scaled(nn.Module):
+    """A residual branch behind a gain that starts nearly closed."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.branch, self.gain = mlp(8, 16, 8), nn.Parameter(torch.full((8,), start))
+
+    def forward(self, x):
+        return x + self.gain * self.branch(x)
+
+
+@no_fault(source="LayerScale of CaiT and ConvNeXt, one step watched", written=THIRD)
+def layer_scale_single_step() -> Loop:
+    model = nn.Sequential(Scaled(1e-6), Scaled(1e-6), nn.Linear(8, 1))
+    return fit(model, optim.SGD(model.parameters(), 0.01), 1)
+
+
+@no_fault(source="ReZero with SGD", written=THIRD)
+def rezero() -> Loop:
+    model = nn.Sequential(Scaled(0.0), Scaled(0.0), nn.Linear(8, 1))
+    return fit(model, optim.SGD(model.parameters(), 0.01), 3)
+
+
+@no_fault(source="deep residual network with zero-initialised gains", written=FIRST)
+def residual_gains_at_zero() -> Loop:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+            self.n, self.m = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+            nn.init.zeros_(self.m.weight)
+
+        def forward(self, x):
+            return F.relu(x + self.m(self.b(F.relu(self.n(self.a(x))))))
+
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), Block(), Block(), nn.Flatten(), nn.Linear(144, 4))
+    x, y = images(6)
+    return usual(
+        model, optim.SGD(model.parameters(), 0.02), lambda: F.cross_entropy(model(x), y), 1
+    )
+
+
+@no_fault(source="zero-initialised head and residual branches", written=WITH_RULES)
+def zero_initialised_head() -> Loop:
+    model = mlp()
+    nn.init.zeros_(model[2].weight)
+    nn.init.zeros_(model[2].bias)
+    return fit(model, optim.SGD(model.parameters(), 0.1), 1)
+
+
+@no_fault(
+    source="radial basis functions: distances between data and learned centres", written=THIRD
+)
+def distances_to_centres() -> Loop:
+    class Radial(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.centres, self.out = nn.Parameter(torch.randn(10, 8)), nn.Linear(10, 1)
+
+        def forward(self, x):
+            return self.out((-(x[:, None] - self.centres).pow(2).sum(2) / 8).exp())
+
+    model = Radial()
+    return fit(model, optim.Adam(model.parameters(), 1e-3))
+
+
+@no_fault(source="VQ-VAE: straight-through codes, codebook and commitment losses", written=THIRD)
+def vector_quantisation() -> Loop:
+    encoder, codes, decoder = nn.Linear(8, 4), nn.Embedding(6, 4), nn.Linear(4, 8)
+    model, x = nn.ModuleList([encoder, codes, decoder]), torch.randn(32, 8)
+
+    def loss():
+        z = encoder(x)
+        q = codes(torch.cdist(z, codes.weight).argmin(1))
+        passed = z + (q - z).detach()
+        return (
+            F.mse_loss(decoder(passed), x) + F.mse_loss(q, z.detach()) + F.mse_loss(z, q.detach())
+        )
+
+    return usual(model, optim.Adam(model.parameters(), 1e-3), loss, 5)
+
+
+@no_fault(source="stochastic depth", written=WITH_RULES)
+def layers_dropped_at_random() -> Loop:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks, self.out = nn.ModuleList([mlp(8, 8, 8) for _ in range(4)]), nn.Linear(8, 1)
+
+        def forward(self, x):
+            for block in self.blocks:
+                if torch.rand(()) < 0.7:
+                    x = x + block(x)
+            return self.out(x)
+
+    model, (x, y) = Residual(), regression()
+    return usual(model, optim.SGD(model.parameters(), 0.01), lambda: F.mse_loss(model(x), y), 10)
+
+
+@no_fault(source="experts, one of which runs per step", written=WITH_RULES)
+def experts_by_turns() -> Loop:
+    experts = nn.ModuleList([mlp() for _ in range(3)])
+    x, y = regression()
+    optimizer, turn = optim.Adam(experts.parameters(), lr=1e-3), iter(range(100))
+    return usual(experts, optimizer, lambda: F.mse_loss(experts[next(turn) % 3](x), y), 6)

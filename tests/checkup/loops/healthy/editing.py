@@ -1,0 +1,141 @@
+"""Gradients that the loop or the graph edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn, optim
+
+from tests.checkup.loops import (
+    FIRST,
+    SECOND,
+    WITH_RULES,
+    Loop,
+    cnn,
+    fit,
+    images,
+    mlp,
+    no_fault,
+    regression,
+    times,
+    usual,
+)
+
+
+def _one_edited_step(edit: Callable[[nn.Parameter], object]) -> Loop:
+    model, x, y = nn.Linear(10, 1), torch.randn(1, 10), torch.randn(1, 1)
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+
+    def update():
+        loss = nn.MSELoss()(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        for p in model.parameters():
+            edit(p)
+        optimizer.step()
+
+    return Loop(model, optimizer, update)
+
+
+@no_fault(source="Scaling, masking and penalising gradients (tutorial)", written=WITH_RULES)
+def gradient_scaled_by_half() -> Loop:
+    return _one_edited_step(lambda p: p.grad.data.mul_(0.5))
+
+
+@no_fault(source="Scaling, masking and penalising gradients (tutorial)", written=WITH_RULES)
+def first_half_masked() -> Loop:
+    return _one_edited_step(lambda p: p.grad.data[: len(p.grad) // 2].zero_())
+
+
+@no_fault(source="Scaling, masking and penalising gradients (tutorial)", written=WITH_RULES)
+def penalty_added() -> Loop:
+    return _one_edited_step(lambda p: p.grad.data.add_(0.01 * p.data))
+
+
+@no_fault(source="gradient noise and weight decay by hand", written=FIRST)
+def noise_added_to_gradients() -> Loop:
+    model, (x, y) = nn.Sequential(nn.Linear(8, 9), nn.ELU(), nn.Linear(9, 1)), regression()
+    optimizer = optim.SGD(model.parameters(), lr=0.02)
+
+    def update():
+        optimizer.zero_grad()
+        F.mse_loss(model(x), y).backward()
+        for p in model.parameters():
+            p.grad.data.add_(0.01 * p.data + 0.01 * torch.randn_like(p))
+        optimizer.step()
+
+    return Loop(model, optimizer, times(7, update))
+
+
+@no_fault(source="half of the units masked in the gradient", written=FIRST)
+def masked_gradient() -> Loop:
+    model, (x, y) = nn.Linear(8, 1), regression()
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+
+    def update():
+        optimizer.zero_grad()
+        F.mse_loss(model(x), y).backward()
+        model.weight.grad[:, :4] = 0
+        model.bias.grad = None
+        optimizer.step()
+
+    return Loop(model, optimizer, times(4, update))
+
+
+def _edited(edit, count=4, kind=optim.SGD):
+    model, (x, y) = cnn(), images(12)
+    optimizer = kind(model.parameters(), lr=0.01)
+
+    def update():
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        for p in model.parameters():
+            edit(p)
+        optimizer.step()
+
+    return Loop(model, optimizer, times(count, update))
+
+
+@no_fault(source="Yonghongwei/Gradient-Centralization", written=SECOND)
+def centralised_gradients() -> Loop:
+    def centralise(p):
+        if p.dim() > 1:
+            p.grad.sub_(p.grad.mean(dim=tuple(range(1, p.dim())), keepdim=True))
+
+    return _edited(centralise)
+
+
+@no_fault(source="sign descent through the gradient", written=SECOND)
+def sign_of_the_gradient() -> Loop:
+    return _edited(lambda p: p.grad.sign_(), kind=optim.Adam)
+
+
+@no_fault(source="normalised gradients, assigned", written=SECOND)
+def normalised_gradients() -> Loop:
+    return _edited(lambda p: setattr(p, "grad", p.grad / (p.grad.norm() + 1e-8)), 1)
+
+
+@no_fault(source="annealed gradient noise", written=SECOND)
+def gradient_noise() -> Loop:
+    return _edited(lambda p: p.grad.add_(torch.randn_like(p) * 0.01), 9)
+
+
+@no_fault(source="tensor hooks that halve and clamp the gradient", written=SECOND)
+def tensor_hooks() -> Loop:
+    model = mlp()
+    for p in model.parameters():
+        p.register_hook(lambda g: (0.5 * g).clamp(-1, 1))
+    return fit(model, optim.SGD(model.parameters(), 0.05), 4)
+
+
+@no_fault(source="straight-through estimator in quantisation-aware training", written=SECOND)
+def straight_through() -> Loop:
+    class Quantised(nn.Linear):
+        def forward(self, x):
+            rounded = (self.weight * 8).round() / 8
+            return F.linear(x, self.weight + (rounded - self.weight).detach(), self.bias)
+
+    model, (x, y) = nn.Sequential(Quantised(8, 8), nn.ReLU(), Quantised(8, 1)), regression()
+    return usual(model, optim.SGD(model.parameters(), 0.05), lambda: F.mse_loss(model(x), y))

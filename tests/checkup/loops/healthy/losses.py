@@ -1,0 +1,106 @@
+"""Losses of unusual size or shape."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn, optim
+
+from tests.checkup.loops import (
+    FIRST,
+    WITH_RULES,
+    Autoencoder,
+    Loop,
+    elbo,
+    mlp,
+    no_fault,
+    regression,
+    usual,
+)
+
+
+@no_fault(source="Why are PyTorch parameters not updating? (tutorial)", written=WITH_RULES)
+def steep_line_with_large_targets() -> Loop:
+    model, x = nn.Linear(1, 1), torch.rand(32, 1) * 2 - 1
+    return usual(
+        model, optim.SGD(model.parameters(), 0.1), lambda: F.mse_loss(model(x), 30 * x + 50), 10
+    )
+
+
+@no_fault(source="ill-conditioned but convergent", written=WITH_RULES)
+def unnormalised_targets_with_adam() -> Loop:
+    model, (x, y) = mlp(), regression()
+    return usual(
+        model, optim.Adam(model.parameters(), 1e-2), lambda: F.mse_loss(model(x), y * 300 + 500), 5
+    )
+
+
+@no_fault(
+    source="prices in dollars: large targets, large gradients, Adam copes", written=WITH_RULES
+)
+def targets_in_the_hundred_thousands() -> Loop:
+    model, (x, y) = mlp(), regression(100)
+    optimizer = optim.Adam(model.parameters(), lr=1e-2)
+    return usual(model, optimizer, lambda: F.mse_loss(model(x), y * 5e4 + 2e5), 5)
+
+
+@no_fault(source="long sums of losses over time steps", written=WITH_RULES)
+def loss_summed_over_a_thousand_steps() -> Loop:
+    model, x = nn.Linear(3, 1), torch.randn(1200, 2, 3)
+    optimizer = optim.SGD(model.parameters(), lr=1e-5)
+    return usual(model, optimizer, lambda: sum(model(step).pow(2).mean() for step in x), 2)
+
+
+@no_fault(source="loss of several outputs of different shape", written=WITH_RULES)
+def pairwise_distances_in_the_loss() -> Loop:
+    model, x = mlp(out=1), torch.randn(12, 8)
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    better = (torch.rand(12, 12) > 0.5).float()
+
+    def loss():
+        score = model(x)
+        return F.binary_cross_entropy_with_logits(score - score.T, better)
+
+    return usual(model, optimizer, loss)
+
+
+@no_fault(source="triplets that are all satisfied in some batches", written=WITH_RULES)
+def triplet_loss_that_is_zero_at_times() -> Loop:
+    model, optimizer_rate = mlp(out=4), 1e-3
+    optimizer, turn = optim.Adam(model.parameters(), lr=optimizer_rate), iter(range(100))
+    anchor = torch.randn(8, 8)
+
+    def loss():
+        other = anchor * (1 if next(turn) % 2 else 100)
+        return F.triplet_margin_loss(model(anchor), model(anchor + 0.01), model(other), margin=0.1)
+
+    return usual(model, optimizer, loss, 6)
+
+
+@no_fault(source="siamese contrastive learning", written=FIRST)
+def contrastive_learning() -> Loop:
+    model = nn.Sequential(nn.Linear(8, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 16))
+    x, optimizer = torch.randn(20, 8), optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
+
+    def loss():
+        a, b = (F.normalize(model(x + 0.1 * torch.randn_like(x)), dim=1) for _ in range(2))
+        return F.cross_entropy(a @ b.T / 0.2, torch.arange(20))
+
+    return usual(model, optimizer, loss, 8)
+
+
+@no_fault(source="criterion with learned weights, pytorch/vision#802", written=WITH_RULES)
+def loss_with_its_own_parameters() -> Loop:
+    model, (x, y), log_scale = mlp(), regression(), nn.Parameter(torch.zeros(1))
+    optimizer = optim.Adam([*model.parameters(), log_scale], lr=1e-3)
+
+    def loss():
+        return F.mse_loss(model(x), y) * torch.exp(-log_scale).squeeze() + log_scale.squeeze()
+
+    return usual(model, optimizer, loss)
+
+
+@no_fault(source="variational autoencoder example", written=FIRST)
+def variational_autoencoder() -> Loop:
+    model, x = Autoencoder(), torch.randn(40, 12)
+    return usual(model, optim.Adamax(model.parameters(), 2e-3), lambda: elbo(model, x), 17)

@@ -1,0 +1,71 @@
+"""Gradients through, or from, an inner loop."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import optim
+from torch.func import functional_call
+
+from tests.checkup.loops import THIRD, WITH_RULES, Loop, mlp, no_fault, regression, times
+
+
+@no_fault(source="MAML, second order", written=WITH_RULES)
+def meta_learning_with_fast_weights() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+
+    def update():
+        optimizer.zero_grad()
+        weights = dict(model.named_parameters())
+        inner = F.mse_loss(functional_call(model, weights, x[:16]), y[:16])
+        slopes = torch.autograd.grad(inner, weights.values(), create_graph=True)
+        fast = {k: w - 0.01 * g for (k, w), g in zip(weights.items(), slopes, strict=True)}
+        F.mse_loss(functional_call(model, fast, x[16:]), y[16:]).backward()
+        optimizer.step()
+
+    return Loop(model, optimizer, times(3, update))
+
+
+@no_fault(
+    source="Reptile: inner optimizer on a copy, gradients written by hand", written=WITH_RULES
+)
+def reptile() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.SGD(model.parameters(), lr=0.5)
+
+    def update():
+        learner = copy.deepcopy(model)
+        inner = optim.SGD(learner.parameters(), lr=0.02)
+        for _ in range(3):
+            inner.zero_grad()
+            F.mse_loss(learner(x), y).backward()
+            inner.step()
+        for p, q in zip(model.parameters(), learner.parameters(), strict=True):
+            p.grad = (p - q).detach()
+        optimizer.step()
+
+    return Loop(model, optimizer, times(3, update))
+
+
+@no_fault(source="first-order MAML: gradients of copies added to the model's", written=THIRD)
+def first_order_meta_learning() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.Adam(model.parameters(), 1e-3)
+
+    def update():
+        optimizer.zero_grad()
+        for part in (slice(0, 16), slice(16, 32)):
+            learner = copy.deepcopy(model)
+            inner = optim.SGD(learner.parameters(), 0.01)
+            F.mse_loss(learner(x[part]), y[part]).backward()
+            inner.step()
+            inner.zero_grad()
+            F.mse_loss(learner(x[part]), y[part]).backward()
+            for p, q in zip(model.parameters(), learner.parameters(), strict=True):
+                p.grad = q.grad.clone() if p.grad is None else p.grad + q.grad
+        optimizer.step()
+
+    return Loop(model, optimizer, times(3, update))

@@ -1,0 +1,92 @@
+"""Learning rates that change, from zero or to nearly zero."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn, optim
+
+from tests.checkup.loops import (
+    FIRST,
+    SECOND,
+    WITH_RULES,
+    Loop,
+    cnn,
+    fit,
+    images,
+    mlp,
+    no_fault,
+    regression,
+    times,
+)
+
+
+@no_fault(source="verl-project/verl#3674", written=WITH_RULES)
+def warm_up_that_starts_at_zero() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+    scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, step / 100))
+
+    def update():
+        optimizer.zero_grad()
+        F.mse_loss(model(x), y).backward()
+        optimizer.step()
+        scheduler.step()
+
+    return Loop(model, optimizer, times(3, update))
+
+
+@no_fault(source="pytorch docs: schedulers", written=WITH_RULES)
+def one_cycle_schedule() -> Loop:
+    model, (x, y) = cnn(), images(16)
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scheduler = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=20)
+
+    def update():
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        scheduler.step()
+
+    return Loop(model, optimizer, times(20, update))
+
+
+@no_fault(source="exponential learning rate decay over the whole run", written=FIRST)
+def annealed_to_the_end() -> Loop:
+    model, x = nn.GRU(3, 7, num_layers=2, dropout=0.1), torch.randn(9, 5, 3)
+    optimizer = optim.NAdam(model.parameters(), lr=1e-2)
+    scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.7)
+
+    def update():
+        optimizer.zero_grad()
+        model(x)[0].square().mean().backward()
+        optimizer.step()
+        scheduler.step()
+
+    return Loop(model, optimizer, times(15, update))
+
+
+@no_fault(source="a group's lr is 0 for the first steps only", written=SECOND)
+def group_that_starts_later() -> Loop:
+    model, (x, y) = mlp(), regression()
+    groups = [{"params": model[0].parameters(), "lr": 0.0}, {"params": model[2].parameters()}]
+    optimizer = optim.SGD(groups, lr=0.01)
+
+    def train():
+        for step in range(6):
+            if step == 3:
+                optimizer.param_groups[0]["lr"] = 0.001
+            optimizer.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    return Loop(model, optimizer, train)
+
+
+@no_fault(source="linear warm-up from zero, watched for a single step", written=SECOND)
+def warm_up_single_step() -> Loop:
+    model = mlp()
+    optimizer = optim.Adam(model.parameters(), lr=3e-4)
+    scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda step: (step + 1) / 4000)
+    loop = fit(model, optimizer, 1)
+    return Loop(model, optimizer, lambda: (loop.train(), scheduler.step()))

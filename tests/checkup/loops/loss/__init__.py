@@ -1,0 +1,1 @@
+"""The loss has the wrong shape or sign."""

@@ -1,0 +1,95 @@
+"""Losses that grow because their sign, or the optimizer's, is wrong."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import optim
+
+from tests.checkup.loops import (
+    FIRST,
+    SECOND,
+    THIRD,
+    WITH_RULES,
+    Autoencoder,
+    Loop,
+    classify,
+    cnn,
+    fault,
+    fit,
+    mlp,
+    simple,
+    usual,
+)
+
+
+def signed(loss: torch.Tensor, right: bool) -> torch.Tensor:
+    """The loss, or what it is when a minus is too many or missing."""
+    return loss if right else -loss
+
+
+@fault("ascending", source="common report: maximize=True", written=WITH_RULES)
+def maximize_left_on(repaired: bool) -> Loop:
+    model = mlp()
+    return fit(model, optim.SGD(model.parameters(), lr=0.001, maximize=not repaired), 2)
+
+
+@fault(
+    "ascending", source="fla-org/flash-linear-attention#1073 (negated twice)", written=WITH_RULES
+)
+def negated_cross_entropy(repaired: bool) -> Loop:
+    model = cnn()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    return classify(model, optimizer, 4, lambda out, y: signed(F.cross_entropy(out, y), repaired))
+
+
+@fault("ascending", source="KanishJebaMathewM/Truxify#11885 (minus forgotten)", written=WITH_RULES)
+def log_likelihood_minimised(repaired: bool) -> Loop:
+    model, x, y = mlp(out=4), torch.randn(16, 8), torch.randint(4, (16,))
+
+    def loss():
+        likelihood = F.log_softmax(model(x), 1).gather(1, y[:, None]).mean()
+        return signed(likelihood, not repaired)
+
+    return usual(model, optim.SGD(model.parameters(), lr=0.01), loss)
+
+
+@fault("ascending", source="natolambert/rlhf-book#125 (sign)", written=FIRST)
+def negated_mean_squared_error(repaired: bool) -> Loop:
+    model, x, sign = Autoencoder(), torch.randn(16, 12), 1.0 if repaired else -1.0
+    optimizer = optim.SGD(model.parameters(), lr=1e-3)
+    return usual(model, optimizer, lambda: sign * (model(x)[0] - x).pow(2).sum(1).mean(), 6)
+
+
+@fault("ascending", source="pytorch forum: reward maximised with a minus too many", written=SECOND)
+def negated_binary_cross_entropy(repaired: bool) -> Loop:
+    model, optimizer, x, _ = simple()
+    y = (torch.rand(32, 1) > 0.5).float()
+
+    def loss():
+        return signed(F.binary_cross_entropy_with_logits(model(x), y), repaired)
+
+    return usual(model, optimizer, loss)
+
+
+@fault("ascending", source="pytorch docs: maximize with Adam on a loss", written=SECOND)
+def adam_maximises_cross_entropy(repaired: bool) -> Loop:
+    model = cnn()
+    return classify(model, optim.AdamW(model.parameters(), 1e-3, maximize=not repaired), 1)
+
+
+@fault("ascending", source="pytorch forum: one minus the loss", written=THIRD)
+def one_minus_the_loss(repaired: bool) -> Loop:
+    model = mlp()
+
+    def criterion(out, y):
+        return F.mse_loss(out, y) if repaired else 1 - F.mse_loss(out, y)
+
+    return fit(model, optim.SGD(model.parameters(), 1e-3), 4, criterion)
+
+
+@fault("ascending", source="pytorch forum: negated root mean squared error", written=THIRD)
+def negated_root_mean_square(repaired: bool) -> Loop:
+    model = mlp()
+    optimizer = optim.Adam(model.parameters(), 1e-3)
+    return fit(model, optimizer, 4, lambda out, y: signed(F.mse_loss(out, y).sqrt(), repaired))

@@ -1,0 +1,1 @@
+"""Updates have the wrong size."""

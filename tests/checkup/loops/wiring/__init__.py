@@ -1,0 +1,1 @@
+"""Parameters, optimizer and graph do not hold on to each other."""
