@@ -3,8 +3,8 @@
 from gradwidgets.core import problems, settings
 from gradwidgets.core.control import GROUPS, Control, linear
 from gradwidgets.core.data import Batch, Batches, Pair, groups, is_pair, samples
-from gradwidgets.core.edit_table import EDITS, SweptEdit, WrittenModel
-from gradwidgets.core.edits import MASK_KINDS, Clip, Edit, Mask, Penalty, Scale, edit_gradients
+from gradwidgets.core.edit_table import EDITS, WrittenModel
+from gradwidgets.core.edits import Clip, Edit, Mask, Penalty, Scale, edit_gradients
 from gradwidgets.core.errors import TrainingError, check_finite_data, described_error
 from gradwidgets.core.history import History, end_of
 from gradwidgets.core.isolation import (
@@ -15,7 +15,7 @@ from gradwidgets.core.isolation import (
     is_small,
     one_thread,
 )
-from gradwidgets.core.loop import Run, live, measured_at, train
+from gradwidgets.core.loop import Run, measured_at, train
 from gradwidgets.core.optimizers import OPTIMIZERS, build_optimizer, needs_closure, option_defaults
 from gradwidgets.core.problem import Loss, Problem
 from gradwidgets.core.recipe import Recipe
@@ -38,7 +38,6 @@ __all__ = [
     "GROUPS",
     "History",
     "Loss",
-    "MASK_KINDS",
     "Mask",
     "Number",
     "OPTIMIZERS",
@@ -53,7 +52,6 @@ __all__ = [
     "SNAPSHOT_ELEMENTS",
     "Scale",
     "Text",
-    "SweptEdit",
     "TrainingError",
     "WrittenModel",
     "IsolatedRun",
@@ -67,7 +65,6 @@ __all__ = [
     "is_pair",
     "is_small",
     "linear",
-    "live",
     "measured_at",
     "needs_closure",
     "one_thread",

@@ -1,4 +1,4 @@
-"""How a person sets a field: plain data beside the field, from which a view makes a widget."""
+"""Controls: plain data beside a field, from which a view makes a widget for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ GROUPS = ("Gradient", "Penalty", "Accumulation", "Optimizer", "Run")
 
 @dataclass(frozen=True)
 class Control:
-    """What a view needs to know to let a person set one field.
+    """All that a view needs to know to let a person set one field.
 
     Args:
         label: the control's name on the screen.
@@ -21,6 +21,12 @@ class Control:
             is a switch.
         slider: stops are ordered quantities, to be dragged; otherwise a list to choose from.
         none: what None is called on the screen, where it is a stop.
+
+    >>> size = Control("size", "Run", "Samples per update.", (4, 8, None), none="all")
+    >>> [size.text(stop) for stop in size.stops]
+    ['4', '8', 'all']
+    >>> size.including(6)
+    (4, 6, 8, None)
     """
 
     label: str
@@ -48,12 +54,20 @@ class Control:
 
 
 def linear(low: float, high: float, step: float) -> tuple[float, ...]:
-    """Evenly spaced stops, both ends included."""
+    """Evenly spaced stops, both ends included.
+
+    >>> linear(0.0, 1.0, 0.25)
+    (0.0, 0.25, 0.5, 0.75, 1.0)
+    """
     return tuple(round(low + i * step, 10) for i in range(round((high - low) / step) + 1))
 
 
 def logarithmic(low: float, high: float, per_decade: int = 10) -> tuple[float, ...]:
-    """Stops at equal ratios, both ends included, rounded to two significant figures."""
+    """Stops at equal ratios, both ends included, rounded to two significant figures.
+
+    >>> logarithmic(0.01, 1.0, per_decade=2)
+    (0.01, 0.032, 0.1, 0.32, 1.0)
+    """
     count = round(math.log10(high / low) * per_decade)
     return tuple(float(f"{low * 10 ** (i / per_decade):.1e}") for i in range(count + 1))
 

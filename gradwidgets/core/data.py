@@ -17,7 +17,11 @@ Batches = Iterable[Any]
 
 
 def is_pair(data: object) -> bool:
-    """Whether `data` is two tensors, `(x, y)`."""
+    """Tell whether `data` is two tensors, `(x, y)`.
+
+    >>> is_pair((torch.ones(2), torch.ones(2))), is_pair([torch.ones(2)])
+    (True, False)
+    """
     return (
         isinstance(data, (tuple, list))
         and len(data) == 2
@@ -49,6 +53,11 @@ def groups(data: Pair | Batches, recipe: Recipe) -> Iterator[list[Batch]]:
 
     Raises:
         ValueError: an epoch holds no batch, a batch no sample, or a batch is not a pair.
+
+    >>> data = torch.arange(6.0), torch.arange(6.0)
+    >>> first = next(groups(data, Recipe(accumulation_steps=3)))
+    >>> [x.tolist() for x, _ in first]
+    [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
     """
     if is_pair(data):
         x, y = data
@@ -94,7 +103,11 @@ def _checked(batch: Any) -> Batch:
 
 
 def samples(target: Any) -> int:
-    """How many samples a batch holds, counted on its target."""
+    """Count the samples of a batch on its target; a single number is one.
+
+    >>> samples(torch.zeros(32, 10)), samples(torch.tensor(1.0))
+    (32, 1)
+    """
     if isinstance(target, Tensor) and target.ndim == 0:
         return 1
     return len(target) if isinstance(target, Sized) else 1

@@ -31,6 +31,10 @@ class WrittenModel:
     Args:
         names: the names of its parameters.
         regular: each parameter gets a gradient and has a dimension, so nothing asks for that.
+
+    >>> print(WrittenModel(("weight",)).each("p.grad.mul_(2.0)"))
+    for p in model.parameters():
+        p.grad.mul_(2.0)
     """
 
     names: tuple[str, ...]
@@ -71,7 +75,7 @@ class TableEdit:
         raise NotImplementedError
 
     def setup(self, recipe: Recipe) -> str:
-        """What the program does for it before its loop."""
+        """Lines of the program before its loop, if it needs any."""
         return ""
 
     def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
@@ -83,7 +87,7 @@ class TableEdit:
 
     @property
     def sweeps(self) -> bool:
-        """Whether `sweep` is written."""
+        """True if `sweep` is written."""
         return type(self).sweep is not TableEdit.sweep
 
 

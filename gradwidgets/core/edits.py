@@ -34,6 +34,12 @@ class Scale:
 
     Raises:
         ValueError: `factor` is not a finite number.
+
+    >>> p = torch.ones(2, requires_grad=True)
+    >>> p.grad = torch.tensor([1.0, 2.0])
+    >>> Scale(0.5)([p])
+    >>> p.grad
+    tensor([0.5000, 1.0000])
     """
 
     factor: float
@@ -61,6 +67,12 @@ class Mask:
 
     Raises:
         ValueError: `fraction` is outside [0, 1], `kind` is unknown, or `seed` is no whole number.
+
+    >>> p = torch.ones(4, requires_grad=True)
+    >>> p.grad = torch.ones(4)
+    >>> Mask(0.5)([p])
+    >>> p.grad
+    tensor([0., 0., 1., 1.])
     """
 
     def __init__(
@@ -127,6 +139,12 @@ class Penalty:
 
     Raises:
         ValueError: a strength is negative or not finite.
+
+    >>> p = torch.tensor([-2.0, 4.0], requires_grad=True)
+    >>> p.grad = torch.zeros(2)
+    >>> Penalty(l1=1.0, l2=0.5)([p])
+    >>> p.grad
+    tensor([-2.,  3.])
     """
 
     l1: float = 0.0
@@ -154,6 +172,12 @@ class Clip:
 
     Raises:
         ValueError: `max_norm` is not a finite number above 0.
+
+    >>> p = torch.ones(2, requires_grad=True)
+    >>> p.grad = torch.tensor([3.0, 4.0])
+    >>> Clip(max_norm=1.0)([p])
+    >>> p.grad
+    tensor([0.6000, 0.8000])
     """
 
     max_norm: float
@@ -174,6 +198,14 @@ def edit_gradients(optimizer: Optimizer, *edits: Edit) -> RemovableHandle:
 
     Returns:
         A handle: call its `remove()`, or use it in a `with` statement.
+
+    >>> p = torch.ones(1, requires_grad=True)
+    >>> optimizer = torch.optim.SGD([p], lr=1.0)
+    >>> with edit_gradients(optimizer, Scale(0.25)):
+    ...     p.sum().backward()
+    ...     optimizer.step()
+    >>> p
+    tensor([0.7500], requires_grad=True)
     """
 
     def edit() -> None:

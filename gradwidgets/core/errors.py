@@ -1,4 +1,4 @@
-"""What went wrong in a run, in one message: where, what, and what would be right."""
+"""Messages for what goes wrong in a run: where, what, and what would be right."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ UNKNOWN = object()
 
 
 class TrainingError(RuntimeError):
-    """A model, loss, batch or optimizer that failed in a run; the cause is its `__cause__`."""
+    """A model, loss, batch or optimizer that failed in a run; the cause is its `__cause__`.
+
+    >>> from gradwidgets import Problem, train
+    >>> forgot = Problem("forgot", torch.nn.Linear(1, 1), (torch.ones(2, 1), torch.ones(2, 1)),
+    ...                  loss=lambda output, target: (output - target) ** 2)
+    >>> train(forgot)
+    Traceback (most recent call last):
+    gradwidgets.core.errors.TrainingError: the loss returned (2, 1) float32 at update 0: it must ...
+    """
 
     history: History | None = None
-    """What happened up to the failure."""
+    """The run up to the failure."""
 
 
 def explain(
@@ -62,6 +70,10 @@ def check_finite_data(update: int, batches: list[tuple[Any, Any]]) -> None:
 
     Raises:
         TrainingError: an input or target holds NaN or infinity.
+
+    >>> check_finite_data(3, [(torch.tensor([1.0, torch.nan]), torch.ones(2))])
+    Traceback (most recent call last):
+    gradwidgets.core.errors.TrainingError: the data of update 3 is not finite: x holds 1 NaN ...
     """
     for pair in batches:
         for name, part in zip(("x", "y"), pair, strict=True):
@@ -81,7 +93,11 @@ def described(value: Any) -> str:
 
 
 def described_error(error: Exception) -> str:
-    """An exception's type and the beginning of its first line; or what memory it lacked."""
+    """An exception's type and the beginning of its first line; or what memory it lacked.
+
+    >>> described_error(KeyError("weight"))
+    "KeyError: 'weight'"
+    """
     if asked := re.search(r"can't allocate memory: you tried to allocate (\d+) bytes", str(error)):
         size = f"{int(asked[1]) / 1e9:.3g} GB"
         return f"there is no memory for {size}; make the model or the batch smaller"

@@ -24,7 +24,7 @@ PER_UPDATE = ("loss", "grad_norm", "edited_norm", "param_norm", "update_ratio")
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What happened at every update: arrays with one row per update that was completed.
+    """A run, update by update: arrays with one row per update that was completed.
 
     A gradient that was None at an update counts as nothing in `grad_norm`, and is NaN in
     `grad_norms`. All arrays are float64.
@@ -45,6 +45,13 @@ class History:
             no longer finite there.
         seconds: how long the training took.
         make_model: returns the trained model; None has none.
+
+    >>> from gradwidgets import train
+    >>> history = train("line", Recipe(updates=50))
+    >>> history.loss.shape, history.grad_norms.shape, history.names
+    ((50,), (50, 2), ('weight', 'bias'))
+    >>> history.summary()
+    'Converged after 50 updates: the loss went from ...
     """
 
     problem: str
@@ -73,7 +80,7 @@ class History:
 
     @property
     def ended(self) -> bool:
-        """Whether the run was over, for whatever reason, when this was taken from it."""
+        """True if the run was over, for whatever reason, when this was taken from it."""
         return self.stopped is not None or self.updates >= self.recipe.updates
 
     @property

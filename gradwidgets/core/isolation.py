@@ -31,6 +31,13 @@ class IsolatedRun:
     Args:
         data: a `DataLoader` or its sampler may have a generator, which is put back as well.
         seed: what every run begins with.
+
+    >>> before = torch.random.get_rng_state()
+    >>> run = IsolatedRun(data=None, seed=1)
+    >>> with run.inside():
+    ...     first = torch.rand(1)
+    >>> torch.equal(before, torch.random.get_rng_state())
+    True
     """
 
     def __init__(self, data: object, seed: int) -> None:
@@ -65,7 +72,7 @@ class IsolatedRun:
                 self.restore(theirs)
 
     def state(self) -> list[Any]:
-        """What every generator holds now."""
+        """The states of all generators now."""
         return [read() for read, _ in self._sources]
 
     def restore(self, states: list[Any]) -> None:
@@ -76,7 +83,12 @@ class IsolatedRun:
 
 @contextmanager
 def one_thread(only: bool = True) -> Iterator[None]:
-    """Torch computes on one thread within, if `only` says so; on as many as before afterwards."""
+    """Torch computes on one thread within, if `only` says so; on as many as before afterwards.
+
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
     with PROCESS_LOCK:
         threads = torch.get_num_threads()
         if only:
@@ -88,7 +100,11 @@ def one_thread(only: bool = True) -> Iterator[None]:
 
 
 def is_small(model: nn.Module) -> bool:
-    """Whether a model is trained on one thread."""
+    """Tell whether a model is to be trained on one thread.
+
+    >>> is_small(nn.Linear(64, 32)), is_small(nn.Linear(1000, 1000))
+    (True, False)
+    """
     return sum(p.numel() for p in model.parameters()) <= SMALL
 
 
@@ -101,7 +117,7 @@ def _seed(seed: int) -> None:
 
 
 def _sources(data: object) -> list[Source]:
-    """How to read and write every generator that a run may draw from."""
+    """Pairs of functions that read and write the generators that a run may draw from."""
     sources: list[Source] = [(torch.get_rng_state, torch.set_rng_state)]
     if torch.accelerator.is_available():
         device = torch.get_device_module(torch.accelerator.current_accelerator())
@@ -117,7 +133,15 @@ def _sources(data: object) -> list[Source]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model is in eval mode within; afterwards each module's own mode is as it was."""
+    """The model is in eval mode within; afterwards each module's own mode is as it was.
+
+    >>> model = nn.Dropout()
+    >>> with evaluating(model):
+    ...     model.training
+    False
+    >>> model.training
+    True
+    """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -132,6 +156,13 @@ class Buffers:
 
     Attributes:
         copies: their values, None where there is none.
+
+    >>> norm = nn.BatchNorm1d(2)
+    >>> before = Buffers(norm)
+    >>> _ = norm(torch.ones(4, 2))
+    >>> before.restore()
+    >>> norm.running_mean
+    tensor([0., 0.])
     """
 
     def __init__(self, model: nn.Module) -> None:

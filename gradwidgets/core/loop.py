@@ -26,7 +26,7 @@ from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Recorder
 
 EVALUATIONS = 20
-"""How often, about, accuracy on held-out data is measured in a run."""
+"""Accuracy on held-out data is measured about so many times in a run."""
 
 
 def train(problem: Problem | str, recipe: Recipe | None = None) -> History:
@@ -41,6 +41,12 @@ def train(problem: Problem | str, recipe: Recipe | None = None) -> History:
     Raises:
         ValueError: the problem or its data is not usable.
         TrainingError: the model or the loss failed; the history so far is its `history`.
+
+    >>> history = train("bowl", Recipe(lr=0.05, updates=30))
+    >>> history.updates
+    30
+    >>> bool(history.loss[-1] < history.loss[0])
+    True
     """
     run = Run(problem, recipe)
     run.advance()
@@ -51,6 +57,12 @@ def live(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[Run]:
     """Train update by update: yields the `Run` after each, for live drawing.
 
     Break off whenever you like; `run.cancel()` says so in the history.
+
+    >>> for run in live("bowl", Recipe(updates=50)):
+    ...     if len(run.losses) == 7:
+    ...         run.cancel()
+    >>> run.history().stopped
+    (7, 'cancelled')
     """
     run = Run(problem, recipe)
     while not run.done:
@@ -59,7 +71,11 @@ def live(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[Run]:
 
 
 def measured_at(count: int, updates: int) -> bool:
-    """Whether accuracy is measured after `count` of so many updates."""
+    """Tell whether accuracy is measured after `count` of so many updates.
+
+    >>> [count for count in range(1, 101) if measured_at(count, 100)][:4]
+    [5, 10, 15, 20]
+    """
     return count >= updates or count % max(1, updates // EVALUATIONS) == 0
 
 
@@ -67,6 +83,11 @@ class Run:
     """One training run that can be advanced a slice at a time.
 
     Between slices the caller's random number generators are as the caller left them.
+
+    >>> run = Run("bowl", Recipe(updates=50))
+    >>> run.advance(updates=20)
+    >>> len(run.losses), run.done
+    (20, False)
     """
 
     def __init__(self, problem: Problem | str, recipe: Recipe | None = None) -> None:
@@ -100,7 +121,7 @@ class Run:
 
     @property
     def done(self) -> bool:
-        """Whether the run has ended, for whatever reason."""
+        """True if the run has ended, for whatever reason."""
         return self.stopped is not None or len(self.losses) >= self.recipe.updates
 
     def cancel(self) -> None:
@@ -132,7 +153,7 @@ class Run:
             self.seconds += time.perf_counter() - begun
 
     def history(self) -> History:
-        """What has happened so far."""
+        """The run so far."""
         norms, model = self._recorder.norms(), self.model
         names = tuple(name for name, _ in self.model.named_parameters())
         kept = zip(names, self._recorder.snapshots(), strict=True)

@@ -22,7 +22,11 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def option_defaults(optimizer: str) -> dict[str, Any]:
-    """The keyword arguments, but for `lr`, that an optimizer of `torch.optim` takes."""
+    """The keyword arguments, but for `lr`, that an optimizer of `torch.optim` takes.
+
+    >>> option_defaults("Adagrad")["lr_decay"]
+    0
+    """
     parameters = list(inspect.signature(OPTIMIZERS[optimizer]).parameters.values())
     return {p.name: p.default for p in parameters[1:] if p.name != "lr"}
 
@@ -61,7 +65,11 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def needs_closure(optimizer: str) -> bool:
-    """Whether an optimizer's `step` must be given a closure, as that of LBFGS must."""
+    """Tell whether an optimizer's `step` must be given a closure, as that of LBFGS must.
+
+    >>> needs_closure("SGD"), needs_closure("LBFGS")
+    (False, True)
+    """
     closure = inspect.signature(OPTIMIZERS[optimizer].step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
 
@@ -73,6 +81,10 @@ def build_optimizer(
 
     Raises:
         ValueError: the optimizer does not take such parameters.
+
+    >>> model = nn.Linear(2, 1)
+    >>> type(build_optimizer("SGD", model, 0.1, {"momentum": 0.9})).__name__
+    'SGD'
     """
     try:
         return OPTIMIZERS[optimizer](model.parameters(), lr=lr, **options)  # type: ignore[call-arg]

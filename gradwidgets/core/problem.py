@@ -37,6 +37,12 @@ class Problem:
 
     Raises:
         ValueError: an argument is of the wrong kind; names it and what would be right.
+
+    >>> from gradwidgets import train
+    >>> x = torch.linspace(-1, 1, 20).unsqueeze(1)
+    >>> cubic = Problem("cubic", lambda: nn.Linear(1, 1), (x, x**3), nn.functional.mse_loss)
+    >>> train(cubic, Recipe(updates=5)).updates
+    5
     """
 
     name: str
@@ -112,7 +118,7 @@ class Problem:
 
 
 def _refuse_shared(one: nn.Module, other: nn.Module) -> None:
-    """A factory must build anew, or training would change what it hands out."""
+    """Raise if a factory hands out the same parameters twice: training would change them."""
     known = {id(p) for p in one.parameters()}
     if any(id(p) in known for p in other.parameters()):
         raise ValueError(

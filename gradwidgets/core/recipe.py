@@ -47,6 +47,13 @@ class Recipe:
 
     Raises:
         ValueError: a value is not allowed; names the field, the value and what would be right.
+
+    >>> recipe = Recipe(lr=0.5, scale=2.0)
+    >>> recipe.replace(scale=1.0)
+    Recipe(lr=0.5)
+    >>> Recipe(mask=2)
+    Traceback (most recent call last):
+    ValueError: mask=2 is not allowed; give a finite number from 0 to 1
     """
 
     optimizer: str = _setting(

@@ -78,7 +78,7 @@ class References:
 
 
 def _view(tensor: Tensor) -> View:
-    """What is quickest to copy: a numpy view of CPU memory, or the tensor itself."""
+    """The form that is quickest to copy: a numpy view of CPU memory, or the tensor itself."""
     in_numpy = tensor.dtype in (torch.float32, torch.float64) and tensor.device.type == "cpu"
     return tensor.numpy() if in_numpy else tensor
 

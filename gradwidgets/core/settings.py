@@ -39,7 +39,7 @@ def controls() -> dict[str, Control]:
 
 
 def applies(recipe: Recipe, name: str) -> bool:
-    """Whether a setting has a meaning in a recipe: its optimizer may not take an option.
+    """Tell whether a setting has a meaning in a recipe: its optimizer may not take an option.
 
     >>> applies(Recipe(optimizer="Adam"), "momentum")
     False

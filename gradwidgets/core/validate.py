@@ -1,4 +1,4 @@
-"""What a setting may be. Each rule checks one value, once, where it enters the package."""
+"""Rules for values. Each checks one value, once, where it enters the package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any
 
 
 def not_allowed(name: str, value: object, allowed: str) -> ValueError:
-    """The one wording for a bad value: its name, the value, and what would be right."""
+    """The one wording for a bad value: its name, the value, and what would be right.
+
+    >>> str(not_allowed("lr", -1, "a finite number from 0"))
+    'lr=-1 is not allowed; give a finite number from 0'
+    """
     shown = " ".join(map(str.strip, repr(value).splitlines()))
     if len(shown) > 80:
         shown = shown[:77] + "..."
@@ -18,7 +22,14 @@ def not_allowed(name: str, value: object, allowed: str) -> ValueError:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite real number in [low, high]; `above` excludes `low` itself."""
+    """A finite real number in [low, high]; `above` excludes `low` itself.
+
+    >>> Number(0, 1)("share", 0.5)
+    0.5
+    >>> Number(0, 1)("share", 2)
+    Traceback (most recent call last):
+    ValueError: share=2 is not allowed; give a finite number from 0 to 1
+    """
 
     low: float = -math.inf
     high: float = math.inf
@@ -53,7 +64,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Count:
-    """A whole number in [low, high]."""
+    """A whole number in [low, high].
+
+    >>> Count()("steps", 3)
+    3
+    >>> Count()("steps", 0)
+    Traceback (most recent call last):
+    ValueError: steps=0 is not allowed; give a whole number from 1
+    """
 
     low: int = 1
     high: int = 2**63 - 1
@@ -74,7 +92,12 @@ class Count:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of a few words."""
+    """One of a few words.
+
+    >>> OneOf(("a", "b"))("kind", "c")
+    Traceback (most recent call last):
+    ValueError: kind='c' is not allowed; give one of 'a', 'b'
+    """
 
     choices: tuple[str, ...]
 
@@ -87,7 +110,12 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Text:
-    """Any non-empty text."""
+    """Any non-empty text.
+
+    >>> Text()("name", "")
+    Traceback (most recent call last):
+    ValueError: name='' is not allowed; give a non-empty text
+    """
 
     allowed: str = "a non-empty text"
 
@@ -100,7 +128,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Flag:
-    """True or False."""
+    """True or False.
+
+    >>> Flag()("average", True)
+    True
+    >>> Flag()("average", 1)
+    Traceback (most recent call last):
+    ValueError: average=1 is not allowed; give True or False
+    """
 
     def __call__(self, name: str, value: object) -> bool:
         """Return `value`, or raise ValueError."""

@@ -33,7 +33,13 @@ ENOUGH = 8
 
 
 def verdict(loss: Array, stopped: tuple[int, str] | None) -> str:
-    """The verdict in one word, by the rules above; "short" below `ENOUGH` updates."""
+    """The verdict in one word, by the rules above; "short" below `ENOUGH` updates.
+
+    >>> verdict(np.linspace(1.0, 0.5, 100), stopped=None)
+    'improving'
+    >>> verdict(np.array([1.0, 3.0]), stopped=(2, "diverged"))
+    'diverged'
+    """
     if stopped and stopped[1] in ("diverged", "threshold"):
         return {"diverged": "diverged", "threshold": "stopped"}[stopped[1]]
     if len(loss) < ENOUGH:
@@ -57,7 +63,7 @@ def _levels(loss: Array) -> tuple[float, float, float, float]:
 
 
 def _swing(loss: Array) -> float:
-    """How far the last half falls, or how far it rises if that is less."""
+    """The largest fall of the last half, or its largest rise if that is less."""
     last = loss[-2 * (len(loss) // 4) :]
     fall = np.max(np.maximum.accumulate(last) - last)
     rise = np.max(last - np.minimum.accumulate(last))

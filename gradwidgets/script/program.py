@@ -18,12 +18,22 @@ def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
 
     Raises:
         ValueError: the mask's pattern matches no parameter.
+
+    >>> names = {}
+    >>> exec(script("line", Recipe(updates=10, scale=2.0)), names)
+    >>> from gradwidgets import train
+    >>> names["losses"] == train("line", Recipe(updates=10, scale=2.0)).loss.tolist()
+    True
     """
     return "\n".join(line.text for line in script_lines(problem, recipe)) + "\n"
 
 
 def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[Line]:
-    """The lines of `script`, each with the settings it belongs to."""
+    """The lines of `script`, each with the settings it belongs to.
+
+    >>> [line.text for line in script_lines("line", Recipe(seed=3)) if "seed" in line.settings]
+    ['torch.manual_seed(3)']
+    """
     problem = problems.get(problem)
     recipe = recipe or problem.recipe
     sources = Sources(problem)
@@ -65,13 +75,21 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
 
 
 def edit_setup(recipe: Recipe) -> list[Line]:
-    """The lines before the loop that prepare the edits, such as the draw of a random mask."""
+    """The lines before the loop that prepare the edits, such as the draw of a random mask.
+
+    >>> edit_setup(Recipe(mask=0.5, mask_kind="random", seed=2))[0].text
+    'draw = torch.Generator().manual_seed(2)'
+    """
     texts = [(entry.setup(recipe), entry.settings) for entry in EDITS]
     return [line for text, settings in texts if text for line in lines_of(text, *settings)]
 
 
 def batches(recipe: Recipe, pair: bool) -> list[Line]:
-    """Where the batches of one update come from, if not from all of x and y."""
+    """Where the batches of one update come from, if not from all of x and y.
+
+    >>> batches(Recipe(batch_size=8, seed=1), pair=True)[0].text
+    'order = torch.Generator().manual_seed(1)'
+    """
     if not pair:
         return lines_of(GROUPS.format(recipe.accumulation_steps), "accumulation_steps")
     if recipe.batch_size is not None:
@@ -112,7 +130,11 @@ def _loop(recipe: Recipe, sources: Sources) -> list[Line]:
 
 
 def head(recipe: Recipe, sources: Sources) -> Line:
-    """The line that opens the loop and fetches what one update trains on."""
+    """The line that opens the loop and fetches what one update trains on.
+
+    >>> head(Recipe(updates=10), Sources(problems.line)).text
+    'for _ in range(10):'
+    """
     text = f"for _ in range({recipe.updates}):"
     if not sources.pair:
         text = f"for _, group in zip(range({recipe.updates}), groups()):"
@@ -128,7 +150,21 @@ if not abs(mean) < float("inf"):
 
 
 def update(recipe: Recipe, sources: Sources) -> list[Line]:
-    """The body of the loop, not indented: the lines of one update."""
+    """The body of the loop, not indented: the lines of one update.
+
+    >>> for line in update(Recipe(scale=2.0), Sources(problems.line)):
+    ...     print(line.text)
+    optimizer.zero_grad()
+    loss = F.mse_loss(model(x), y)
+    loss.backward()
+    mean = loss.item()
+    if not abs(mean) < float("inf"):
+        break
+    for p in model.parameters():
+        p.grad.mul_(2.0)
+    optimizer.step()
+    losses.append(mean)
+    """
     gradients = [*_clear(recipe), *_backward(recipe, sources)]
     edits = list(_edits(recipe, sources))
     if needs_closure(recipe.optimizer):

@@ -1,4 +1,4 @@
-"""What a program is made of: lines that know their settings, and the texts of a problem."""
+"""Parts of a program: lines that know their settings, and the source texts of a problem."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from gradwidgets.core import EDITS, IsolatedRun, Problem, WrittenModel, is_pair,
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a program, and the settings it belongs to."""
+    """One line of a program, and the settings it belongs to.
+
+    >>> Line("optimizer.step()", ("optimizer",)).settings
+    ('optimizer',)
+    """
 
     text: str
     settings: tuple[str, ...] = ()
@@ -52,7 +56,12 @@ ELSEWHERE = {"from gradwidgets.core.digits import": "from sklearn.datasets impor
 
 
 class Sources:
-    """How the program names the problem's data, model and loss; the texts that define them."""
+    """Names of a problem's data, model and loss in a program, and the texts that define them.
+
+    >>> sources = Sources(problems.moons)
+    >>> sources.data, sources.model, sources.loss, sources.missing
+    ('moons_data', 'moons_model', 'F.cross_entropy', [])
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.texts: list[str] = []

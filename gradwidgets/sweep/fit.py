@@ -1,4 +1,4 @@
-"""Which recipes and models can be trained in one run, and why others cannot."""
+"""Reasons why recipes or models cannot be trained in one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradwidgets.sweep.run import SweptRun
 
 _EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
 FIELDS = ("lr", *_EDITED, "stop_below", "seed")
-"""What replicas may differ in."""
+"""Settings that replicas may differ in."""
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "Adamax", "RAdam", "Adadelta")
 """Optimizers that treat each element on its own, with a step in proportion to `lr`, and that do
@@ -21,7 +21,7 @@ for rounding, their first steps are as long as elsewhere)."""
 
 
 def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
-    """Why the recipes cannot be trained in one run, as far as that can be read off them."""
+    """The reason why the recipes cannot be trained in one run, as far as they tell."""
     first = recipes[0]
     changed = {name for recipe in recipes for name in recipe.changes()}
     for entry in EDITS:
@@ -41,7 +41,7 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
 
 
 def obstacle_in(one: Run) -> str | None:
-    """Why the model of a run, after its first update, cannot be replicated, or None."""
+    """The reason why the model of a run, after its first update, cannot be replicated, or None."""
     parameters = list(one.model.parameters())
     if any(True for _ in one.model.buffers()):
         return "the model has buffers, and each replica would need its own"
@@ -55,7 +55,7 @@ def obstacle_in(one: Run) -> str | None:
 
 
 def difference(one: Run, swept: SweptRun) -> str | None:
-    """Why the first update of the first replica is not that of a run of its own, or None."""
+    """The reason why the first replica's first update is not that of a run of its own, or None."""
     if len({recipe.seed for recipe in swept.recipes}) > 1 and swept.draws:
         return "the model draws random numbers as it learns"
     ours = torch.nn.utils.parameters_to_vector(one.model.parameters()).detach()

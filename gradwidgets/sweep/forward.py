@@ -21,7 +21,7 @@ Pieces = Mapping[str, Tensor]
 
 
 class Forward(Protocol):
-    """What a sweep asks of a model."""
+    """A model as a sweep uses it."""
 
     def losses(self, pieces: Pieces, x: Any, y: Any, own: bool) -> Tensor:
         """(R,) the loss of each replica; `own`: every replica has its own samples, (R, ...)."""
@@ -145,7 +145,7 @@ LAYERED_LOSSES: Mapping[Any, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def is_layered(model: nn.Module) -> bool:
-    """Whether a model is a plain `nn.Sequential` of `nn.Linear` and activations known here."""
+    """Tell whether a model is a plain `nn.Sequential` of `nn.Linear` and activations known here."""
     layers: Sequence[nn.Module] = list(model.children())
     known = {nn.Linear, *ACTIVATIONS}
     plain = type(model) is nn.Sequential and all(type(layer) in known for layer in layers)

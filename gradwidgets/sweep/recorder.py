@@ -20,7 +20,7 @@ KINDS = ("raw", "edited", "parameter", "change")
 
 @dataclass(frozen=True)
 class Figures:
-    """What was recorded of one replica: four norms (updates, parameters), and snapshots."""
+    """The record of one replica: four norms (updates, parameters), and snapshots."""
 
     raw: Array
     edited: Array
@@ -83,7 +83,7 @@ class SweepRecorder:
             self._flush()
 
     def figures(self, rows: Sequence[int]) -> list[Figures]:
-        """What was recorded of each replica in the first `rows` of its updates."""
+        """The records of each replica in the first `rows` of its updates."""
         self._flush()
         self._keep(self._now.unsqueeze(0))
         empty = self._now.new_empty((0, len(rows), len(self._sizes)), dtype=torch.float64)

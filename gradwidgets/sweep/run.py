@@ -69,12 +69,12 @@ class SweptRun:
 
     @property
     def done(self) -> bool:
-        """Whether all runs have ended, for whatever reason."""
+        """True if all runs have ended, for whatever reason."""
         return len(self._ended) == len(self.recipes) or self.count >= self.recipes[0].updates
 
     @property
     def draws(self) -> bool:
-        """Whether the model has drawn random numbers since its start."""
+        """True if the model has drawn random numbers since its start."""
         with self._world.inside():
             now = self._world.state()
         return not all(map(torch.equal, self._undrawn, now))
@@ -91,7 +91,7 @@ class SweptRun:
         self.seconds += time.perf_counter() - begun
 
     def histories(self) -> list[History]:
-        """What has happened so far, one history a recipe."""
+        """The runs so far, one history a recipe."""
         rows = [self._rows(replica) for replica in range(len(self.recipes))]
         losses = np.array(self._losses, dtype=np.float64).reshape(-1, len(self.recipes))
         return [

@@ -40,6 +40,12 @@ def sweep(
     Raises:
         ValueError: the field or a value is not allowed, or the problem is not usable.
         TrainingError: the model or the loss failed.
+
+    >>> histories = sweep("bowl", Recipe(updates=20), "lr", [0.01, 0.1])
+    >>> [history.recipe.lr for history in histories]
+    [0.01, 0.1]
+    >>> bool(histories[1].loss[-1] < histories[0].loss[-1])
+    True
     """
     problem = problems.get(problem)
     start = recipe or problem.recipe
@@ -61,6 +67,11 @@ class Sweep:
     Raises:
         ValueError: there is no recipe, or the problem is not usable.
         TrainingError: the model or the loss failed at the first update.
+
+    >>> swept = Sweep(problems.bowl, [Recipe(updates=20, lr=lr) for lr in (0.01, 0.1)])
+    >>> swept.advance(updates=5)
+    >>> swept.done, swept.obstacle
+    (False, None)
     """
 
     def __init__(self, problem: Problem, recipes: Sequence[Recipe], snapshots: bool = True) -> None:
@@ -69,7 +80,7 @@ class Sweep:
         self._problem = problem
         self._recipes = list(recipes)
         self.obstacle = obstacle(problem, recipes)
-        """Why the recipes are trained one by one, or None: all are trained in one run."""
+        """The reason why the recipes are trained one by one; None if all are trained in one run."""
         self._one_by_one: list[Run] = []
         self._swept: SweptRun | None = None
         if self.obstacle is None:
@@ -77,7 +88,7 @@ class Sweep:
 
     @property
     def done(self) -> bool:
-        """Whether all runs have ended."""
+        """True if all runs have ended."""
         if self._swept:
             return self._swept.done
         runs = self._one_by_one
@@ -101,7 +112,7 @@ class Sweep:
                 return
 
     def histories(self) -> list[History]:
-        """What has happened so far: one history a recipe that has begun."""
+        """The runs so far: one history a recipe that has begun."""
         if self._swept:
             return self._swept.histories()
         return [run.history() for run in self._one_by_one]

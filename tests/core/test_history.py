@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
-from gradwidgets.core import Problem, Recipe, live, train
-from gradwidgets.core.loop import Run
+from gradwidgets.core import Problem, Recipe, train
+from gradwidgets.core.loop import Run, live
 from tests.examples import double_problem
 
 EDITED = Recipe(updates=9, scale=2.0, mask=0.3, l2=0.1, max_norm=0.5)

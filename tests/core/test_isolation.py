@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core import Problem, Recipe, TrainingError, live, problems, train
-from gradwidgets.core.loop import Run
+from gradwidgets.core import Problem, Recipe, TrainingError, problems, train
+from gradwidgets.core.loop import Run, live
 from gradwidgets.script import script
 from tests.examples import double_problem, doubles
 from tests.surroundings import surroundings
