@@ -17,7 +17,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core import EDITS, Array, Count, Edit, Problem, Recipe, Run, not_allowed
+from gradwidgets.core import EDITS, Array, Edit, Problem, Recipe, Run
 
 STAGES = ("accumulated", *(entry.stage for entry in EDITS), "edited")
 """The stages of a gradient, in their order; the optimizer reads the last."""
@@ -165,38 +165,17 @@ def norm(values: Array | None) -> float:
     return float("nan") if values is None else float(np.linalg.norm(values))
 
 
-def record_update(
-    problem: Problem | str, recipe: Recipe | None = None, update: int = 0
-) -> UpdateRecord:
-    """Train up to an update, counted from 0, and record it.
-
-    Raises:
-        ValueError: the run ends before that update is made.
-        TrainingError: the model or the loss failed.
-
-    >>> record = record_update("line", Recipe(lr=0.5, scale=0.1, mask=0.5), update=3)
-    >>> record.active
-    ('scaled', 'masked')
-    >>> norms = record["weight"].norms
-    >>> round(norms["scaled"] / norms["accumulated"], 6)
-    0.1
-    """
-    Count(0)("update", update)
-    run = Run(problem, recipe)
-    if update:
-        run.advance(updates=update)
-    record = _record_next(run)
-    if record is None:
-        allowed = f"one of the run's {len(run.losses)} updates, counted from 0"
-        raise not_allowed("update", update, allowed)
-    return record
-
-
 def record_updates(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[UpdateRecord]:
-    """Train once and record every update, in their order.
+    """Train, and record every update.
 
     Raises:
         TrainingError: the model or the loss failed.
+
+    >>> first, *_ = record_updates("line", Recipe(scale=0.1, mask=0.5))
+    >>> first.active
+    ('scaled', 'masked')
+    >>> round(first["weight"].norms["scaled"] / first["weight"].norms["accumulated"], 6)
+    0.1
     """
     run = Run(problem, recipe)
     while (record := _record_next(run)) is not None:

@@ -1,4 +1,4 @@
-"""The controls of a meter: how the batch is cut, what is measured, and in what mode."""
+"""The controls of a meter: how the batch is split, what is measured, and in what mode."""
 
 from __future__ import annotations
 
@@ -9,17 +9,10 @@ import ipywidgets
 
 from gradwidgets.components import Slider
 from gradwidgets.core import Control, OneOf, linear, not_allowed
-from gradwidgets.meter.start import DTYPES
+from gradwidgets.meter.measure import DTYPES, MODES
 
-SET_UPS = ("samples", "tokens")
-"""What can be accumulated without a problem of one's own."""
-MODES: dict[str, dict[str, bool]] = {
-    "train": {},
-    "eval": {"train": False},
-    "BatchNorm in eval": {"batch_norm": False},
-    "dropout in eval": {"dropout": False},
-}
-"""What the modes are called, and what they are to the core."""
+SETUPS = ("samples", "tokens")
+"""Data that comes with the meter."""
 AS_IT_IS = "as it is"
 GROUP = "Accumulation"
 STEPS = Control(
@@ -29,7 +22,7 @@ DROPOUT = Control("dropout", GROUP, "Share of the units dropped.", linear(0.0, 0
 PADDING = Control("padding", GROUP, "How uneven the sequences' lengths are.", linear(0.0, 1.0, 0.1))
 
 
-def cutting(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
+def split_controls(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
     """Controls for the micro-batches: how many, how even, and their sizes as they may be typed.
 
     Raises:
@@ -51,18 +44,18 @@ def cutting(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
     }
 
 
-def knobs(data: str, padding: float, batch_norm: bool, dropout: float) -> dict[str, Any]:
-    """Controls for the two set-ups that come with the meter."""
+def setup_controls(data: str, padding: float, batch_norm: bool, dropout: float) -> dict[str, Any]:
+    """Controls for the data that comes with the meter."""
     return {
-        "data": _dropdown("data", SET_UPS, data),
+        "data": _dropdown("data", SETUPS, data),
         "padding": Slider(PADDING, padding),
         "batch_norm": _checkbox("BatchNorm", batch_norm),
         "dropout": Slider(DROPOUT, dropout),
     }
 
 
-def modes(mode: str, dtype: str | None, own: bool) -> dict[str, Any]:
-    """Controls for how the model is prepared; one's own may stay `AS_IT_IS`.
+def mode_controls(mode: str, dtype: str | None, own: bool) -> dict[str, Any]:
+    """Controls for how the model is prepared; the learner's own may stay `AS_IT_IS`.
 
     Raises:
         ValueError: `mode` or `dtype` is not allowed.
@@ -78,21 +71,19 @@ def modes(mode: str, dtype: str | None, own: bool) -> dict[str, Any]:
     }
 
 
-def parsed(text: str) -> tuple[int, ...]:
-    """Sizes as they are typed, separated by commas or blanks.
+def sizes_in(text: str) -> tuple[int, ...]:
+    """Read sizes as they are typed, separated by commas or blanks.
 
     Raises:
         ValueError: there is none, or one is no whole number.
+
+    >>> sizes_in("10, 10 2")
+    (10, 10, 2)
     """
     words = text.replace(",", " ").split()
     if not words or not all(word.isdecimal() for word in words):
         raise not_allowed("sizes", text, "whole numbers such as 10, 10, 10, 2")
     return tuple(map(int, words))
-
-
-def listed(sizes: Sequence[int]) -> str:
-    """Sizes as they are typed."""
-    return ", ".join(map(str, sizes))
 
 
 def grid(controls: Sequence[Any]) -> ipywidgets.GridBox:

@@ -1,4 +1,4 @@
-"""The accumulation meter: how far accumulated gradients are from that of the full batch."""
+"""Measure how far accumulated gradients are from the gradient of the full batch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
-from gradwidgets.core import Count, IsolatedRun, Loss, Pair, Problem, Recipe, problems, samples
-from gradwidgets.meter.start import Cut, Mode, Start, cut_by_recipe, cut_by_size, joined
+from gradwidgets.core import (
+    Batches,
+    Buffers,
+    Count,
+    IsolatedRun,
+    Loss,
+    OneOf,
+    Pair,
+    Problem,
+    Recipe,
+    groups,
+    is_pair,
+    not_allowed,
+    problems,
+    samples,
+)
 
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+MODES: dict[str, tuple[type[nn.Module], ...]] = {
+    "train": (),
+    "eval": (nn.Module,),
+    "BatchNorm in eval": (_BatchNorm,),
+    "dropout in eval": (_DropoutNd,),
+}
+"""The modes in which a model is measured: the modules that `eval()` is called of."""
 IGNORE_INDEX = -100
 """Targets that `torch.nn.functional.cross_entropy` leaves out by default."""
 RULES = {
@@ -21,12 +45,15 @@ RULES = {
     "samples": "loss * samples / all samples",
     "tokens": "loss * tokens / all tokens",
 }
-"""By what a micro-batch's loss is weighted before its `backward()`."""
+"""The weight of a micro-batch's loss before its `backward()`."""
+Counting = Callable[[Any], int]
+Split = Sequence[int] | Recipe
+"""Sizes of micro-batches, or a recipe: the micro-batches of its first update."""
 
 
 @dataclass(frozen=True)
-class Meter:
-    """How accumulated gradients compare with that of the full batch.
+class Measurement:
+    """Accumulated gradients compared with that of the full batch.
 
     Args:
         sizes: samples in each micro-batch.
@@ -46,12 +73,9 @@ class Meter:
     rounding: float
 
     @property
-    def right(self) -> tuple[str, ...]:
+    def correct(self) -> tuple[str, ...]:
         """The rules that give the full batch's gradient, but for rounding."""
         return tuple(rule for rule, apart in self.differences.items() if apart <= self.rounding)
-
-
-Counting = Callable[[Any], int]
 
 
 def count_tokens(target: Any) -> int:
@@ -62,79 +86,71 @@ def count_tokens(target: Any) -> int:
     return int(counted)
 
 
-def meter(
+def measure(
     problem: Problem | str,
-    sizes: Sequence[int],
-    *,
+    split: Split,
+    mode: str = "train",
     dtype: str | None = None,
-    train: bool = True,
-    batch_norm: bool = True,
-    dropout: bool = True,
-    seed: int = 0,
     count: Counting = count_tokens,
-) -> Meter:
+) -> Measurement:
     """Compare the accumulated gradient with that of the full batch, by every rule of `RULES`.
 
-    The full batch are the first `sum(sizes)` samples; model and random numbers are the same each
-    time. Your model and the global random number generators stay as they are.
+    Model and random numbers are the same each time. Your model and the global random number
+    generators stay as they are.
 
     Args:
         problem: a `Problem`, or the name of a built-in one.
-        sizes: samples in each micro-batch; they need not be equal.
-        dtype: see `Mode`, as for `train`, `batch_norm` and `dropout`.
-        train: False measures the model after `eval()`.
-        batch_norm: False puts BatchNorm alone into `eval()`.
-        dropout: False puts dropout alone into `eval()`.
-        seed: fixes the model and what dropout drops.
+        split: samples in each micro-batch, which need not be equal; together they are the first
+            samples. Or a recipe, whose first update is measured: "mean" then divides by its
+            `accumulation_steps`, as `train` does, though the batch may be split into fewer.
+        mode: one of `MODES`. BatchNorm in eval uses its running statistics rather than those of
+            the micro-batch; dropout in eval drops nothing.
+        dtype: "float32" or "float64" for model and data; None leaves them as they are.
         count: how many targets count, for the rule "tokens".
 
     Raises:
-        ValueError: `sizes` is empty or asks for more samples than there are, or `dtype` or
-            `seed` is not allowed.
+        ValueError: there is no size or one that is not allowed, they ask for more samples than
+            there are, or `mode` or `dtype` is not allowed.
+
+    >>> measure("line", [16, 16, 8]).correct
+    ('samples', 'tokens')
+    >>> measure("moons", Recipe(accumulation_steps=4)).sizes
+    (50, 50, 50, 50)
     """
-    Count(0)("seed", seed)
-    mode = Mode(dtype, train, batch_norm, dropout)
-    return _measured(problems.get(problem), seed, mode, cut_by_size(sizes), len(sizes), count)
-
-
-def recipe_meter(
-    problem: Problem | str,
-    recipe: Recipe | None = None,
-    mode: Mode | None = None,
-    count: Counting = count_tokens,
-) -> Meter:
-    """The same for the first update of a recipe: its model, its batch, its micro-batches.
-
-    "mean" divides by the recipe's `accumulation_steps`, as `train` does, though the batch may be
-    cut into fewer.
-
-    Args:
-        problem: a `Problem`, or the name of a built-in one.
-        recipe: the settings; None takes the problem's own.
-        mode: how the model is prepared; None leaves it as it is built.
-        count: how many targets count, for the rule "tokens".
-    """
+    OneOf(tuple(MODES))("mode", mode)
+    kind = None if dtype is None else DTYPES[OneOf(tuple(DTYPES))("dtype", dtype)]
     problem = problems.get(problem)
-    recipe = recipe or problem.recipe
-    cut, steps = cut_by_recipe(recipe), recipe.accumulation_steps
-    return _measured(problem, recipe.seed, mode or Mode(), cut, steps, count)
-
-
-def rule_of(recipe: Recipe) -> str:
-    """The rule by which a recipe accumulates."""
-    return "mean" if recipe.average else "sum"
+    data = problem.batches()
+    isolation = IsolatedRun(data, split.seed if isinstance(split, Recipe) else 0)
+    with isolation.inside():
+        built = problem.build().to(kind)
+        for module in built.modules():
+            if isinstance(module, MODES[mode]):
+                module.eval()
+        isolation.choose_threads(built)
+        parts = [(_cast(x, kind), _cast(y, kind)) for x, y in _micro_batches(data, split)]
+        model = ResettableModel(built, isolation)
+        full = model.gradient(problem.loss, [_joined(parts)], [1.0])
+        buffers = model.buffers()
+        sizes, tokens = [len(y) for _, y in parts], [count(y) for _, y in parts]
+        steps = split.accumulation_steps if isinstance(split, Recipe) else len(sizes)
+        weights = _weights(sizes, tokens, steps).items()
+        sums = {rule: model.gradient(problem.loss, parts, each) for rule, each in weights}
+        return Measurement(
+            sizes=tuple(sizes),
+            tokens=tuple(tokens),
+            differences={rule: _relative(found - full, full) for rule, found in sums.items()},
+            ratios={rule: _relative(found, full) for rule, found in sums.items()},
+            buffers=_largest_difference(model.buffers(), buffers),
+            rounding=math.sqrt(full.numel()) * torch.finfo(full.dtype).eps,
+        )
 
 
 def recipe_sizes(problem: Problem | str, recipe: Recipe) -> tuple[int, ...]:
     """Samples in each micro-batch of a recipe's first update."""
     data = problems.get(problem).batches()
     with IsolatedRun(data, recipe.seed).inside():
-        return tuple(samples(y) for _, y in cut_by_recipe(recipe)(data))
-
-
-def chunk_sizes(count: int, accumulation_steps: int) -> tuple[int, ...]:
-    """The sizes of the micro-batches that `torch.Tensor.chunk` cuts, as the loop does."""
-    return tuple(len(part) for part in torch.empty(count).chunk(accumulation_steps))
+        return tuple(samples(y) for _, y in _micro_batches(data, recipe))
 
 
 def ragged_sizes(count: int, accumulation_steps: int) -> tuple[int, ...]:
@@ -146,34 +162,72 @@ def ragged_sizes(count: int, accumulation_steps: int) -> tuple[int, ...]:
     return (*[size] * (steps - 1), count - size * (steps - 1))
 
 
-def _measured(
-    problem: Problem, seed: int, mode: Mode, cut: Cut, steps: int, count: Counting
-) -> Meter:
-    data = problem.batches()
-    world = IsolatedRun(data, seed)
-    with world.inside():
-        model = mode.prepare(problem.build())
-        world.choose_threads(model)
-    with world.inside():
-        parts = [(mode.cast(x), mode.cast(y)) for x, y in cut(data)]
-        return _compared(Start(model, world), problem.loss, parts, steps, count)
+class ResettableModel:
+    """A model that begins each measurement with the same buffers and random numbers.
+
+    Make it and use it within `isolation.inside()`.
+    """
+
+    def __init__(self, model: nn.Module, isolation: IsolatedRun) -> None:
+        self.model = model
+        self._isolation, self._draws = isolation, isolation.state()
+        self._buffers = Buffers(model)
+
+    def buffers(self) -> list[Tensor]:
+        """Copies of the buffers as they are now, but for counters."""
+        return [b.clone() for b in self.model.buffers() if b.is_floating_point()]
+
+    def gradient(self, loss: Loss, parts: Sequence[Pair], weights: Sequence[float]) -> Tensor:
+        """The accumulated gradient of all parameters, (elements,); weight 0 adds nothing."""
+        self._isolation.restore(self._draws)
+        self._buffers.restore()
+        self.model.zero_grad()
+        for (x, y), weight in zip(parts, weights, strict=True):
+            value = loss(self.model(x), y)
+            if weight:
+                (value * weight).backward()  # type: ignore[no-untyped-call]
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        return torch.cat([gradient.to_dense().flatten() for gradient in gradients])
 
 
-def _compared(start: Start, loss: Loss, parts: list[Pair], steps: int, count: Counting) -> Meter:
-    sizes = [len(y) for _, y in parts]
-    tokens = [count(y) for _, y in parts]
-    full = start.gradient(loss, [joined(parts)], [1.0])
-    buffers = start.buffers()
-    weights = _weights(sizes, tokens, steps).items()
-    sums = {rule: start.gradient(loss, parts, each) for rule, each in weights}
-    return Meter(
-        sizes=tuple(sizes),
-        tokens=tuple(tokens),
-        differences={rule: _relative(found - full, full) for rule, found in sums.items()},
-        ratios={rule: _relative(found, full) for rule, found in sums.items()},
-        buffers=_largest_difference(start.buffers(), buffers),
-        rounding=math.sqrt(full.numel()) * torch.finfo(full.dtype).eps,
-    )
+def _micro_batches(data: Pair | Batches, split: Split) -> list[Pair]:
+    if isinstance(split, Recipe):
+        return next(groups(data, split))
+    if not split:
+        raise not_allowed("sizes", split, "the size of at least one micro-batch")
+    for size in split:
+        Count()("sizes", size)
+    x, y = _first(data, sum(split))
+    if len(x) < sum(split):
+        raise not_allowed("sizes", split, f"sizes that add up to at most {len(x)} samples")
+    columns = (torch.split(part[: sum(split)], list(split)) for part in (x, y))
+    return list(zip(*columns, strict=True))
+
+
+def _first(data: Pair | Batches, wanted: int) -> Pair:
+    """The first samples, at least so many if there are; no more batches than that takes."""
+    pairs: list[Pair] = []
+    for x, y in [data] if is_pair(data) else data:
+        pairs.append((x, y))
+        wanted -= len(x)
+        if wanted <= 0:
+            break
+    return _joined(pairs)
+
+
+def _joined(pairs: Sequence[Pair]) -> Pair:
+    """The batch of all samples of some batches."""
+    x, y = zip(*pairs, strict=True)
+    if not all(isinstance(part, Tensor) for part in (*x, *y)):
+        allowed = "batches (x, y) of tensors, to measure them together"
+        raise not_allowed("Problem.data", x[0], allowed)
+    return torch.cat(x), torch.cat(y)
+
+
+def _cast(tensor: Tensor, kind: torch.dtype | None) -> Tensor:
+    """Data as the model takes it; whole numbers stay as they are."""
+    return tensor.to(kind) if kind and tensor.is_floating_point() else tensor
 
 
 def _weights(sizes: Sequence[int], tokens: Sequence[int], steps: int) -> dict[str, list[float]]:
@@ -195,5 +249,4 @@ def _relative(apart: Tensor, reference: Tensor) -> float:
 
 def _largest_difference(one: list[Tensor], other: list[Tensor]) -> float:
     pairs = ((a, b) for a, b in zip(one, other, strict=True) if a.shape == b.shape and a.numel())
-    apart = (float((a - b).abs().max()) for a, b in pairs)
-    return max(apart, default=0.0)
+    return max((float((a - b).abs().max()) for a, b in pairs), default=0.0)

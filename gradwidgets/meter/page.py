@@ -1,4 +1,4 @@
-"""What the meter's view shows: a reading as a page of plain data."""
+"""The meter's page: a measurement as plain data for a `BarTable`."""
 
 from __future__ import annotations
 
@@ -6,47 +6,50 @@ import math
 from typing import Any
 
 from gradwidgets.components import cell
-from gradwidgets.meter.measure import RULES
-from gradwidgets.meter.measure import Meter as Reading
+from gradwidgets.meter.measure import RULES, Measurement
 
 LOWEST, HIGHEST = -17, 1
 """Powers of ten at the ends of the bars."""
 ROUNDING = "rounding only"
-"""What plain text says of a difference by rounding, whose digits vary from machine to machine."""
+"""Plain text says this of a difference by rounding, whose digits vary between machines."""
 LONG = 10
 """More sizes than this are summed up."""
 
 
-def page(reading: Reading, title: str = "", used: str = "") -> dict[str, Any]:
-    """What the table shows of a reading.
+def page(measured: Measurement, title: str = "", used: str = "") -> dict[str, Any]:
+    """A measurement as a table.
 
     Args:
-        reading: what was measured.
-        title: what it was measured on, before the sizes.
-        used: the rule that a lab accumulates by at the moment, if one is followed.
+        measured: the measurement.
+        title: the name of the problem, before the sizes.
+        used: the rule by which a lab accumulates, if one is followed.
+
+    >>> from gradwidgets.meter.measure import measure
+    >>> page(measure("line", [16, 16, 8]))["caption"]
+    'Accumulated over micro-batches of 16, 16, 8'
     """
     powers = [-16, -12, -8, -4, 0]
     ticks = [[_place(10.0**power), f"1e{power}" if power else "1"] for power in powers]
     return {
-        "caption": f"{title}Accumulated over micro-batches of {_listed(reading.sizes)}",
+        "caption": f"{title}Accumulated over micro-batches of {_listed(measured.sizes)}",
         "columns": [
             {"name": "relative difference from the full batch's gradient", "ticks": ticks},
             {"name": "verdict"},
             {"name": "norm, full batch = 1"},
         ],
-        "rows": [_row(reading, rule, used) for rule in RULES],
-        "sentence": _on_lab(reading, used) if used else _sentence(reading),
-        "notes": _notes(reading),
+        "rows": [_row(measured, rule, used) for rule in RULES],
+        "sentence": _on_lab(measured, used) if used else _sentence(measured),
+        "notes": _notes(measured),
     }
 
 
-def _row(reading: Reading, rule: str, used: str) -> dict[str, Any]:
-    apart, right = reading.differences[rule], rule in reading.right
-    verdict = "✓ equal but for rounding" if right else "✗ another gradient"
-    mark = "good" if right else "bad"
-    plain = ROUNDING if right else ""
+def _row(measured: Measurement, rule: str, used: str) -> dict[str, Any]:
+    apart, correct = measured.differences[rule], rule in measured.correct
+    verdict = "✓ equal but for rounding" if correct else "✗ another gradient"
+    mark = "good" if correct else "bad"
+    plain = ROUNDING if correct else ""
     cells = [cell(f"{apart:.2g}", _place(apart), mark, plain=plain), cell(verdict, mark=mark)]
-    cells.append(cell(f"{reading.ratios[rule]:.3g}"))
+    cells.append(cell(f"{measured.ratios[rule]:.3g}"))
     name = f"{rule} ◀ the lab" if rule == used else rule
     return {"name": name, "detail": f"`{RULES[rule]}`", "cells": cells}
 
@@ -58,36 +61,37 @@ def _place(apart: float) -> float:
     return min(1.0, (math.log10(apart) - LOWEST) / (HIGHEST - LOWEST))
 
 
-def _sentence(reading: Reading) -> str:
-    if not reading.right:
+def _sentence(measured: Measurement) -> str:
+    if not measured.correct:
         return "No rule gives the full batch's gradient here."
     wrong = [
         f"`{rule}` is off by {apart:.0%}"
-        for rule, apart in reading.differences.items()
-        if rule not in reading.right
+        for rule, apart in measured.differences.items()
+        if rule not in measured.correct
     ]
-    right = ", ".join(f"`{rule}`" for rule in reading.right)
-    return "; ".join([f"Right, to rounding: {right}", *wrong]) + "."
+    correct = ", ".join(f"`{rule}`" for rule in measured.correct)
+    return "; ".join([f"Right, to rounding: {correct}", *wrong]) + "."
 
 
-def _on_lab(reading: Reading, used: str) -> str:
-    if len(reading.sizes) == 1:
+def _on_lab(measured: Measurement, used: str) -> str:
+    if len(measured.sizes) == 1:
         return "The lab takes its batch whole: nothing is accumulated."
-    if used in reading.right:
+    if used in measured.correct:
         return f"The lab's `{used}` gives the full batch's gradient, but for rounding."
-    apart = f"{reading.differences[used]:.2g}"
-    return f"The lab's `{used}` is off by {apart} of the full batch's gradient. " + _sentence(
-        reading
-    )
+    apart = f"The lab's `{used}` is off by {measured.differences[used]:.2g} of the full batch's"
+    return f"{apart} gradient. {_sentence(measured)}"
 
 
-def _notes(reading: Reading) -> list[str]:
+def _notes(measured: Measurement) -> list[str]:
     notes = []
-    if len({tokens / size for tokens, size in zip(reading.tokens, reading.sizes, strict=True)}) > 1:
-        notes.append(f"Tokens that count in each micro-batch: {_listed(reading.tokens)}.")
-    if reading.buffers:
+    if (
+        len({tokens / size for tokens, size in zip(measured.tokens, measured.sizes, strict=True)})
+        > 1
+    ):
+        notes.append(f"Tokens that count in each micro-batch: {_listed(measured.tokens)}.")
+    if measured.buffers:
         notes.append(
-            f"BatchNorm's running statistics differ by up to {reading.buffers:.2g}: each "
+            f"BatchNorm's running statistics differ by up to {measured.buffers:.2g}: each "
             "micro-batch is normalised by its own mean and variance, which no weight repairs."
         )
     return notes

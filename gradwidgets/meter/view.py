@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import ipywidgets
@@ -11,22 +10,27 @@ import ipywidgets
 from gradwidgets.components import BarTable, LatestTask, StaticFallback, Steps, as_text, close
 from gradwidgets.core import Problem, Recipe, not_allowed, problems
 from gradwidgets.meter import setups
-from gradwidgets.meter.controls import MODES, SET_UPS, cutting, grid, knobs, listed, modes, parsed
+from gradwidgets.meter.controls import (
+    AS_IT_IS,
+    SETUPS,
+    grid,
+    mode_controls,
+    setup_controls,
+    sizes_in,
+    split_controls,
+)
 from gradwidgets.meter.measure import (
     Counting,
+    Measurement,
     count_tokens,
-    meter,
+    measure,
     ragged_sizes,
-    recipe_meter,
     recipe_sizes,
-    rule_of,
 )
-from gradwidgets.meter.measure import Meter as Reading
 from gradwidgets.meter.page import page
-from gradwidgets.meter.start import DTYPES, Mode
 
-CUTTING = ("accumulation_steps", "ragged", "data")
-"""Controls that write the sizes of micro-batches anew."""
+SPLITTING = ("accumulation_steps", "ragged", "data")
+"""Controls that, when they move, write the sizes of the micro-batches."""
 
 
 @runtime_checkable
@@ -45,26 +49,35 @@ class Meter(StaticFallback):
     """The relative difference of accumulated gradients, live under its controls.
 
     Args:
-        data: "samples" of equal weight or padded sequences of "tokens", two set-ups with knobs of
-            their own; a `Problem`, or the name of another built-in one; or a `GradLab`, whose
+        data: "samples" of equal weight or padded sequences of "tokens", which come with controls
+            of their own; a `Problem`, or the name of another built-in one; or a `GradLab`, whose
             recipe is followed as its sliders move: the first update is measured.
         accumulation_steps: number of micro-batches at first, from 1 to 8.
         ragged: whether the last micro-batch has another size than the rest.
         batch_norm: whether the model of "samples" has BatchNorm.
         dropout: share of its units that are dropped.
         padding: unevenness of the lengths of "tokens", from 0 to 1.
-        dtype: "float32" or "float64"; None is float64 for the two set-ups, and leaves any other
-            problem as it is.
+        dtype: "float32" or "float64"; None is float64 for "samples" and "tokens", and leaves any
+            other problem as it is.
         sizes: samples in each micro-batch at first, instead of `accumulation_steps`.
         mode: "train", "eval", "BatchNorm in eval" or "dropout in eval".
         count: how many targets of a micro-batch count, for the rule "tokens".
 
+    Attributes:
+        controls: by the name of the argument, the widget that sets it.
+
     Raises:
         ValueError: a value is not allowed.
-    """
 
-    _uncut = False  # whether a control has moved that writes the sizes anew
-    _cut_to = ""  # what was written last
+    >>> meter = Meter(ragged=True)
+    >>> meter.sizes
+    (10, 10, 10, 2)
+    >>> meter.measurement.correct
+    ('samples', 'tokens')
+    >>> meter.controls["data"].value = "tokens"
+    >>> meter.measurement.correct
+    ('tokens',)
+    """
 
     def __init__(
         self,
@@ -85,27 +98,28 @@ class Meter(StaticFallback):
         self._count = count
         self.controls: dict[str, Any] = {}
         if not self._lab:
-            self.controls |= cutting(accumulation_steps, ragged)
+            self.controls |= split_controls(accumulation_steps, ragged)
         if not self._own:
-            self.controls |= knobs(str(data), padding, batch_norm, dropout)
-        self.controls |= modes(mode, dtype, own=self._own is not None)
-        self._table = BarTable()
+            self.controls |= setup_controls(str(data), padding, batch_norm, dropout)
+        self.controls |= mode_controls(mode, dtype, own=self._own is not None)
+        if not self._lab:
+            self.controls["sizes"].value = _listed(sizes or self._usual_sizes())
+        self._measured = self._values
+        self._table = BarTable(page=self._page())
         self.widget = ipywidgets.VBox([grid(list(self.controls.values())), self._table])
         self._task = LatestTask()
-        if not self._lab:
-            self._cut(sizes)
-        self._table.page = self._page()
-        self._listen()
+        for control in self.controls.values():
+            control.observe(self._moved, "value")
+        if self._lab:
+            self._lab.followers.append(self._begin)
 
     @property
-    def reading(self) -> Reading:
-        """What `gradwidgets.meter.measure` says of the settings in hand."""
-        value, mode = self._values, MODES[self._values["mode"]]
-        dtype = value["dtype"] if value["dtype"] in DTYPES else None
-        if self._lab:
-            prepared = Mode(dtype, **mode)
-            return recipe_meter(self.problem, self._lab.recipe, prepared, self._count)
-        return meter(self.problem, self.sizes, dtype=dtype, count=self._count, **mode)
+    def measurement(self) -> Measurement:
+        """The figures for the present settings, as `gradwidgets.meter.measure` gives them."""
+        values = self._values
+        dtype = None if values["dtype"] == AS_IT_IS else values["dtype"]
+        split = self._lab.recipe if self._lab else self.sizes
+        return measure(self.problem, split, values["mode"], dtype, self._count)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -116,29 +130,22 @@ class Meter(StaticFallback):
         """
         if self._lab:
             return recipe_sizes(self.problem, self._lab.recipe)
-        if self._uncut:
-            self._uncut = False
-            self._cut()
-        return parsed(self._values["sizes"])
+        return sizes_in(self._settings["sizes"])
 
     @property
     def problem(self) -> Problem:
-        """The problem that is measured; of the two set-ups, that which their knobs make."""
+        """The problem that is measured; for "samples" and "tokens" as their controls make it."""
         if self._own:
             return self._own
-        value = self._values
-        if value["data"] == "tokens":
-            return setups.tokens(setups.padded_lengths(value["padding"]))
-        return setups.samples(
-            "batch" if value["batch_norm"] else "none",
-            value["dropout"],
-            layers=2 if value["dropout"] else 1,  # draws of one layer are those of the full batch
-        )
+        values = self._values
+        if values["data"] == "tokens":
+            return setups.tokens(setups.padded_lengths(values["padding"]))
+        return setups.samples(values["batch_norm"], values["dropout"])
 
     def close(self) -> None:
         """Stop following, and remove every widget."""
-        if self._lab and self._measure in self._lab.followers:
-            self._lab.followers.remove(self._measure)
+        if self._lab and self._begin in self._lab.followers:
+            self._lab.followers.remove(self._begin)
         self._task.stop()
         close(self.widget)
 
@@ -146,65 +153,68 @@ class Meter(StaticFallback):
     def _values(self) -> dict[str, Any]:
         return {name: control.value for name, control in self.controls.items()}
 
-    def _listen(self) -> None:
-        if self._lab:
-            self._lab.followers.append(self._measure)
-        for name, control in self.controls.items():
-            control.observe(partial(self._moved, name), "value")
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """The controls' values, with the sizes that one of the others is to write if it moved.
 
-    def _moved(self, name: str, _: Any) -> None:
-        """The learner moved a control; front ends say so on several threads at once."""
-        if name in CUTTING:
-            self._uncut = True
-        elif name == "sizes" and self.controls["sizes"].value != self._cut_to:
-            self._uncut = False  # they are the learner's own
-        self._measure()
-
-    def _cut(self, sizes: Sequence[int] | None = None) -> None:
-        """Write the sizes: these, or what the problem's batch has in that many micro-batches."""
-        self._cut_to = listed(sizes or self._usual_sizes())
-        self.controls["sizes"].value = self._cut_to
+        Compared with the settings that were measured last: sizes that were typed since then win.
+        """
+        now, then = self._values, self._measured
+        moved = any(now[name] != then[name] for name in SPLITTING if name in now)
+        if moved and now["sizes"] == then["sizes"]:
+            now["sizes"] = _listed(self._usual_sizes())
+        return now
 
     def _usual_sizes(self) -> tuple[int, ...]:
+        """The sizes of the problem's batch in the micro-batches that the controls ask for."""
         steps, recipe = self._values["accumulation_steps"], self.problem.recipe
         sizes = recipe_sizes(self.problem, recipe.replace(accumulation_steps=steps))
-        if self._values["ragged"]:
-            return ragged_sizes(sum(sizes), steps)
-        return sizes
+        return ragged_sizes(sum(sizes), steps) if self._values["ragged"] else sizes
 
-    def _measure(self) -> None:
-        """Measure soon; of many requests only the newest is carried out."""
-        self._task.begin(self._show())
+    def _moved(self, _: object) -> None:
+        """Measure soon, unless the meter itself has just written the sizes."""
+        if self._values != self._measured:
+            self._begin()
 
-    def _show(self) -> Steps:
-        """Measure, or say why that is not possible."""
+    def _begin(self) -> None:
+        self._task.begin(self._steps())
+
+    def _steps(self) -> Steps:
+        """Write the sizes if they follow from another control, then measure."""
         try:
+            self._measured = self._settings
+            if not self._lab:
+                self.controls["sizes"].value = self._measured["sizes"]
             self._table.page = self._page()
         except Exception as error:  # the learner's own model may raise anything
             self._table.page = {**self._table.page, "sentence": str(error) or repr(error)}
         yield None
 
     def _page(self) -> dict[str, Any]:
-        if not self._own:
-            tokens = self._values["data"] == "tokens"
-            self.controls["padding"].disabled = not tokens
-            self.controls["dropout"].disabled = self.controls["batch_norm"].disabled = tokens
-            return page(self.reading)
-        used = rule_of(self._lab.recipe) if self._lab else ""
-        return page(self.reading, f"{self._own.name}: ", used)
+        if self._own:
+            used = ("mean" if self._lab.recipe.average else "sum") if self._lab else ""
+            return page(self.measurement, f"{self._own.name}: ", used)
+        tokens = self.controls["data"].value == "tokens"
+        self.controls["padding"].disabled = not tokens
+        self.controls["dropout"].disabled = self.controls["batch_norm"].disabled = tokens
+        return page(self.measurement)
 
     def __repr__(self) -> str:
-        """The table in hand as text."""
+        """The table that is shown, as text."""
         return as_text(self._table.page)
 
 
+def _listed(sizes: Sequence[int]) -> str:
+    return ", ".join(map(str, sizes))
+
+
 def _own(data: str | Problem | Followed) -> Problem | None:
-    """The problem that is handed in, by itself, by its name or with a lab; None for a set-up."""
+    """The problem that is given, by itself, by its name or with a lab; None for a set-up."""
     if isinstance(data, Followed):
         return data.problem
-    if isinstance(data, str) and data in SET_UPS:
+    if isinstance(data, str) and data in SETUPS:
         return None
     if isinstance(data, Problem) or data in problems.names():
         return problems.get(data)
-    allowed = f"one of {[*SET_UPS, *problems.names()]}, a Problem or a GradLab"
+    allowed = f"one of {[*SETUPS, *problems.names()]}, a Problem or a GradLab"
     raise not_allowed("data", data, allowed)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gradwidgets.core import Recipe, problems
 from gradwidgets.ledger.page import pages
-from gradwidgets.ledger.record import record_update
+from gradwidgets.ledger.record import record_updates
 from tests.examples import double_problem
 
 ADAM = Recipe(optimizer="Adam", lr=0.05, scale=0.1)
@@ -33,7 +33,7 @@ def notes(recipe: Recipe, update: int = 0) -> str:
 
 @pytest.mark.parametrize("update", [0, 3])
 def test_the_figures_are_those_of_the_record(update: int) -> None:
-    shown, record = page(ADAM, update), record_update("moons", ADAM, update)
+    shown, record = page(ADAM, update), next(islice(record_updates("moons", ADAM), update, None))
     everyone = (record.joint, *record.parameters)
     assert [row["name"] for row in shown["rows"]] == [each.name for each in everyone]
     for name in ("accumulated", "scaled", "change"):

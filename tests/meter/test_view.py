@@ -9,18 +9,35 @@ import torch
 from torch import nn
 
 from gradwidgets import GradLab, Meter, Problem, Recipe, problems
-from gradwidgets.meter.measure import meter, recipe_meter
+from gradwidgets.meter.measure import measure
 from gradwidgets.meter.setups import padded_lengths, samples, tokens
 
 
+def page(view):
+    _, table = view.widget.children
+    return table.page
+
+
 def rows(view):
-    return {
-        row["name"]: [cell["text"] for cell in row["cells"]] for row in view._table.page["rows"]
-    }
+    return {row["name"]: [cell["text"] for cell in row["cells"]] for row in page(view)["rows"]}
 
 
 def bars(view):
-    return {row["name"]: row["cells"][0]["bar"] for row in view._table.page["rows"]}
+    return {row["name"]: row["cells"][0]["bar"] for row in page(view)["rows"]}
+
+
+def sentence(view):
+    return page(view)["sentence"]
+
+
+async def until(true):
+    """Let the event loop run until it is true."""
+
+    async def wait():
+        while not true():
+            await asyncio.sleep(0)
+
+    await asyncio.wait_for(wait(), 60)
 
 
 @pytest.mark.single_precision("torch draws other numbers in double precision")
@@ -35,29 +52,29 @@ def test_ragged_samples_spoil_mean_and_not_weighting_by_samples():
 @pytest.mark.single_precision("torch draws other numbers in double precision")
 def test_every_control_answers():
     view = Meter()
-    assert view.reading.right == ("mean", "samples", "tokens")
+    assert view.measurement.correct == ("mean", "samples", "tokens")
     view.controls["batch_norm"].value = True
     assert rows(view)["samples"][0] == "0.37"
-    assert "No rule" in view._table.page["sentence"]
+    assert "No rule" in sentence(view)
     view.controls["batch_norm"].value = False
     view.controls["dropout"].value = 0.5
-    expected = meter(samples(dropout=0.5, layers=2), [8] * 4)
+    expected = measure(samples(dropout=0.5), [8] * 4)
     assert rows(view)["mean"][0] == f"{expected.differences['mean']:.2g}"
     view.controls["data"].value = "tokens"
-    expected = meter(tokens(padded_lengths(1.0)), [2] * 4)
+    expected = measure(tokens(padded_lengths(1.0)), [2] * 4)
     assert rows(view)["samples"][0] == f"{expected.differences['samples']:.2g}"
-    assert view.reading.right == ("tokens",)
+    assert view.measurement.correct == ("tokens",)
     view.controls["padding"].value = 0.0
-    assert view.reading.right == ("mean", "samples", "tokens")
+    assert view.measurement.correct == ("mean", "samples", "tokens")
     view.controls["accumulation_steps"].value = 8
-    assert view._table.page["caption"].endswith(", ".join("1" * 8))
+    assert page(view)["caption"].endswith(", ".join("1" * 8))
 
 
 def test_tokens_are_told_where_they_weigh_other_than_samples():
-    assert Meter("tokens")._table.page["notes"] == [
+    assert page(Meter("tokens"))["notes"] == [
         "Tokens that count in each micro-batch: 22, 16, 10, 4."
     ]
-    assert Meter("tokens", padding=0.0)._table.page["notes"] == []
+    assert page(Meter("tokens", padding=0.0))["notes"] == []
 
 
 def test_what_does_not_apply_cannot_be_moved():
@@ -69,11 +86,7 @@ def test_what_does_not_apply_cannot_be_moved():
 
 
 def test_single_precision_rounds_at_its_own_level():
-    assert 1e-8 < Meter(dtype="float32").reading.differences["mean"] < 1e-6
-
-
-def sentence(view):
-    return view._table.page["sentence"]
+    assert 1e-8 < Meter(dtype="float32").measurement.differences["mean"] < 1e-6
 
 
 @pytest.fixture
@@ -94,21 +107,21 @@ def test_an_own_problem_is_measured_with_sizes_of_ones_own(own):
     assert view.sizes == (8, 8, 8, 6)
     assert "No rule" in sentence(view)
     view.controls["mode"].value = "eval"
-    assert view.reading.right == ("samples", "tokens")
+    assert view.measurement.correct == ("samples", "tokens")
     view.controls["sizes"].value = "10 10, 4,1"
     assert view.sizes == (10, 10, 4, 1)
-    expected = meter(own, [10, 10, 4, 1], train=False).differences["mean"]
+    expected = measure(own, [10, 10, 4, 1], "eval").differences["mean"]
     assert rows(view)["mean"][0] == f"{expected:.2g}"
     view.controls["ragged"].value = True
     assert view.sizes == (9, 9, 9, 3)
-    assert view._table.page["caption"].startswith("own: ")
+    assert page(view)["caption"].startswith("own: ")
     view.controls["dtype"].value = "float64"
-    assert view.reading.differences["samples"] < 1e-15
+    assert view.measurement.differences["samples"] < 1e-15
     assert Meter(own, sizes=[20, 2], mode="BatchNorm in eval").sizes == (20, 2)
 
 
 @pytest.mark.parametrize("typed", ["", "ten", "10, 0", "-3, 5", "30, 1", "2.5"])
-def test_sizes_that_are_none_are_refused_in_words_and_can_be_mended(own, typed):
+def test_what_is_typed_and_no_sizes_is_refused_in_words_and_can_be_put_right(own, typed):
     view = Meter(own, mode="eval")
     view.controls["sizes"].value = typed
     assert "sizes=" in sentence(view)
@@ -127,7 +140,7 @@ def test_what_a_model_raises_is_said(own):
 
 def test_the_names_of_built_in_problems_are_taken():
     assert Meter("moons").sizes == (50, 50, 50, 50)
-    assert Meter(problems.tokens).reading.right == ("tokens",)
+    assert Meter(problems.tokens).measurement.correct == ("tokens",)
     assert Meter("digits", 8).sizes == (8,) * 8  # the batch of its recipe
 
 
@@ -144,7 +157,7 @@ def test_a_lab_is_followed_as_its_sliders_move():
     assert sentence(view).startswith("The lab's `sum` is off by 3 of")
     lab.recipe = Recipe(accumulation_steps=4, batch_size=22, seed=5)
     assert view.sizes == (6, 6, 6, 4)
-    expected = recipe_meter("moons", lab.recipe).differences["mean"]
+    expected = measure("moons", lab.recipe).differences["mean"]
     assert rows(view)["mean ◀ the lab"][0] == f"{expected:.2g}"
     assert sentence(view).startswith(f"The lab's `mean` is off by {expected:.2g}")
     view.close()
@@ -153,20 +166,20 @@ def test_a_lab_is_followed_as_its_sliders_move():
 
 
 def test_on_an_event_loop_only_the_newest_recipe_of_a_lab_is_measured():
+    newest = "moons: Accumulated over micro-batches of 40, 40, 40, 40, 40"
+
     async def scenario():
         lab = GradLab("moons", show=("accumulation_steps",), recipe=Recipe(updates=300))
         view, seen = Meter(lab), []
-        view._table.observe(lambda change: seen.append(change["new"]["caption"]), "page")
+        _, table = view.widget.children
+        table.observe(lambda change: seen.append(change["new"]["caption"]), "page")
         for steps in (2, 3, 4, 5):
             lab.controls["accumulation_steps"].value = steps
-        for _ in range(100):
-            await asyncio.sleep(0.01)
+        await until(lambda: newest in seen)
         lab.close()
         return seen
 
-    assert asyncio.run(scenario()) == [
-        "moons: Accumulated over micro-batches of 40, 40, 40, 40, 40"
-    ]
+    assert asyncio.run(scenario()) == [newest]
 
 
 def test_plain_text_is_deterministic():
@@ -181,10 +194,10 @@ def test_plain_text_says_rounding_in_words_as_its_digits_vary_from_machine_to_ma
     view = Meter(**settings)
     for line in repr(view).splitlines()[2:6]:
         rule, difference, *_ = re.split("  +", line)
-        wanted = "rounding only" if rule in view.reading.right else rows(view)[rule][0]
+        wanted = "rounding only" if rule in view.measurement.correct else rows(view)[rule][0]
         assert difference == wanted
     assert "e-" not in repr(view)
-    shown = view.reading.differences["mean"]
+    shown = view.measurement.differences["mean"]
     assert rows(view)["mean"][0] == f"{shown:.2g}"  # the live table keeps the number
     view.close()
 
@@ -213,15 +226,28 @@ def test_controls_that_are_moved_on_two_threads_at_once_end_in_the_sizes_of_both
             hand.start()
         for hand in hands:
             hand.join()
-        await asyncio.sleep(0.3)
-        assert view._table.page["caption"].endswith("micro-batches of 4, 4")
-        view.controls["accumulation_steps"].value = 4
-        view.controls["sizes"].value = "3, 5"
-        await asyncio.sleep(0.3)
-        assert view._table.page["caption"].endswith("micro-batches of 3, 5")
+        assert view.sizes == (4, 4)
+        await until(lambda: page(view)["caption"].endswith("micro-batches of 4, 4"))
         view.close()
 
     def move(view, name, value):
         view.controls[name].value = value
+
+    asyncio.run(scenario())
+
+
+def test_sizes_that_are_typed_while_another_control_moves_are_kept():
+    async def scenario():
+        view = Meter()
+        view.controls["accumulation_steps"].value = 2
+        view.controls["sizes"].value = "3, 5"
+        assert view.sizes == (3, 5)
+        await until(lambda: page(view)["caption"].endswith("micro-batches of 3, 5"))
+        view.controls["accumulation_steps"].value = 8
+        assert view.sizes == (4,) * 8
+        assert view.controls["sizes"].value == "3, 5"  # nothing is written before it is measured
+        await until(lambda: page(view)["caption"].endswith(", ".join("4" * 8)))
+        assert view.controls["sizes"].value == ", ".join("4" * 8)
+        view.close()
 
     asyncio.run(scenario())

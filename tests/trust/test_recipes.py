@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from gradwidgets import GradLab
 from gradwidgets.core import History, Recipe, TrainingError
 from gradwidgets.core.loop import Run
-from gradwidgets.ledger.record import record_update
-from gradwidgets.meter.measure import recipe_meter
+from gradwidgets.ledger.record import record_updates
+from gradwidgets.meter.measure import measure
 from gradwidgets.script import script
 from gradwidgets.stepper.engine import StepperEngine
 from gradwidgets.sweep import sweep
@@ -116,8 +117,8 @@ def shown(name: str, recipe: Recipe) -> None:
 USES: dict[str, Callable[[str, Recipe], object]] = {
     "script": lambda name, recipe: ast.parse(script(name, recipe)),
     "sweep": lambda name, recipe: list(map(check, sweep(name, recipe, "scale", [-1e300, 0, 2]))),
-    "ledger": lambda name, recipe: record_update(name, recipe, update=1),
-    "meter": lambda name, recipe: recipe_meter(name, recipe),
+    "ledger": lambda name, recipe: list(islice(record_updates(name, recipe), 2)),
+    "meter": lambda name, recipe: measure(name, recipe),
     "steps": stepped,
     "lab": shown,
 }

@@ -21,7 +21,7 @@ from gradwidgets.core import settings
 from gradwidgets.export.html import Dial, page
 from gradwidgets.lab.lab import lab_line
 from gradwidgets.lessons.claims import FILE, VERDICTS, read_claims
-from gradwidgets.meter.controls import parsed
+from gradwidgets.meter.controls import sizes_in
 from tests.front_end import screen_of, send
 from tests.trust.effort import tried
 from tests.trust.recipes import settings_of_recipes
@@ -55,7 +55,7 @@ def test_bytes_give_a_recipe_or_a_value_error(text: bytes) -> None:
 @given(st.text("0123456789,. -+e_\u0663\u00b2x", max_size=30) | st.text())
 def test_typed_sizes_give_whole_numbers_or_a_value_error(text: str) -> None:
     with suppress(ValueError):
-        sizes = parsed(text)
+        sizes = sizes_in(text)
         assert sizes
         assert all(type(size) is int and size >= 0 for size in sizes)
 
