@@ -35,7 +35,7 @@ SPLITTING = ("accumulation_steps", "ragged", "data")
 
 @runtime_checkable
 class Followed(Protocol):
-    """What a meter follows: `GradLab`, or anything with a problem, a recipe and followers."""
+    """`GradLab`, or anything else with a problem, a recipe and followers: a meter follows it."""
 
     problem: Problem
     followers: list[Callable[[], object]]

@@ -70,6 +70,19 @@ def test_every_control_answers():
     assert page(view)["caption"].endswith(", ".join("1" * 8))
 
 
+def test_a_moved_control_is_measured_once():
+    counted = []
+
+    def count(target):
+        counted.append(len(target))
+        return len(target)
+
+    view = Meter(count=count)
+    counted.clear()
+    view.controls["accumulation_steps"].value = 2
+    assert counted == [16, 16]
+
+
 def test_tokens_are_told_where_they_weigh_other_than_samples():
     assert page(Meter("tokens"))["notes"] == [
         "Tokens that count in each micro-batch: 22, 16, 10, 4."
