@@ -1,8 +1,7 @@
-"""What a model and its optimizers look like, before and after the loop; nothing is run."""
+"""Facts about a model that can be read without running it: names, hidden tensors, ties, modes."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -10,13 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
-from torch.optim import Optimizer
 
 from gradwidgets.checkup.graph import leaf_of, nodes
 
 
 def prefixes(modules: Sequence[nn.Module]) -> list[str]:
-    """What distinguishes the parameters of several modules: their class, numbered if repeated."""
+    """Prefixes for the parameters of several modules: their class, numbered if repeated."""
     if len(modules) == 1:
         return [""]
     kinds = [type(module).__name__ for module in modules]
@@ -41,31 +39,6 @@ def named_parameters(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor
                 yield prefix + path, parameter
 
 
-def own_parameters(module: nn.Module) -> list[Tensor]:
-    """The parameters of a module itself, faster than `parameters(recurse=False)`."""
-    return [tensor for tensor in vars(module)["_parameters"].values() if tensor is not None]
-
-
-def own_children(module: nn.Module) -> list[nn.Module]:
-    """The children of a module, repeated ones repeated."""
-    return [child for child in vars(module)["_modules"].values() if child is not None]
-
-
-def held_by(optimizer: Optimizer) -> list[Tensor]:
-    """The tensors of all param groups, repeated ones repeated."""
-    return [tensor for group in optimizer.param_groups for tensor in group["params"]]
-
-
-def learning_rates(optimizer: Optimizer) -> list[float]:
-    """The lr of every group; NaN where an optimizer of one's own has none."""
-    return [float(group.get("lr", math.nan)) for group in optimizer.param_groups]
-
-
-def duplicates(optimizer: Optimizer) -> set[int]:
-    """The id of every tensor that an optimizer holds more than once."""
-    return {key for key, times in Counter(map(id, held_by(optimizer))).items() if times > 1}
-
-
 def hidden_tensors(modules: Sequence[nn.Module]) -> dict[int, str]:
     """Leaves that require grad and hang on a module without being registered: id -> where."""
     registered = {id(tensor) for _, tensor in named_parameters(modules)}
@@ -82,19 +55,25 @@ def hidden_tensors(modules: Sequence[nn.Module]) -> dict[int, str]:
 
 
 def _tensors_under(value: object, place: str, depth: int = 3) -> Iterator[tuple[str, Tensor]]:
+    """Tensors in an attribute, in a module or in a nest of containers, each with its place."""
     if isinstance(value, Tensor):
         yield place, value
     elif isinstance(value, nn.Module):
         yield from ((f"{place}.{path}", tensor) for path, tensor in value.named_parameters())
-    elif depth and isinstance(value, dict):
-        for key, part in value.items():
-            yield from _tensors_under(part, f"{place}[{key!r}]", depth - 1)
-    elif depth and isinstance(value, (list, tuple)):
-        for key, part in enumerate(value):
-            yield from _tensors_under(part, f"{place}[{key}]", depth - 1)
-    elif depth and hasattr(value, "__dict__") and not callable(value):
-        for name, part in list(vars(value).items()):
-            yield from _tensors_under(part, f"{place}.{name}", depth - 1)
+    elif depth:
+        for suffix, part in _parts(value):
+            yield from _tensors_under(part, place + suffix, depth - 1)
+
+
+def _parts(value: object) -> list[tuple[str, object]]:
+    """The parts of a container or plain object, each with the code that reaches it."""
+    if isinstance(value, dict):
+        return [(f"[{key!r}]", part) for key, part in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(f"[{position}]", part) for position, part in enumerate(value)]
+    if hasattr(value, "__dict__") and not callable(value):
+        return [(f".{name}", part) for name, part in vars(value).items()]
+    return []
 
 
 def _leaves(tensor: Tensor) -> Iterator[Tensor]:
@@ -145,7 +124,7 @@ def _same_numbers(left: Tensor, right: Tensor) -> bool:
 
 
 def differs_in_eval(module: nn.Module) -> bool:
-    """Whether a module behaves differently in eval mode: dropout, or running statistics."""
+    """True if a module behaves differently in eval mode: dropout, or running statistics."""
     if isinstance(module, _DropoutNd):
         return module.p > 0
     if isinstance(module, _NormBase):

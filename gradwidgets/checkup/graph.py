@@ -1,7 +1,8 @@
-"""Reading an autograd graph from the loss down, before backward frees it."""
+"""Facts read from an autograd graph, from the loss down, before backward frees it."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -10,27 +11,26 @@ from typing import Any, NamedTuple, cast
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.checkup.record import ModuleSeen
+from gradwidgets.checkup.record import Backward, ModuleSeen, Record
 
 _MARKS = "gradwidgets.checkup"  # our key in the documented `metadata` of a node
 
 
 class Mark(NamedTuple):
-    """Left on the node that a module's output hangs on."""
+    """A note on the node of a module's output: that the module ran, when, and in which mode."""
 
     module: ModuleSeen
     time: int
     training: bool
 
 
-def mark(tensor: Tensor, note: Mark) -> None:
-    """Leave a note on the graph; it lives and dies with the graph."""
+def put_mark(tensor: Tensor, mark: Mark) -> None:
+    """Leave a mark on the graph; it lives and dies with the graph."""
     if tensor.grad_fn is not None:
-        _metadata(tensor.grad_fn).setdefault(_MARKS, []).append(note)
+        _metadata(tensor.grad_fn).setdefault(_MARKS, []).append(mark)
 
 
-def marks(node: Node) -> list[Mark]:
-    """The notes left on a node."""
+def _marks(node: Node) -> list[Mark]:
     return _metadata(node).get(_MARKS, [])
 
 
@@ -55,17 +55,17 @@ def tensors_in(value: object, depth: int = 3) -> list[Tensor]:
 
 def nodes(roots: Iterable[Node], stop_at_layers: bool = False) -> Iterator[Node]:
     """Every node once; with `stop_at_layers`, not below the output of a module with parameters."""
-    waiting, seen = list(roots), set[Node]()
+    waiting, visited = list(roots), set[Node]()
     while waiting:
         node = waiting.pop()
-        if node in seen:
+        if node in visited:
             continue
-        seen.add(node)
+        visited.add(node)
         yield node
-        if stop_at_layers and any(note.module.owns_parameters for note in marks(node)):
+        if stop_at_layers and any(mark.module.owns_parameters for mark in _marks(node)):
             continue
         for below, _ in node.next_functions:
-            if below is not None and below not in seen:
+            if below is not None and below not in visited:
                 waiting.append(below)
 
 
@@ -93,7 +93,7 @@ def spread_prediction(root: Node) -> tuple[tuple[int, ...], tuple[int, ...]] | N
         if len(tracked) != 1:
             continue
         before, after = _shape(*tracked[0]), _shape(node, 0)
-        if before and after and before[0] > 1 and _numel(after) == _numel(before) * before[0]:
+        if before and after and before[0] > 1 and math.prod(after) == math.prod(before) * before[0]:
             return before, after
     return None
 
@@ -104,7 +104,7 @@ def _enlarged(node: Node | None) -> tuple[tuple[int, ...], tuple[int, ...]] | No
         return None
     below, index = node.next_functions[0]
     before, after = below and _shape(below, index), _shape(node, 0)
-    if before and after and 1 < _numel(before) < _numel(after):
+    if before and after and 1 < math.prod(before) < math.prod(after):
         return before, after
     return None
 
@@ -112,13 +112,6 @@ def _enlarged(node: Node | None) -> tuple[tuple[int, ...], tuple[int, ...]] | No
 def _shape(node: Node, index: int) -> tuple[int, ...] | None:
     metadata: Any = getattr(node, "_input_metadata", None)  # absent in a few custom functions
     return tuple(metadata[index].shape) if metadata and index < len(metadata) else None
-
-
-def _numel(shape: tuple[int, ...]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
 
 
 def _operation(node: Node) -> str:
@@ -165,29 +158,30 @@ def direction(node: Node | None, depth: int = 30) -> int:
     if node is None or not depth:
         return 0
     operation, below = _operation(node), [child for child, _ in node.next_functions]
-    tracked = [child for child in below if child is not None]
     if operation in _ERRORS or (operation in ("Pow", "Abs") and _is_difference(below[0])):
         return +1
     if operation in _LIKELIHOODS:
         return -1
     if operation.startswith("NllLoss"):  # of probabilities instead of log-probabilities: unknown
         return max(0, -direction(below[0], depth - 1))
+    if operation in ("Add", "Sub"):
+        signed = zip((+1, +1 if operation == "Add" else -1), below, strict=False)
+        signs = {sign * direction(term, depth - 1) for sign, term in signed if term is not None}
+        return signs.pop() if len(signs) == 1 else 0
+    sign = _sign_of_factor(node)
+    return sign and sign * direction(below[0], depth - 1)
+
+
+def _sign_of_factor(node: Node) -> int:
+    """The sign by which an operation multiplies its first operand; 0 if it cannot be told."""
+    operation, below = _operation(node), [child for child, _ in node.next_functions]
+    if operation in _PASSING:
+        return +1
     if operation in ("Neg", "Rsub"):
-        return -direction(below[0], depth - 1)
-    if operation == "Add":
-        return _agreed([direction(child, depth - 1) for child in tracked])
-    if operation == "Sub":
-        signs = [direction(child, depth - 1) for child in below]
-        parts = zip((signs[0], -signs[-1]), below, strict=True)
-        return _agreed([sign for sign, child in parts if child is not None])
+        return -1
     if operation in ("Mul", "Div") and below[1:] == [None]:
-        sign = _constant_sign(node, positive_only=_ends_in_likelihood(below[0]))
-        return sign * direction(below[0], depth - 1)
-    return direction(below[0], depth - 1) if operation in _PASSING else 0
-
-
-def _agreed(signs: list[int]) -> int:
-    return signs[0] if len(set(signs)) == 1 else 0
+        return _constant_sign(node, positive_only=_ends_in_likelihood(below[0]))
+    return 0
 
 
 def _is_difference(node: Node | None) -> bool:
@@ -213,3 +207,42 @@ def _constant_sign(node: Node, positive_only: bool) -> int:
     if bool((factor >= 0).all()):
         return +1
     return -1 if factor.dim() == 0 and not positive_only else 0
+
+
+def read_loss(record: Record, backward: Backward, roots: list[Any]) -> list[Mark]:
+    """Fill in a backward call from the tensors that it starts from.
+
+    Returns:
+        The marks below them, one for each output of a module that the loss depends on.
+    """
+    tensors = [root for root in roots if isinstance(root, Tensor)]
+    starts = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
+    if not starts and backward.root == "graph":
+        backward.root = "leaf" if any(t.requires_grad for t in tensors) else "nothing"
+    if len(tensors) == len(roots) == 1 and tensors[0].numel() == 1:
+        backward.loss = float(tensors[0].detach())
+    found: list[Mark] = []
+    for node in nodes(starts):
+        found += _marks(node)
+        leaf = None if node.next_functions else leaf_of(node)
+        if leaf is not None:
+            backward.leaves.add(id(leaf))
+            if id(leaf) not in record.parameters and id(leaf) not in record.hidden:
+                backward.other_leaves.append(tuple(leaf.shape))
+    backward.outdated |= _outdated(record, found)
+    if starts:
+        backward.direction = direction(starts[0])
+        backward.spread = spread_prediction(starts[0])
+    return found
+
+
+def _outdated(record: Record, marks: list[Mark]) -> set[int]:
+    """Indices of the optimizers that have stepped since the forward of what they train."""
+    latest: dict[int, int] = {}  # by optimizer, the last forward of a module it trains
+    for mark in marks:
+        for tensor in mark.module.own_parameters():
+            parameter = record.parameters.get(id(tensor))
+            for optimizer in parameter.optimizers if parameter else ():
+                latest[optimizer.index] = max(latest.get(optimizer.index, 0), mark.time)
+    stepped = {optimizer.index: optimizer.last_step for optimizer in record.optimizers}
+    return {index for index, time in latest.items() if stepped[index] > time}

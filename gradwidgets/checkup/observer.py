@@ -1,85 +1,166 @@
-"""Hears every event of a loop and writes it into the record."""
+"""The listener: it hears every event of a loop and writes it into the record.
+
+It listens by documented global hooks and by wrapped calls, and removes all of it again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 from torch.optim import Optimizer
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
-from gradwidgets.checkup import graph, measure, stepping
-from gradwidgets.checkup.hooks import Call
+from gradwidgets.checkup import anatomy, graph, step_readings
+from gradwidgets.checkup.gradient_log import GradientLog
 from gradwidgets.checkup.inventory import Inventory
-from gradwidgets.checkup.ledger import Ledger
-from gradwidgets.checkup.loss_graph import read_loss
-from gradwidgets.checkup.record import Backward, ModuleSeen, OptimizerSeen, Seen, keep
-from gradwidgets.checkup.timeline import Timeline
+from gradwidgets.checkup.record import Backward, OptimizerSeen, Record, keep
+from gradwidgets.checkup.tensors import magnitude
+
+Call = Callable[..., Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _safely(
+    method: Callable[Concatenate[Observer, P], T],
+) -> Callable[Concatenate[Observer, P], T | None]:
+    """Make a method of the observer note its failure and return None instead of raising."""
+
+    @functools.wraps(method)
+    def guarded(self: Observer, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            what = method.__name__.strip("_").replace("_", " ")
+            failure = f"watching ({what}) failed: {type(error).__name__}: {error}"
+            if failure not in self.failures:
+                self.failures.append(failure)
+            return None
+
+    return guarded
 
 
 class Observer:
-    """Turns events into entries of `Seen`; knows when things happen, not what they mean.
+    """Turns events into entries of `Record`; knows when things happen, not what they mean.
 
-    Whatever fails in here is noted, and the loop goes on as if nobody watched.
+    If a part of it fails, `failures` says so, and the loop goes on as if nobody watched. Every
+    `on_...` that gets a `call` makes that call and returns its result.
     """
 
-    def __init__(self, modules: list[nn.Module], optimizers: list[Optimizer]) -> None:
-        self.seen = Seen()
-        self._timeline = Timeline(self.seen.events)
-        self._ledger = Ledger(self.seen)
-        self._inventory = Inventory(modules, optimizers, self.seen, self._ledger)
+    def __init__(self, modules: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> None:
+        self.record = Record()
+        self.failures: list[str] = []
+        self._timeline = self.record.timeline
+        self._gradient_log = GradientLog(self.record)
+        self._inventory = Inventory(modules, optimizers, self.record, self._gradient_log)
         self._within_backward = False
-        self._open_steps: list[stepping.OpenStep] = []
+        self._open_steps: list[step_readings.OpenStep] = []
+        for parameter in self.record.parameters.values():
+            if not math.isfinite(parameter.first_size or 0.0):
+                self._note_non_finite(f"parameter {parameter.name}, before the first event")
 
-    def _safely(self, work: Callable[..., Any], *args: Any) -> Any:
-        try:
-            return work(*args)
-        except Exception as error:
-            self.seen.note_failure(f"watching ({work.__name__.strip('_')})", error)
-            return None
+    @_safely
+    def _entry_of(self, optimizer: Optimizer) -> OptimizerSeen | None:
+        return self._inventory.optimizer(optimizer)
 
-    def _settle(self, optimizer: OptimizerSeen | None = None) -> None:
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear every event within the block; whatever happens, leave torch as it was found.
+
+        The hooks are the global ones, so nothing is attached to a model or an optimizer: copies
+        made of them inside the loop carry nothing away.
+        """
+        with ExitStack() as stack:
+            stack.callback(self._finish)
+            for handle in (
+                register_module_forward_hook(self.on_forward),
+                register_optimizer_step_pre_hook(self.before_step),
+                register_optimizer_step_post_hook(self.after_step),
+            ):
+                stack.callback(handle.remove)
+            for owner, name, around in (
+                (torch.autograd, "backward", self.on_backward),  # `Tensor.backward` calls it
+                (torch.autograd, "grad", self.on_grad),
+                (Optimizer, "zero_grad", self.on_zero_grad),
+                (nn.Module, "zero_grad", self.on_zero_grad),
+                (torch.amp.GradScaler, "scale", self.on_scale),
+                (torch.amp.GradScaler, "unscale_", self.on_unscale),
+                (torch.amp.GradScaler, "step", self.on_scaler_step),
+            ):
+                stack.enter_context(_wrapped(owner, name, around))
+            try:
+                yield
+            except BaseException as error:
+                text = str(error).splitlines()[0] if str(error) else ""
+                self.record.error = f"{type(error).__name__}: {text}"
+                self._timeline.tick("error", self.record.error)
+                raise
+
+    def _finish(self) -> None:
+        """Take a last look and remove what was attached."""
+        self._look_at_gradients()
+        self._compare_with_start()
+        self._gradient_log.close()
+
+    @_safely
+    def _compare_with_start(self) -> None:
+        self._inventory.finish()
+
+    def _note_non_finite(self, place: str | None) -> None:
+        """Keep the first place only; everything after it is a consequence."""
+        self.record.first_non_finite = self.record.first_non_finite or place
+
+    @_safely
+    def _look_at_gradients(self, optimizer: OptimizerSeen | None = None) -> None:
         """Look at the gradients that are about to matter: all of them, or one optimizer's."""
-        looked_at = optimizer.parameters if optimizer else list(self.seen.parameters.values())
+        looked_at = optimizer.parameters if optimizer else list(self.record.parameters.values())
         now = self._timeline.now
-        if self._ledger.settle(looked_at, now, zero_is_clear=optimizer is None):
+        if self._gradient_log.look(looked_at, now, zero_is_clear=optimizer is None):
             self._timeline.tick("clear", "by hand")
 
+    @_safely
     def on_forward(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Count the run, mark its output's graph, keep its largest magnitude."""
-        seen = self.seen.modules.get(id(module))
-        if seen is not None:
-            self._safely(self._forward, seen, args, output)
-
-    def _forward(self, seen: ModuleSeen, args: Any, output: Any) -> None:
+        """Count the run, mark its output's graph, keep the norms of its inputs and outputs."""
+        known = self.record.modules.get(id(module))
+        if known is None:
+            return
         learning = torch.is_grad_enabled()
-        if not seen.runs:
-            self.seen.execution.append(seen)
-        seen.runs += 1
-        seen.runs_without_grad += not learning
+        if not known.runs:
+            self.record.execution.append(known)
+        known.runs += 1
+        known.runs_without_grad += not learning
         if not self._within_backward:
             self._timeline.tick("forward", "" if learning else "no grad")
         if not learning:
             return
-        note = graph.Mark(seen, self._timeline.now, seen.module.training)
+        mark = graph.Mark(known, self._timeline.now, module.training)
         for tensor in graph.tensors_in(output):
-            graph.mark(tensor, note)
-            if seen.is_layer and measure.has_magnitude(tensor):
-                seen.output_magnitude = measure.magnitude(tensor)
-        if seen.is_outermost:
-            seen.input_magnitudes = [measure.magnitude(t) for t in args if measure.has_magnitude(t)]
+            graph.put_mark(tensor, mark)
+            if known.is_layer and (size := magnitude(tensor)) is not None:
+                known.output_magnitude = size
+        if known.is_outermost:
+            sizes = map(magnitude, args)
+            known.input_magnitudes = [size for size in sizes if size is not None]
 
     def on_backward(self, call: Call, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         """Read the graph, let it be freed, and look at the gradients it left."""
         roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         if self._within_backward:  # checkpointing runs a part of the graph from within
-            latest = self.seen.backwards[-1]
-            self._safely(read_loss, self.seen, latest, roots, self._inventory.modules)
+            self._read_loss(roots)
             return call(tensors, *args, **kwargs)
         backward = Backward(time=self._timeline.now, root="graph")
         backward.graph_retained = bool(kwargs.get("retain_graph") or (*args, None, None)[1])
-        self._safely(self._before_backward, backward, roots)
+        self._before_backward(backward, roots)
         self._within_backward = True
         try:
             return call(tensors, *args, **kwargs)
@@ -90,128 +171,158 @@ class Observer:
             raise
         finally:
             self._within_backward = False
-            self._safely(self._after_backward, backward)
+            self._after_backward(backward)
 
+    @_safely
     def _before_backward(self, backward: Backward, roots: list[Any]) -> None:
         if self._inventory.model_has_grown():
             self._inventory.look_at_model()
-        self._settle()
+        self._look_at_gradients()
         backward.time = self._timeline.tick("backward")
-        keep(self.seen.backwards, backward)
-        read_loss(self.seen, backward, roots, self._inventory.modules)
-        self._ledger.before_backward(backward)
+        keep(self.record.backwards, backward)
+        self._read_loss(roots)
+        self._gradient_log.before_backward(backward)
 
+    @_safely
+    def _read_loss(self, roots: list[Any]) -> None:
+        """Enter what the graph tells: the loss, the modules it depends on, and their modes."""
+        backward = self.record.backwards[-1]
+        marks = graph.read_loss(self.record, backward, roots)
+        for module in {mark.module for mark in marks}:
+            module.reached += 1
+        in_eval = [mark.module.module for mark in marks if not mark.training]
+        if in_eval:
+            inside = {id(part) for module in in_eval for part in module.modules()}
+            forgotten = anatomy.forgotten_in_eval(self._inventory.modules)
+            backward.eval_modules |= {path for key, path in forgotten.items() if key in inside}
+        loss = backward.loss or 0.0
+        if not math.isfinite(loss) and not (math.isinf(loss) and self.record.scaler_used):
+            self._note_non_finite(self._where_not_finite())
+
+    def _where_not_finite(self) -> str:
+        """The first layer whose input or output is not finite, when the loss is not."""
+        for module in self.record.execution:
+            if not all(math.isfinite(size) for size in module.input_magnitudes):
+                return f"input of {module.name}"
+        for module in self.record.execution:
+            size = module.output_magnitude
+            if size is not None and not math.isfinite(size):
+                return f"output of {module.name}"
+        return "loss, after finite outputs of every layer"
+
+    @_safely
     def _after_backward(self, backward: Backward) -> None:
-        self._ledger.after_backward()
-        if backward.non_finite and not self.seen.scaler_used:
-            self.seen.note_non_finite(f"gradient of {backward.non_finite[-1]}")
+        self._gradient_log.after_backward()
+        if backward.non_finite and not self.record.scaler_used:
+            self._note_non_finite(f"gradient of {backward.non_finite[-1]}")
 
     def on_grad(self, call: Call, *args: Any, **kwargs: Any) -> Any:
         """Note it: it returns gradients and stores none."""
         if not self._within_backward:
             self._timeline.tick("autograd.grad")
-            self.seen.grad_calls += 1
+            self.record.grad_calls += 1
         return call(*args, **kwargs)
 
     def on_zero_grad(self, call: Call, *args: Any, **kwargs: Any) -> Any:
-        """Note the clear and what it emptied."""
+        """Note the clear and the gradients that it emptied."""
         result = call(*args, **kwargs)
-        self._safely(self._cleared)
+        self._cleared()
         return result
 
+    @_safely
     def _cleared(self) -> None:
         now = self._timeline.tick("clear")
-        self._ledger.settle(list(self.seen.parameters.values()), now)
+        self._gradient_log.look(list(self.record.parameters.values()), now)
 
+    @_safely
     def before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         """Measure what the step is about to read, and remember what it is about to change."""
-        return self._safely(self._before_step, optimizer, args, kwargs)
-
-    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-        seen = self._inventory.optimizer(optimizer)
-        if seen is None:
+        known = self._inventory.optimizer(optimizer)
+        if known is None:
             return None
-        self._settle(seen)
-        self._ledger.note_use_by_hand(seen.parameters)
-        self._open_steps.append(stepping.begin(self.seen, seen))
-        return self._watch_closure(seen, args, kwargs)
+        self._look_at_gradients(known)
+        self._gradient_log.note_use_by_hand(known.parameters)
+        self._open_steps.append(step_readings.begin(self.record, known))
+        return self._watch_closure(known, args, kwargs)
 
-    def _watch_closure(self, seen: OptimizerSeen, args: Any, kwargs: Any) -> Any:
-        """Every evaluation of a closure consumes the gradient of the one before."""
+    def _watch_closure(self, optimizer: OptimizerSeen, args: Any, kwargs: Any) -> Any:
+        """Wrap a closure: every evaluation consumes the gradient of the one before."""
         closure = kwargs.get("closure") or (*args, None, None)[1]
         if closure is None:
             return None
 
         def evaluate() -> Any:
-            self._ledger.applied(seen.parameters)
-            seen.last_step = self._timeline.tick("closure")
+            self._gradient_log.applied(optimizer.parameters)
+            optimizer.last_step = self._timeline.tick("closure")
             return closure()
 
         if "closure" in kwargs:
             return args, {**kwargs, "closure": evaluate}
         return (args[0], evaluate, *args[2:]), kwargs
 
+    @_safely
     def after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Measure what the step did."""
-        if self._open_steps and self._inventory.optimizer(optimizer) is not None:
-            has_closure = bool(kwargs.get("closure") or len(args) > 1)
-            self._safely(self._after_step, optimizer, has_closure)
-
-    def _after_step(self, optimizer: Optimizer, has_closure: bool) -> None:
+        if not self._open_steps or self._inventory.optimizer(optimizer) is None:
+            return
         step = self._open_steps.pop()
         while step.optimizer.optimizer is not optimizer:  # one that raised left its entry behind
             step = self._open_steps.pop()
-        seen = step.optimizer
-        if has_closure:
-            self._settle(seen)
-            self._ledger.note_use_by_hand(seen.parameters)
-            stepping.read_again(self.seen, step)
-        edit = stepping.edit(step.readings)
+        known = step.optimizer
+        if kwargs.get("closure") or len(args) > 1:
+            self._look_at_gradients(known)
+            self._gradient_log.note_use_by_hand(known.parameters)
+            step_readings.read_again(self.record, step)
+        edit = step_readings.edit(step.readings)
         if edit:
             self._timeline.tick("edit", edit)
-        self._ledger.applied(seen.parameters)
-        seen.steps += 1
-        named = seen.name if len(self.seen.optimizers) > 1 else ""
-        seen.last_step = self._timeline.tick("step", named)
-        keep(self.seen.steps, stepping.end(step, seen.last_step))
-        stepping.note_non_finite(self.seen, step.readings)
+        self._gradient_log.applied(known.parameters)
+        known.steps += 1
+        name = known.name if len(self.record.optimizers) > 1 else ""
+        known.last_step = self._timeline.tick("step", name)
+        keep(self.record.steps, step_readings.end(step, known.last_step))
+        self._note_non_finite(step_readings.first_non_finite(step.readings))
 
     def on_scale(self, call: Call, *args: Any, **kwargs: Any) -> Any:
         """From here on infinite gradients are the scaler's business."""
-        self.seen.scaler_used = True
+        self.record.scaler_used = True
         return call(*args, **kwargs)
 
     def on_unscale(self, call: Call, scaler: Any, optimizer: Optimizer) -> Any:
         """Dividing by the scale is no edit."""
         scale = scaler.get_scale()
         result = call(scaler, optimizer)
-        seen = self._safely(self._inventory.optimizer, optimizer)
-        if seen is not None:
-            self._ledger.unscaled(seen.parameters, scale)
+        known = self._entry_of(optimizer)
+        if known is not None:
+            self._gradient_log.unscaled(known.parameters, scale)
         return result
 
     def on_scaler_step(
         self, call: Call, scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any
     ) -> Any:
         """Notice when the scaler found an infinity and skipped the step."""
-        seen = self._safely(self._inventory.optimizer, optimizer)
-        before = seen.steps if seen else 0
+        known = self._entry_of(optimizer)
+        before = known.steps if known else 0
         result = call(scaler, optimizer, *args, **kwargs)
-        if seen and seen.steps == before:
-            seen.skipped += 1
-            seen.last_scale = scaler.get_scale()
-            self._ledger.skipped(seen.parameters)
-            self._timeline.tick("skip", f"by the scaler, scale {seen.last_scale:g}")
+        if known and known.steps == before:
+            known.skipped += 1
+            known.last_scale = scaler.get_scale()
+            self._gradient_log.skipped(known.parameters)
+            self._timeline.tick("skip", f"by the scaler, scale {known.last_scale:g}")
         return result
 
-    def stopped_by(self, error: BaseException) -> None:
-        """Remember what ended the loop."""
-        text = str(error).splitlines()[0] if str(error) else ""
-        self.seen.error = f"{type(error).__name__}: {text}"
-        self._timeline.tick("error", self.seen.error)
 
-    def finish(self) -> None:
-        """Take a last look and remove what was attached."""
-        self._safely(self._settle)
-        self._safely(self._inventory.finish)
-        self._ledger.close()
+@contextmanager
+def _wrapped(owner: Any, name: str, around: Call) -> Iterator[None]:
+    """Replace `owner.name` by `around(original, ...)`, then put the identical object back."""
+    original = vars(owner)[name]
+
+    @functools.wraps(original)
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        return around(original, *args, **kwargs)
+
+    setattr(owner, name, replacement)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)

@@ -1,12 +1,16 @@
-"""What was seen: plain data, filled by `watch` and read by `rules`.
+"""The record of a watched loop: plain data, which the rules read and do not change.
 
-Time is a counter of events, so "before" and "after" are comparisons of integers.
+Time is a counter of events, so "before" and "after" are comparisons of integers. Every part has
+one writer, named above its fields: the inventory enters things, the gradient log follows what
+happens to `.grad`, and the observer enters all that happens in time. Other files return to the
+observer what they find.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -14,22 +18,50 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.checkup.report import Event
-from gradwidgets.checkup.sample import Sample
-from gradwidgets.checkup.thresholds import ALWAYS_MEASURED, THEN_EVERY, TYPICAL_SIZE
-
-MOST_KEPT = 400
-"""Of events, steps and backward calls: a loop may run for days under a watch."""
+from gradwidgets.checkup.tensors import Sample
+from gradwidgets.checkup.thresholds import ALWAYS_MEASURED, MOST_KEPT, THEN_EVERY, TYPICAL_SIZE
 
 Root = Literal["graph", "leaf", "nothing", "freed", "hand", "earlier"]
-"""What a gradient came from: a loss with a graph; a loss that is itself a leaf; a loss without
+"""The source of a gradient: a loss with a graph; a loss that is itself a leaf; a loss without
 any graph; a graph already freed; an assignment to `.grad` by hand; something before the watch."""
+
+
+@dataclass
+class Event:
+    """One thing the loop did: forward, backward, grad, edit, clear, step, skip or error."""
+
+    kind: str
+    detail: str = ""
+    times: int = 1
+
+    def __str__(self) -> str:
+        text = f"{self.kind} ({self.detail})" if self.detail else self.kind
+        return f"{text} x{self.times}" if self.times > 1 else text
+
+
+@dataclass
+class Timeline:
+    """The order of events: `now` is the number of the latest, repeated ones are listed once."""
+
+    now: int = 0
+    events: list[Event] = field(default_factory=list)
+
+    def tick(self, kind: str, detail: str = "") -> int:
+        """Enter an event and return its number; one forward is many modules."""
+        self.now += 1
+        latest = self.events[-1] if self.events else None
+        if latest is not None and latest.kind == kind and latest.detail == detail:
+            latest.times += kind != "forward"
+        elif len(self.events) < MOST_KEPT:
+            self.events.append(Event(kind, detail))
+        return self.now
 
 
 @dataclass(eq=False)
 class Backward:
     """One call of `backward`, or another way by which a gradient came into `.grad`."""
 
+    # The observer, with what `graph.read_loss` finds:
     time: int
     root: Root
     loss: float | None = None
@@ -37,12 +69,13 @@ class Backward:
     direction: int = 0  # +1: minimising this loss lowers an error, -1: raises it, 0: cannot be told
     spread: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # prediction, after broadcasting
     leaves: set[int] = field(default_factory=set)  # id of every leaf of the graph
-    reached: set[int] = field(default_factory=set)  # id of every parameter that got a gradient
     other_leaves: list[tuple[int, ...]] = field(default_factory=list)  # shapes: inputs, rebuilt
     outdated: set[int] = field(default_factory=set)  # optimizers that stepped after its forward
     eval_modules: set[str] = field(default_factory=set)
+    failed: str = ""  # the error that it raised
+    # The gradient log:
+    reached: set[int] = field(default_factory=set)  # id of every parameter that got a gradient
     non_finite: list[str] = field(default_factory=list)  # parameters whose gradient was
-    failed: str = ""  # what it raised
     applied: bool = False  # a step has read it
     cleared: bool = False  # it was cleared unread
     used_by_hand: bool = False  # the loop moved parameters with it, or a scaler skipped it
@@ -53,20 +86,23 @@ class Backward:
 class Parameter:
     """One tensor of the model or of an optimizer, and which backward calls its `.grad` holds."""
 
+    # The inventory:
     name: str
     tensor: Tensor
     in_model: bool
     was_in_model: bool
     optimizers: list[OptimizerSeen] = field(default_factory=list)
+    first_size: float | None = None  # norm of the tensor when the watch began
+    moved_by_loop: bool = False  # no optimizer holds it, and it changed: averaged, copied, loaded
+    # The gradient log:
     contents: list[Backward] = field(default_factory=list)
     norm: float | None = None  # of .grad, when last looked at
-    size: float | None = None  # norm of the tensor, when last measured
     raw_norm: float | None = None  # of .grad, as backward left it (unscaled), where measured
     raw_address: int | None = None  # of .grad, then; another one later means it was replaced
     raw_elements: Tensor | None = None  # a few of .grad, then; kept only while it matters
     ever_written: bool = False  # a gradient came, by backward or by hand
-    first_size: float | None = None  # norm of the tensor when the watch began
-    moved_by_loop: bool = False  # no optimizer holds it, and it changed: averaged, copied, loaded
+    # `step_readings`:
+    size: float | None = None  # norm of the tensor, when last measured
 
     @cached_property
     def typical_size(self) -> float:
@@ -90,26 +126,33 @@ class Parameter:
 class OptimizerSeen:
     """One optimizer: given to `checkup`, or seen to step tensors that were."""
 
+    # The inventory:
     name: str
     optimizer: torch.optim.Optimizer
     index: int
     given: bool
     held: list[int] = field(default_factory=list)  # id of every tensor in its groups
     parameters: list[Parameter] = field(default_factory=list)  # those of them that are known
+    # The observer:
     last_step: int = 0
     steps: int = 0
     skipped: int = 0  # by a GradScaler
     last_scale: float = 1.0  # of that GradScaler
 
     @property
+    def learning_rates(self) -> list[float]:
+        """The lr of every group at this moment; NaN where a user's optimizer has none."""
+        return [float(group.get("lr", math.nan)) for group in self.optimizer.param_groups]
+
+    @property
     def measures_next(self) -> bool:
-        """Whether the next step is one of those at which everything is measured."""
+        """True if the next step is one of those at which everything is measured."""
         return self.steps < ALWAYS_MEASURED or self.steps % THEN_EVERY == 0
 
 
 @dataclass(eq=False)
 class Reading:
-    """One parameter at one step: what the optimizer read, and what it did with it."""
+    """One parameter at one step: the gradient that the optimizer read, and the change it made."""
 
     parameter: Parameter
     lr: float
@@ -146,7 +189,7 @@ class Step:
 
     @property
     def has_new_gradient(self) -> bool:
-        """Whether anything in it is read for the first time."""
+        """True if anything in it is read for the first time."""
         return any(reading.new for reading in self.readings)
 
     @cached_property
@@ -167,49 +210,56 @@ class Step:
 class ModuleSeen:
     """One module of the model."""
 
+    # The inventory:
     name: str
     module: nn.Module
     owns_parameters: bool
     is_layer: bool  # has no children
     is_outermost: bool  # was given to `checkup`
+    # The observer:
     runs: int = 0
     runs_without_grad: int = 0  # under no_grad
     reached: int = 0  # backward calls whose graph contains its output
     output_magnitude: Tensor | None = None  # norm of its last output
     input_magnitudes: list[Tensor] = field(default_factory=list)  # norms of its last inputs
 
+    def own_parameters(self) -> list[Tensor]:
+        """The parameters of the module itself, faster than `parameters(recurse=False)`."""
+        return [held for held in vars(self.module)["_parameters"].values() if held is not None]
+
 
 @dataclass(eq=False)
-class Seen:
+class Record:
     """Everything the rules may look at."""
 
+    # The inventory:
     parameters: dict[int, Parameter] = field(default_factory=dict)
     optimizers: list[OptimizerSeen] = field(default_factory=list)
     modules: dict[int, ModuleSeen] = field(default_factory=dict)
-    execution: list[ModuleSeen] = field(default_factory=list)  # in order of their first run
-    backwards: list[Backward] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
     hidden: dict[int, str] = field(default_factory=dict)  # unregistered tensors: id -> where
     untied: list[tuple[str, str]] = field(default_factory=list)
     ignored_flags: list[str] = field(default_factory=list)  # modules with a `requires_grad`
     duplicates: set[str] = field(default_factory=set)
+    # The observer:
+    timeline: Timeline = field(default_factory=Timeline)
+    execution: list[ModuleSeen] = field(default_factory=list)  # in order of their first run
+    backwards: list[Backward] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     first_non_finite: str | None = None
     grad_calls: int = 0  # torch.autograd.grad
     scaler_used: bool = False
-    moved_by_hand: bool = False
     error: str | None = None  # what ended the loop early
-    failures: list[str] = field(default_factory=list)  # of the watch itself: what failed, and how
 
-    def note_non_finite(self, where: str) -> None:
-        """Only the first place counts; everything after it is a consequence."""
-        self.first_non_finite = self.first_non_finite or where
+    @property
+    def moved_by_hand(self) -> bool:
+        """True if the loop moved parameters although no optimizer stepped."""
+        stepped = any(optimizer.steps for optimizer in self.optimizers)
+        return not stepped and any(p.moved_by_loop for p in self.parameters.values())
 
-    def note_failure(self, what: str, error: Exception) -> None:
-        """A part of the watch failed; the loop goes on, and the report will say so."""
-        failure = f"{what} failed: {type(error).__name__}: {error}"
-        if failure not in self.failures:
-            self.failures.append(failure)
+    def loss_before(self, step: Step) -> float | None:
+        """The last loss before a step, None where no backward had a number."""
+        earlier = [b.loss for b in self.real_backwards if b.time < step.time and b.loss is not None]
+        return earlier[-1] if earlier else None
 
     def steps_of(self, optimizer: OptimizerSeen) -> list[Step]:
         """The steps kept of one optimizer, in order."""
@@ -227,6 +277,12 @@ class Seen:
     def real_backwards(self) -> list[Backward]:
         """Backward calls on a loss with a graph."""
         return [b for b in self.backwards if b.root == "graph"]
+
+
+def names_of(things: Iterable[Parameter | Reading]) -> tuple[str, ...]:
+    """The names of parameters, or of the parameters that were read, once each."""
+    parameters = (thing.parameter if isinstance(thing, Reading) else thing for thing in things)
+    return tuple(dict.fromkeys(parameter.name for parameter in parameters))
 
 
 def keep(items: list[Any], item: Any) -> None:

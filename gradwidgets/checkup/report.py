@@ -1,18 +1,69 @@
-"""What a checkup says: findings, most likely root first, and the timeline of the loop."""
+"""The result of a checkup: findings, most likely root first, and the events of the loop.
+
+Printed it is text; in Jupyter it is a table.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import Literal
 
-from gradwidgets.checkup import page
+from gradwidgets.checkup.record import Event
 
 Severity = Literal["error", "warning", "info"]
+
+SECTIONS = {
+    "Wiring": {
+        "not-in-optimizer",
+        "not-in-model",
+        "frozen",
+        "unregistered",
+        "detached",
+        "duplicate",
+        "eval-mode",
+    },
+    "Order": {
+        "no-graph",
+        "no-backward",
+        "no-step",
+        "step-before-backward",
+        "step-twice",
+        "not-cleared",
+        "cleared-before-step",
+        "amp-skipping",
+        "leftover",
+        "accumulating",
+    },
+    "Loss": {"broadcast-loss", "ascending"},
+    "Gradients": {"zero-gradient", "non-finite", "exploding", "vanishing", "clipped-away"},
+    "Updates": {"zero-lr", "update-too-small", "update-too-large"},
+}
+"""The headings of the table in lesson 09, and the codes below each."""
+
+_COLUMNS = ("finding", "parameters", "what was seen", "what to do")
+_CELL = "text-align:left;vertical-align:top;white-space:normal"
+_BREAKABLE = f"{_CELL};overflow-wrap:anywhere"  # a long name must not widen a narrow page
+_BADGE = "color:#fff;border-radius:3px;padding:0 5px;font-size:85%"
+_COLORS = {"error": "#b3261e", "warning": "#8a5a00", "info": "#3b6ea5"}  # on light and on dark
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One broken link: its code, how grave, which parameters, what was seen and what to do."""
+    """One broken link in the chain from the loss to a parameter that moves.
+
+    Args:
+        code: Its name, as in the table of lesson 09.
+        severity: "error", "warning" or "info".
+        parameters: Names of the parameters (or modules) concerned.
+        message: What was seen.
+        fix: What to do about it.
+
+    >>> print(Finding("no-step", "error", ("0.weight",), "no step", "call optimizer.step()"))
+    error no-step [0.weight]
+        seen: no step
+        do:   call optimizer.step()
+    """
 
     code: str
     severity: Severity
@@ -20,38 +71,69 @@ class Finding:
     message: str
     fix: str
 
-    def __str__(self) -> str:
-        names = f" [{shorten(self.parameters)}]" if self.parameters else ""
-        return f"{self.severity} {self.code}{names}\n    seen: {self.message}\n    do:   {self.fix}"
-
-
-@dataclass
-class Event:
-    """One thing the loop did: forward, backward, grad, edit, clear, step, skip or error."""
-
-    kind: str
-    detail: str = ""
-    times: int = 1
+    @property
+    def section(self) -> str | None:
+        """The heading in lesson 09 that explains the code; None of a code that is not there."""
+        return next((name for name, codes in SECTIONS.items() if self.code in codes), None)
 
     def __str__(self) -> str:
-        text = f"{self.kind} ({self.detail})" if self.detail else self.kind
-        return f"{text} x{self.times}" if self.times > 1 else text
+        more = len(self.parameters) - 4
+        names = ", ".join(self.parameters[:4]) + (f" and {more} more" if more > 0 else "")
+        head = f"{self.severity} {self.code}" + (f" [{names}]" if names else "")
+        return f"{head}\n    seen: {self.message}\n    do:   {self.fix}"
+
+    def _html_row(self) -> str:
+        badge = (
+            f'<span style="{_BADGE};background:{_COLORS[self.severity]}">'
+            f"{escape(self.severity)}</span>"
+        )
+        head = f'{badge}<br><b style="white-space:nowrap">{escape(self.code)}</b>'
+        if self.section:
+            head += f'<br><span style="white-space:nowrap">lesson 09, {self.section}</span>'
+        more = len(self.parameters) - 6
+        names = [f"<code>{escape(name)}</code>" for name in self.parameters[:6]]
+        names += [f"and {more} more"] if more > 0 else []
+        cells = (head, "<br>".join(names), escape(self.message), escape(self.fix))
+        return "<tr>" + "".join(f'<td style="{_BREAKABLE}">{cell}</td>' for cell in cells) + "</tr>"
 
 
 @dataclass
 class Report:
-    """Filled when the watched block ends, also by an exception."""
+    """The findings and events of a watched block, filled when the block ends, however it ends.
+
+    Args:
+        findings: Broken links, the most likely root first.
+        events: What the loop did, in order.
+        steps: Optimizer steps that were watched.
+        failures: Parts of the checkup itself that failed, and how.
+        complete: True once the block has ended.
+
+    >>> finding = Finding("no-step", "error", ("0.weight",), "no step", "call optimizer.step()")
+    >>> report = Report([finding], steps=0, complete=True)
+    >>> report.headline
+    'no-step (0 steps watched)'
+    >>> report.codes
+    {'no-step'}
+    """
 
     findings: list[Finding] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     steps: int = 0
-    failures: list[str] = field(default_factory=list)  # parts of the checkup itself that failed
+    failures: list[str] = field(default_factory=list)
     complete: bool = False
 
     @property
     def codes(self) -> set[str]:
         """The codes of all findings."""
         return {finding.code for finding in self.findings}
+
+    @property
+    def headline(self) -> str:
+        """One sentence: the codes of errors and warnings, and the number of steps."""
+        grave = [finding.code for finding in self.findings if finding.severity != "info"]
+        steps = f"{counted(self.steps, 'step')} watched"
+        text = ", ".join(grave) or "nothing wrong seen"
+        return f"{text} ({steps}{', not everything was checked' if self.failures else ''})"
 
     def raise_for_errors(self) -> None:
         """Raise AssertionError with the report if it holds an error; for use in tests."""
@@ -67,25 +149,23 @@ class Report:
 
     __repr__ = __str__
 
-    @property
-    def headline(self) -> str:
-        """One sentence that counts."""
-        grave = [finding.code for finding in self.findings if finding.severity != "info"]
-        steps = f"{counted(self.steps, 'step')} watched"
-        text = ", ".join(grave) or "nothing wrong seen"
-        return f"{text} ({steps}{', not everything was checked' if self.failures else ''})"
-
     def _repr_html_(self) -> str:
-        return page.html(self)
+        """The whole report as a table; every text that comes from the loop is escaped."""
+        if not self.complete:
+            return f"<p>{escape(str(self))}</p>"
+        parts = [f"<p><b>checkup:</b> {escape(self.headline)}</p>"]
+        if self.findings:
+            head = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in _COLUMNS)
+            rows = "".join(finding._html_row() for finding in self.findings)
+            parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
+        parts += [f"<p>not checked: {escape(failure)}</p>" for failure in self.failures]
+        shown = " &rarr; ".join(escape(str(event)) for event in self.events[:60])
+        more = len(self.events) - 60
+        rest = f" &hellip; and {more} more" if more > 0 else ""
+        return "".join([*parts, f"<p><b>as it happened:</b> {shown or 'nothing'}{rest}</p>"])
 
 
 def counted(number: int, noun: str) -> str:
     """'1 step', '2 steps', '2 passes'."""
     ending = "es" if noun.endswith("s") else "s"
     return f"{number} {noun}{'' if number == 1 else ending}"
-
-
-def shorten(names: tuple[str, ...], most: int = 4) -> str:
-    """The first few names and how many more."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,4 +1,4 @@
-"""Every number that is compared with or measured by, and why it is that number.
+"""Every limit that is compared with, and why it is that number.
 
 All are relative: a gradient or an update is compared with the parameter's own size, so the unit
 of the loss, the width of the model and its initialisation drop out. Biases, gains and gates
@@ -33,7 +33,7 @@ FLAT_LOSS = 1e-7
 """|grad| |parameter| / |loss|: the relative change of the loss for a relative change of all
 parameters by one. Below float32 resolution, no step of any size would be seen in the loss."""
 
-TINY_UPDATE = 1e-7
+UPDATE_TOO_SMALL = 1e-7
 """|update| / |parameter|: half a unit in the last place of float32. At this rate a parameter
 changes by one per cent in a hundred thousand steps."""
 
@@ -47,30 +47,33 @@ update lost to rounding loses nothing."""
 LOST_SHARE = 0.5
 """Share of a half-precision parameter's elements that have a gradient and stay bit-identical."""
 
-LARGE_UPDATE = 1.0
+UPDATE_TOO_LARGE = 1.0
 """|update| / |parameter|: the step replaces the parameter. A small linear model may take such a
 step in the right direction, so the loss or the gradient must get worse as well."""
 
-LARGE_UPDATE_WORSE = 3.0
+UPDATE_TOO_LARGE_WORSE = 3.0
 """Factor by which it must get worse; noise between batches is below two."""
 
-HUGE_UPDATE = 30.0
+UPDATE_HUGE = 30.0
 """|update| / |parameter| that needs no second witness, for loops of a single step."""
 
 TYPICAL_SIZE = 1.0
 """Parameters smaller than TYPICAL_SIZE / sqrt(fan-in) per element are measured against that, the
 usual initialisation: zero-initialised layers make a large relative first step."""
 
-CLIPPED_NORM = 1e-3
+CLIPPED_AWAY_NORM = 1e-3
 """Norm read by the step over the norm that backward left. Clipping an outlier by a factor of a
 hundred is what clipping is for; a factor of a thousand at every step removes the gradient."""
 
-CLIPPED_REST = 1e-3
+CLIPPED_AWAY_REST = 1e-3
 """|grad| / |parameter| left after it: clipping a truly exploding gradient to a norm of one leaves
 more than this, a max_norm for scaled gradients applied to unscaled ones leaves less."""
 
 SAME = 1e-5
 """Relative difference of two norms below which nobody edited the gradient between them."""
+
+EDITED = 1e-3
+"""Relative difference of the whole gradient's norm from which the report lists an edit."""
 
 ROUNDING = 0.01
 """Relative difference of two elements that rounding explains, in half precision too."""
@@ -83,7 +86,10 @@ FEW = 256
 """Elements by which to notice that a tensor was changed by hand, however slightly."""
 
 ALWAYS_MEASURED = 4
-"""Steps of an optimizer at which everything is measured,"""
+"""Everything is measured at this many first steps of an optimizer,"""
 
 THEN_EVERY = 8
-"""then one in so many: in between, norms are taken only of the gradient that a step reads."""
+"""and then at one step in so many; at the others, only the norms of the gradients it reads."""
+
+MOST_KEPT = 400
+"""Events, steps and backward calls that are kept: a loop may run for days under a watch."""

@@ -1,4 +1,4 @@
-"""`checkup`: the context manager that ties listening, measuring, judging and reporting together."""
+"""`checkup`, the context manager: it listens, lets the rules judge, and fills the report."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from contextlib import contextmanager, suppress
 from torch import nn
 from torch.optim import Optimizer
 
-from gradwidgets.checkup.hooks import listening
 from gradwidgets.checkup.observer import Observer
-from gradwidgets.checkup.record import Seen
 from gradwidgets.checkup.report import Report
 from gradwidgets.checkup.rules import diagnose
 
@@ -35,29 +33,35 @@ def checkup(
 
     Raises:
         TypeError: If `model` holds anything but modules or `optimizer` anything but optimizers.
+
+    >>> import torch
+    >>> model = torch.nn.Linear(2, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> with checkup(model, optimizer) as report:
+    ...     for _ in range(3):
+    ...         loss = model(torch.ones(4, 2)).square().mean()
+    ...         loss.backward()
+    ...         optimizer.step()
+    >>> report.headline
+    'not-cleared (3 steps watched)'
+    >>> print(report.findings[0].fix)
+    call optimizer.zero_grad() once per step, before backward
     """
     observer = Observer(_modules(model), _optimizers(optimizer))
     report = Report()
     try:
-        with listening(observer):
+        with observer.listening():
             yield report
-    except BaseException as error:
-        observer.stopped_by(error)
-        raise
     finally:
-        observer.finish()
-        _fill(report, observer.seen)
-
-
-def _fill(report: Report, seen: Seen) -> None:
-    report.findings = diagnose(seen)
-    report.events = seen.events
-    report.steps = sum(optimizer.steps for optimizer in seen.optimizers)
-    report.failures = seen.failures
-    report.complete = True
-    if report.failures:
-        with suppress(Warning):  # where warnings are errors, this one must not end the loop
-            warnings.warn(f"checkup is incomplete: {report.failures[0]}", stacklevel=4)
+        record = observer.record
+        report.findings, failures = diagnose(record)
+        report.events = record.timeline.events
+        report.steps = sum(known.steps for known in record.optimizers)
+        report.failures = observer.failures + failures
+        report.complete = True
+        if report.failures:
+            with suppress(Warning):  # where warnings are errors, this one must not end the loop
+                warnings.warn(f"checkup is incomplete: {report.failures[0]}", stacklevel=3)
 
 
 def _modules(model: object) -> list[nn.Module]:

@@ -20,8 +20,9 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as optimizer_hooks
 
 from gradwidgets.checkup import checkup
-from gradwidgets.checkup.page import LESSON, SECTIONS
+from gradwidgets.checkup.report import SECTIONS
 from tests.checkup.loops import Case, Loop, cnn, collect, images, mlp, regression
+LESSON = "09_why_do_my_parameters_not_update.ipynb"
 
 HEALTHY = collect().healthy
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
 from gradwidgets.checkup import checkup
-from gradwidgets.checkup.sample import Sample, adds_something, changes, elements
+from gradwidgets.checkup.tensors import Sample, adds_something, changes, elements
 from gradwidgets.checkup.thresholds import SAMPLED
 from tests.checkup.overhead import copies_of_the_parameters
 

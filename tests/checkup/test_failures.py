@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import warnings
-from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from gradwidgets.checkup import Finding, Report, checkup, rules
-from gradwidgets.checkup.observer import Observer
-from gradwidgets.checkup.page import LESSON
+from gradwidgets.checkup import Finding, Report, checkup, graph, rules, step_readings
 from gradwidgets.checkup.report import counted
 from tests.checkup.loops import mlp, regression
 
@@ -47,12 +45,18 @@ def test_failing_rule_is_named_and_masks_nothing(monkeypatch: pytest.MonkeyPatch
     assert "not checked: the rule planted failed" in report._repr_html_()
 
 
-@pytest.mark.parametrize("part", ["_forward", "_before_backward", "_before_step", "_after_step"])
-def test_failing_watch_does_not_touch_the_loop(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(graph, "tensors_in"), (graph, "read_loss"), (step_readings, "begin"), (step_readings, "end")],
+    ids=["forward", "backward", "before step", "after step"],
+)
+def test_failing_watch_does_not_touch_the_loop(
+    part: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def planted(*_: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(Observer, part, planted)
+    monkeypatch.setattr(part, name, planted)
     model, (x, y) = mlp(), regression()
     before = copy.deepcopy(model.state_dict())
     optimizer = optim.SGD(model.parameters(), lr=0.1)
@@ -64,15 +68,6 @@ def test_failing_watch_does_not_touch_the_loop(part: str, monkeypatch: pytest.Mo
     assert report.complete
     assert "ZeroDivisionError" in str(report)
     assert not torch.equal(before["0.weight"], model[0].weight)
-
-
-def test_links_need_the_lesson_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    report = Report([Finding("no-step", "error", (), "a", "b")], complete=True)
-    monkeypatch.chdir(tmp_path)
-    assert "href" not in report._repr_html_()
-    assert "lesson 09, Order" in report._repr_html_()
-    (tmp_path / LESSON).touch()
-    assert f'href="{LESSON}#Order"' in report._repr_html_()
 
 
 def test_one_of_a_thing_is_said_in_the_singular() -> None:

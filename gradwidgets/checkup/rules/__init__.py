@@ -1,4 +1,4 @@
-"""Every code's rule is a small function over the record; here they are put in order.
+"""The rules: each is a small function that reads the record; here they are put in order.
 
 The order is by how likely each is the root: what was wired wrongly before what was called in the
 wrong order, and both before sizes, which suffer from either.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 
-from gradwidgets.checkup.record import Seen
+from gradwidgets.checkup.record import Record
 from gradwidgets.checkup.report import Finding
 from gradwidgets.checkup.rules import gradients, loss, order, updates, wiring
 
-Rule = Callable[[Seen], Iterator[Finding]]
+Rule = Callable[[Record], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
     wiring.frozen,
@@ -73,16 +74,21 @@ CONSEQUENCES: dict[str, set[str]] = {
     "clipped-away": {"update-too-small"},
     "vanishing": {"update-too-small"},
 }
-"""What each broken link brings about by itself."""
+"""The findings that each broken link brings about by itself."""
 
 
-def diagnose(seen: Seen) -> list[Finding]:
-    """All findings, likeliest root first, its consequences behind it as information."""
-    found = [finding for rule in RULES for finding in _found_by(rule, seen)]
+def diagnose(record: Record) -> tuple[list[Finding], list[str]]:
+    """All findings, likeliest root first, its consequences behind it as information.
+
+    Returns:
+        The findings, and the rules that failed: a bug in one must not hide what the others find,
+        nor an error of the loop.
+    """
+    found, failures = zip(*(_found_by(rule, record) for rule in RULES), strict=True)
     roots: list[Finding] = []
     following: dict[str, list[Finding]] = {}
-    for finding in found:
-        root = next((r for r in roots if _explains(r, finding)), None)
+    for finding in chain(*found):
+        root = next((root for root in roots if _explains(root, finding)), None)
         if root is None:
             roots.append(finding)
         else:
@@ -90,16 +96,16 @@ def diagnose(seen: Seen) -> list[Finding]:
             folded = replace(finding, severity="info", message=message)
             following.setdefault(root.code, []).append(folded)
     grave = sorted(roots, key=lambda finding: ("error", "warning", "info").index(finding.severity))
-    return [one for root in grave for one in (root, *following.pop(root.code, []))]
+    ordered = [one for root in grave for one in (root, *following.pop(root.code, []))]
+    return ordered, [failure for failure in failures if failure]
 
 
-def _found_by(rule: Rule, seen: Seen) -> list[Finding]:
-    """What a rule finds; its own bug must not hide what the others find, nor the loop's error."""
+def _found_by(rule: Rule, record: Record) -> tuple[list[Finding], str]:
+    """The findings of a rule, and its failure, "" if there is none."""
     try:
-        return list(rule(seen))
+        return list(rule(record)), ""
     except Exception as error:
-        seen.note_failure(f"the rule {rule.__name__}", error)
-        return []
+        return [], f"the rule {rule.__name__} failed: {type(error).__name__}: {error}"
 
 
 def _explains(root: Finding, finding: Finding) -> bool:

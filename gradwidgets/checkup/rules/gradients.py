@@ -1,52 +1,60 @@
-"""How large gradients are, relative to the parameters (see `thresholds`)."""
+"""Gradients that are too large, too small or not numbers (see `thresholds`)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from gradwidgets.checkup import thresholds as limit
-from gradwidgets.checkup.measure import is_finite, total
-from gradwidgets.checkup.record import Reading, Seen, Step
+from gradwidgets.checkup.record import Reading, Record, Step, names_of
 from gradwidgets.checkup.report import Finding, counted
-from gradwidgets.checkup.rules.relative import loss_before, names_of, sensitivity
 
 
-def non_finite(seen: Seen) -> Iterator[Finding]:
+def non_finite(record: Record) -> Iterator[Finding]:
     """NaN or infinity, and where it first appeared."""
-    if seen.first_non_finite:
+    if record.first_non_finite:
         yield Finding(
             "non-finite",
             "error",
             (),
-            f"NaN or infinity, first in: {seen.first_non_finite}",
+            f"NaN or infinity, first in: {record.first_non_finite}",
             "check the data for NaN; keep log, sqrt, division and norm away from zero; "
             "torch.autograd.set_detect_anomaly(True) names the operation",
         )
 
 
-def exploding_at_once(seen: Seen) -> Iterator[Finding]:
+def exploding_at_once(record: Record) -> Iterator[Finding]:
     """Gradients enormous from the first step on."""
-    for optimizer in seen.optimizers:
-        steps = seen.steps_of(optimizer)
-        if steps and _explodes(steps[0], seen):
+    for optimizer in record.optimizers:
+        steps = record.steps_of(optimizer)
+        if steps and _explodes(steps[0], record):
             yield _exploding(steps[0], f"{steps[0].gradient:.1g} times the parameters' size")
 
 
-def _explodes(step: Step, seen: Seen) -> bool:
-    felt = sensitivity(step, seen)
+def _explodes(step: Step, record: Record) -> bool:
+    felt = _sensitivity(step, record)
     driven = felt is None or felt > limit.EXPLODING_SENSITIVITY
     return driven and step.gradient > limit.EXPLODING_GRADIENT
 
 
-def exploding_later(seen: Seen) -> Iterator[Finding]:
+def _sensitivity(step: Step, record: Record) -> float | None:
+    """|grad| |parameter| / |loss| as backward left them; None where the loss is unknown or zero."""
+    loss = record.loss_before(step)
+    if not loss or not math.isfinite(loss):
+        return None
+    raw = math.hypot(*(r.raw if r.raw is not None else r.grad or 0.0 for r in step.judged))
+    return raw * math.hypot(*(r.size for r in step.judged)) / abs(loss)
+
+
+def exploding_later(record: Record) -> Iterator[Finding]:
     """Gradients that grow from step to step, and the loss with them."""
-    for optimizer in seen.optimizers:
-        steps = [step for step in seen.steps_of(optimizer) if step.gradient > 0]
-        if len(steps) < 2 or _explodes(steps[0], seen):
+    for optimizer in record.optimizers:
+        steps = [step for step in record.steps_of(optimizer) if step.gradient > 0]
+        if len(steps) < 2 or _explodes(steps[0], record):
             continue
         worst = max(steps, key=lambda step: step.gradient)
         growth = worst.gradient / steps[0].gradient
-        first, last = loss_before(steps[0], seen), loss_before(worst, seen)
+        first, last = record.loss_before(steps[0]), record.loss_before(worst)
         loss_grows = first and last and abs(last) > limit.EXPLODING_LOSS_GROWTH * abs(first)
         if growth > limit.EXPLODING_GROWTH and loss_grows:
             yield _exploding(worst, f"{growth:.1g} times the first one's")
@@ -64,16 +72,16 @@ def _exploding(step: Step, how: str) -> Finding:
     )
 
 
-def vanishing(seen: Seen) -> Iterator[Finding]:
+def vanishing(record: Record) -> Iterator[Finding]:
     """Some matrices get a vanishing part of the gradient, or the loss is flat in all of them."""
-    for optimizer in seen.optimizers:
-        steps = [s for s in seen.steps_of(optimizer) if s.has_new_gradient and not _is_gated(s)]
+    for optimizer in record.optimizers:
+        steps = [s for s in record.steps_of(optimizer) if s.has_new_gradient and not _is_gated(s)]
         best = _best_ratios(steps)
         least = limit.VANISHING_GRADIENT * max(best.values(), default=0.0)
         names = [name for name, ratio in best.items() if ratio < least]
         if names:
             yield _vanishing(names, f"below {limit.VANISHING_GRADIENT:g} of the largest")
-        elif steps and all(_is_flat(step, seen) for step in steps):
+        elif steps and all(0 < (_sensitivity(s, record) or 0) < limit.FLAT_LOSS for s in steps):
             yield _vanishing(list(best), "too small to show in the loss")
 
 
@@ -98,11 +106,6 @@ def _best_ratios(steps: list[Step]) -> dict[str, float]:
     return best
 
 
-def _is_flat(step: Step, seen: Seen) -> bool:
-    felt = sensitivity(step, seen)
-    return bool(felt) and (felt or 0.0) < limit.FLAT_LOSS
-
-
 def _vanishing(names: list[str], how: str) -> Finding:
     return Finding(
         "vanishing",
@@ -114,10 +117,10 @@ def _vanishing(names: list[str], how: str) -> Finding:
     )
 
 
-def zero_gradient(seen: Seen) -> Iterator[Finding]:
+def zero_gradient(record: Record) -> Iterator[Finding]:
     """Exactly zero, everywhere in the parameter, at every step."""
-    closed = {step.time for step in seen.steps if _opens_gate(step)}
-    readings = [r for step in seen.steps if step.time not in closed for r in step.readings if r.new]
+    judged = [step for step in record.steps if not _opens_gate(step)]
+    readings = [r for step in judged for r in step.readings if r.new]
     alive = {id(r.parameter) for r in readings if r.grad or r.raw}
     dead = [r for r in readings if id(r.parameter) not in alive]
     names = [name for name in names_of(dead) if not _has_live_weight(name, readings)]
@@ -149,10 +152,10 @@ def _has_live_weight(name: str, readings: list[Reading]) -> bool:
     return any(r.parameter.name == weight and r.grad for r in readings)
 
 
-def clipped_away(seen: Seen) -> Iterator[Finding]:
+def clipped_away(record: Record) -> Iterator[Finding]:
     """Edited to less than a thousandth at every step, and too little is left."""
-    for optimizer in seen.optimizers:
-        steps = [s for s in seen.steps_of(optimizer) if s.measured and s.has_new_gradient]
+    for optimizer in record.optimizers:
+        steps = [s for s in record.steps_of(optimizer) if s.measured and s.has_new_gradient]
         if steps and all(_is_clipped_away(step) for step in steps):
             raw, left = _raw_and_left(steps[-1])
             yield Finding(
@@ -166,11 +169,11 @@ def clipped_away(seen: Seen) -> Iterator[Finding]:
 
 def _raw_and_left(step: Step) -> tuple[float, float]:
     edited = [r for r in step.readings if r.raw is not None and r.grad is not None]
-    return total([r.raw or 0.0 for r in edited]), total([r.grad or 0.0 for r in edited])
+    return math.hypot(*[r.raw or 0.0 for r in edited]), math.hypot(*[r.grad or 0.0 for r in edited])
 
 
 def _is_clipped_away(step: Step) -> bool:
     raw, left = _raw_and_left(step)
-    if not is_finite(raw) or not 0 < left < limit.CLIPPED_NORM * raw:
+    if not math.isfinite(raw) or not 0 < left < limit.CLIPPED_AWAY_NORM * raw:
         return False
-    return step.gradient < limit.CLIPPED_REST
+    return step.gradient < limit.CLIPPED_AWAY_REST

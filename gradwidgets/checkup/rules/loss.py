@@ -1,16 +1,16 @@
-"""What the loss itself does wrong."""
+"""Faults of the loss itself: its shape and its sign."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradwidgets.checkup.record import OptimizerSeen, Seen
+from gradwidgets.checkup.record import OptimizerSeen, Record
 from gradwidgets.checkup.report import Finding
 
 
-def broadcast_loss(seen: Seen) -> Iterator[Finding]:
+def broadcast_loss(record: Record) -> Iterator[Finding]:
     """Prediction and target were broadcast against each other."""
-    spreads = [b.spread for b in seen.real_backwards if b.spread is not None]
+    spreads = [b.spread for b in record.real_backwards if b.spread is not None]
     if spreads:
         before, after = spreads[0]
         yield Finding(
@@ -23,24 +23,24 @@ def broadcast_loss(seen: Seen) -> Iterator[Finding]:
         )
 
 
-def ascending(seen: Seen) -> Iterator[Finding]:
+def ascending(record: Record) -> Iterator[Finding]:
     """The update raises the error: maximize=True, a negative lr, or a negated loss."""
-    for optimizer in seen.optimizers:
+    for optimizer in record.optimizers:
         keys = {id(p.tensor) for p in optimizer.parameters}
-        directions = [b.direction for b in seen.real_backwards if b.reached & keys]
-        steps = seen.steps_of(optimizer)
+        directions = [b.direction for b in record.real_backwards if b.reached & keys]
+        steps = record.steps_of(optimizer)
         reversed_ = any(step.maximize or min(step.lrs) < 0 for step in steps)
         if reversed_ and 1 in directions and -1 not in directions:
             yield _ascending(optimizer, "it is set to maximize, and the loss measures an error")
         elif reversed_ and directions and not any(directions):
             yield _ascending(optimizer, "it is set to maximize", certain=False)
-        elif not reversed_ and directions and _all_negated(seen):
+        elif not reversed_ and directions and _all_negated(record):
             yield _ascending(optimizer, "the loss is a negated error, or a likelihood not negated")
 
 
-def _all_negated(seen: Seen) -> bool:
+def _all_negated(record: Record) -> bool:
     """In adversarial training one loss is the negative of another; then none is a mistake."""
-    return all(backward.direction < 0 for backward in seen.real_backwards)
+    return all(backward.direction < 0 for backward in record.real_backwards)
 
 
 def _ascending(optimizer: OptimizerSeen, reason: str, certain: bool = True) -> Finding:

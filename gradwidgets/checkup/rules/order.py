@@ -1,17 +1,17 @@
-"""What was called, and in which order."""
+"""Order: the calls that were made, missed or made at the wrong moment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradwidgets.checkup.record import Backward, Seen
+from gradwidgets.checkup.record import Backward, Record
 from gradwidgets.checkup.report import Finding, counted
 
 
-def no_graph(seen: Seen) -> Iterator[Finding]:
+def no_graph(record: Record) -> Iterator[Finding]:
     """Backward was called on something without a graph to the parameters."""
-    freed = [b for b in seen.backwards if b.root == "freed"]
-    cut = [b for b in seen.backwards if b.root in ("nothing", "leaf") or _is_rebuilt(b, seen)]
+    freed = [b for b in record.backwards if b.root == "freed"]
+    cut = [b for b in record.backwards if b.root in ("nothing", "leaf") or _is_rebuilt(b, record)]
     if freed:
         yield Finding(
             "no-graph",
@@ -26,39 +26,40 @@ def no_graph(seen: Seen) -> Iterator[Finding]:
             "no-graph",
             "error",
             (),
-            f"{len(cut)} of {counted(len(seen.backwards), 'backward call')} started from a tensor "
-            f"without a graph to any parameter: {_why_no_graph(seen, cut)}",
+            f"{len(cut)} of {counted(len(record.backwards), 'backward call')} started from a "
+            f"tensor without a graph to any parameter: {_why_no_graph(record, cut)}",
             "compute the loss from the model's output by tensor operations only, outside no_grad; "
             "setting requires_grad on the loss silences the error and trains nothing",
         )
 
 
-def _is_rebuilt(backward: Backward, seen: Seen) -> bool:
+def _is_rebuilt(backward: Backward, record: Record) -> bool:
     """A number was taken out of the graph and made into a new leaf (then perhaps scaled)."""
-    if backward.root != "graph" or backward.leaves & (seen.parameters.keys() | seen.hidden.keys()):
+    known = record.parameters.keys() | record.hidden.keys()
+    if backward.root != "graph" or backward.leaves & known:
         return False
     return bool(backward.other_leaves) and not any(backward.other_leaves)
 
 
-def _why_no_graph(seen: Seen, cut: list[Backward]) -> str:
-    ran = [module for module in seen.execution if module.owns_parameters]
+def _why_no_graph(record: Record, cut: list[Backward]) -> str:
+    ran = [module for module in record.execution if module.owns_parameters]
     if ran and all(module.runs_without_grad == module.runs for module in ran):
         return "the forward ran under no_grad"
-    if not any(p.tensor.requires_grad for p in seen.parameters.values()):
+    if not any(p.tensor.requires_grad for p in record.parameters.values()):
         return "no parameter requires grad"
     if any(backward.root != "nothing" for backward in cut):
         return "the loss is a new tensor made from a number, not the computed one"
     return "the loss was detached, or rebuilt from numbers"
 
 
-def no_backward(seen: Seen) -> Iterator[Finding]:
+def no_backward(record: Record) -> Iterator[Finding]:
     """Steps, and never a new gradient."""
-    for optimizer in seen.optimizers:
+    for optimizer in record.optimizers:
         held = optimizer.parameters
         if optimizer.given and optimizer.steps and not any(p.ever_written for p in held):
             aside = (
                 "; torch.autograd.grad was called, which returns gradients and stores none"
-                if seen.grad_calls
+                if record.grad_calls
                 else ""
             )
             yield Finding(
@@ -70,14 +71,14 @@ def no_backward(seen: Seen) -> Iterator[Finding]:
             )
 
 
-def no_step(seen: Seen) -> Iterator[Finding]:
+def no_step(record: Record) -> Iterator[Finding]:
     """Gradients came, and the optimizer never stepped."""
-    interrupted = seen.error and not seen.steps
-    if seen.moved_by_hand or interrupted:
+    interrupted = record.error and not record.steps
+    if record.moved_by_hand or interrupted:
         return
-    for optimizer in seen.optimizers:
+    for optimizer in record.optimizers:
         held = optimizer.parameters
-        fed = [b for b in seen.real_backwards if b.reached & {id(p.tensor) for p in held}]
+        fed = [b for b in record.real_backwards if b.reached & {id(p.tensor) for p in held}]
         others = {other for p in held for other in p.optimizers if other is not optimizer}
         if fed and optimizer.given and not optimizer.steps | sum(o.steps for o in others):
             yield Finding(
@@ -91,62 +92,62 @@ def no_step(seen: Seen) -> Iterator[Finding]:
             )
 
 
-def not_cleared(seen: Seen) -> Iterator[Finding]:
+def not_cleared(record: Record) -> Iterator[Finding]:
     """A step read a gradient that still contained an earlier step's."""
-    stale = [r for step in seen.steps for r in step.readings if r.old and r.new and r.grad]
+    stale = [r for step in record.steps for r in step.readings if r.old and r.new and r.grad]
     if stale:
         names = dict.fromkeys(reading.parameter.name for reading in stale)
-        steps = sum(any(r in stale for r in step.readings) for step in seen.steps)
+        steps = sum(any(r in stale for r in step.readings) for step in record.steps)
         most = max(reading.old for reading in stale)
         yield Finding(
             "not-cleared",
             "error",
             tuple(names),
-            f"{steps} of {counted(len(seen.steps), 'step')} read a gradient that still contained "
+            f"{steps} of {counted(len(record.steps), 'step')} read a gradient that still contained "
             f"up to {counted(most, 'backward call')} already used by an earlier step",
             "call optimizer.zero_grad() once per step, before backward",
         )
 
 
-def _lost(seen: Seen) -> list[Backward]:
+def _lost(record: Record) -> list[Backward]:
     """Backward calls cleared before any step read them, and not used in another way.
 
     Gradients are rightly thrown away when the input was being differentiated (attacks), when the
     graph was kept for another backward, and when the loop itself moved parameters with them.
     """
-    trained = {key for key, p in seen.parameters.items() if p.optimizers}
+    trained = {key for key, p in record.parameters.items() if p.optimizers}
     return [
         b
-        for b in seen.real_backwards
+        for b in record.real_backwards
         if b.cleared and not b.applied and not b.used_by_hand and not b.graph_retained
         if b.reached & trained and not any(b.other_leaves)
     ]
 
 
-def cleared_before_step(seen: Seen) -> Iterator[Finding]:
+def cleared_before_step(record: Record) -> Iterator[Finding]:
     """Cleared between backward and step: at least half of the gradients were for nothing."""
-    lost = _lost(seen)
-    applied = [b for b in seen.real_backwards if b.applied]
-    if lost and seen.steps and len(lost) >= len(applied):
+    lost = _lost(record)
+    applied = [b for b in record.real_backwards if b.applied]
+    if lost and record.steps and len(lost) >= len(applied):
         yield Finding(
             "cleared-before-step",
             "error",
             (),
-            f"{len(lost)} of {counted(len(seen.real_backwards), 'backward call')} had their "
+            f"{len(lost)} of {counted(len(record.real_backwards), 'backward call')} had their "
             "gradients cleared before any step read them",
             "move zero_grad() before backward, or behind step(); when accumulating, call it once "
             "per step and not per batch",
         )
 
 
-def step_twice(seen: Seen) -> Iterator[Finding]:
+def step_twice(record: Record) -> Iterator[Finding]:
     """A step read the same gradient again."""
-    for optimizer in seen.optimizers:
+    for optimizer in record.optimizers:
         if not any(p.ever_written for p in optimizer.parameters):
             continue
         again = [
             step
-            for step in seen.steps_of(optimizer)[1:]
+            for step in record.steps_of(optimizer)[1:]
             if not step.has_new_gradient and any(r.old and r.grad for r in step.readings)
         ]
         if again:
@@ -160,32 +161,32 @@ def step_twice(seen: Seen) -> Iterator[Finding]:
             )
 
 
-def step_before_backward(seen: Seen) -> Iterator[Finding]:
+def step_before_backward(record: Record) -> Iterator[Finding]:
     """The step came between a forward and its backward."""
-    late = [b for b in seen.backwards if b.outdated]
-    if late or _starts_with_empty_step(seen):
+    late = [b for b in record.backwards if b.outdated]
+    if late or _starts_with_empty_step(record):
         yield Finding(
             "step-before-backward",
             "error",
             (),
-            f"{len(late) or len(seen.backwards)} of "
-            f"{counted(len(seen.backwards), 'backward call')} came after the step that should "
+            f"{len(late) or len(record.backwards)} of "
+            f"{counted(len(record.backwards), 'backward call')} came after the step that should "
             "have used the gradients",
             "order the loop as zero_grad, forward, backward, step",
         )
 
 
-def _starts_with_empty_step(seen: Seen) -> bool:
+def _starts_with_empty_step(record: Record) -> bool:
     """The loop begins with a step that reads nothing, and no step ever reads anything."""
-    if not seen.steps or not seen.real_backwards:
+    if not record.steps or not record.real_backwards:
         return False
-    reads = any(r.new or r.old for step in seen.steps for r in step.readings)
-    return not reads and seen.steps[0].time < seen.real_backwards[0].time
+    reads = any(r.new or r.old for step in record.steps for r in step.readings)
+    return not reads and record.steps[0].time < record.real_backwards[0].time
 
 
-def amp_skipping(seen: Seen) -> Iterator[Finding]:
+def amp_skipping(record: Record) -> Iterator[Finding]:
     """A GradScaler skipped every step; a single one is how a scaler finds its first scale."""
-    for optimizer in seen.optimizers:
+    for optimizer in record.optimizers:
         if optimizer.skipped and not optimizer.steps:
             yield Finding(
                 "amp-skipping",
@@ -199,28 +200,28 @@ def amp_skipping(seen: Seen) -> Iterator[Finding]:
             )
 
 
-def leftover(seen: Seen) -> Iterator[Finding]:
+def leftover(record: Record) -> Iterator[Finding]:
     """Gradients still waiting for a step when the watch ended."""
-    held = {key for key, p in seen.parameters.items() if p.optimizers}
+    held = {key for key, p in record.parameters.items() if p.optimizers}
     waiting = [
         b
-        for b in seen.real_backwards
+        for b in record.real_backwards
         if b.reached & held and not (b.applied or b.cleared or b.used_by_hand or b.failed)
     ]
-    if waiting and not seen.error:
+    if waiting and not record.error:
         yield Finding(
             "leftover",
             "info",
             (),
             f"no step read the gradients of the last {len(waiting)} of "
-            f"{counted(len(seen.backwards), 'backward call')}",
+            f"{counted(len(record.backwards), 'backward call')}",
             "if the loop ends here, step once more for the incomplete group of batches",
         )
 
 
-def accumulating(seen: Seen) -> Iterator[Finding]:
+def accumulating(record: Record) -> Iterator[Finding]:
     """Several backward calls per step."""
-    most = max((r.new for step in seen.steps for r in step.readings), default=0)
+    most = max((r.new for step in record.steps for r in step.readings), default=0)
     if most > 1:
         yield Finding(
             "accumulating",

@@ -1,4 +1,4 @@
-"""How large updates are, relative to the parameters (see `thresholds`)."""
+"""Updates that are too small or too large for the parameters (see `thresholds`)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import math
 from collections.abc import Iterator
 
 from gradwidgets.checkup import thresholds as limit
-from gradwidgets.checkup.anatomy import learning_rates
-from gradwidgets.checkup.measure import total
-from gradwidgets.checkup.record import OptimizerSeen, Seen, Step
+from gradwidgets.checkup.record import OptimizerSeen, Record, Step, names_of
 from gradwidgets.checkup.report import Finding, counted
-from gradwidgets.checkup.rules.relative import loss_before, names_of
 
 
-def zero_lr(seen: Seen) -> Iterator[Finding]:
+def zero_lr(record: Record) -> Iterator[Finding]:
     """A group's learning rate is zero at every step, and at the end."""
-    for optimizer in seen.optimizers:
-        steps, groups = seen.steps_of(optimizer), optimizer.optimizer.param_groups
+    for optimizer in record.optimizers:
+        steps, groups = record.steps_of(optimizer), optimizer.optimizer.param_groups
         idle = [
             index
-            for index, lr in enumerate(learning_rates(optimizer.optimizer))
+            for index, lr in enumerate(optimizer.learning_rates)
             if steps and lr == 0
             if all(index < len(step.lrs) and step.lrs[index] == 0 for step in steps)
         ]
@@ -37,14 +34,14 @@ def zero_lr(seen: Seen) -> Iterator[Finding]:
             )
 
 
-def update_too_small(seen: Seen) -> Iterator[Finding]:
+def update_too_small(record: Record) -> Iterator[Finding]:
     """Live gradients, and updates at or below the rounding of the parameters."""
-    for optimizer in seen.optimizers:
-        steps = [s for s in seen.steps_of(optimizer) if s.measured and s.has_new_gradient]
+    for optimizer in record.optimizers:
+        steps = [s for s in record.steps_of(optimizer) if s.measured and s.has_new_gradient]
         if not steps or _warms_up(optimizer, steps):
             continue
         stuck = set.intersection(*map(_stuck, steps))
-        tiny = all(_update(s) < limit.TINY_UPDATE and _is_live(s) for s in steps)
+        tiny = all(_update(s) < limit.UPDATE_TOO_SMALL and _is_live(s) for s in steps)
         if stuck or tiny:
             moved = [r for r in steps[-1].readings if tiny or r.parameter.name in stuck]
             yield Finding(
@@ -60,8 +57,8 @@ def update_too_small(seen: Seen) -> Iterator[Finding]:
 
 def _update(step: Step) -> float:
     readings = [r for r in step.judged if r.change is not None]
-    size = total([r.size for r in readings])
-    return total([r.change or 0.0 for r in readings]) / size if size else math.inf
+    size = math.hypot(*[r.size for r in readings])
+    return math.hypot(*[r.change or 0.0 for r in readings]) / size if size else math.inf
 
 
 def _is_live(step: Step) -> bool:
@@ -77,20 +74,20 @@ def _stuck(step: Step) -> set[str]:
 
 def _warms_up(optimizer: OptimizerSeen, steps: list[Step]) -> bool:
     """The lr rises, or is seen once and below the value it was set to."""
-    now = max(learning_rates(optimizer.optimizer))
+    now = max(optimizer.learning_rates)
     groups = optimizer.optimizer.param_groups
     intended = max(float(group.get("initial_lr", 0.0)) for group in groups)
     return now > max(steps[0].lrs) or (len(steps) == 1 and intended > now)
 
 
-def update_too_large(seen: Seen) -> Iterator[Finding]:
+def update_too_large(record: Record) -> Iterator[Finding]:
     """A step replaces a parameter, and things get worse."""
-    for optimizer in seen.optimizers:
-        steps = seen.steps_of(optimizer)
+    for optimizer in record.optimizers:
+        steps = record.steps_of(optimizer)
         for step, following in zip(steps, [*steps[1:], None], strict=False):
-            large = [r for r in step.judged if r.relative_change > limit.LARGE_UPDATE]
+            large = [r for r in step.judged if r.relative_change > limit.UPDATE_TOO_LARGE]
             worst = max((r.relative_change for r in large), default=0.0)
-            if worst > limit.HUGE_UPDATE or (large and _gets_worse(step, following, seen)):
+            if worst > limit.UPDATE_HUGE or (large and _gets_worse(step, following, record)):
                 yield Finding(
                     "update-too-large",
                     "error",
@@ -102,12 +99,12 @@ def update_too_large(seen: Seen) -> Iterator[Finding]:
                 break
 
 
-def _gets_worse(step: Step, following: Step | None, seen: Seen) -> bool:
-    before = loss_before(step, seen)
-    later = [b.loss for b in seen.real_backwards if b.time > step.time and b.loss is not None]
+def _gets_worse(step: Step, following: Step | None, record: Record) -> bool:
+    before = record.loss_before(step)
+    later = [b.loss for b in record.real_backwards if b.time > step.time and b.loss is not None]
     if before and later:
         worst = max(map(abs, later), key=lambda loss: math.inf if math.isnan(loss) else loss)
-        if not worst <= limit.LARGE_UPDATE_WORSE * abs(before):
+        if not worst <= limit.UPDATE_TOO_LARGE_WORSE * abs(before):
             return True
-    grew = following and following.gradient > limit.LARGE_UPDATE_WORSE * step.gradient
+    grew = following and following.gradient > limit.UPDATE_TOO_LARGE_WORSE * step.gradient
     return bool(grew)

@@ -1,33 +1,29 @@
-"""What holds what: model, optimizers, flags, and where the graph ends."""
+"""Wiring: what the model and the optimizers hold, flags, and where the graph ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
 
-from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Seen
+from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Record, names_of
 from gradwidgets.checkup.report import Finding, counted
 
 
-def _names(parameters: list[Parameter]) -> tuple[str, ...]:
-    return tuple(parameter.name for parameter in parameters)
-
-
-def _frozen(seen: Seen) -> set[int]:
+def _frozen(record: Record) -> set[int]:
     """The id of every tensor never trainable at a step; without any step, not trainable now."""
-    readings = seen.readings_by_parameter()
+    readings = record.readings_by_parameter()
     trainable = {key for key in readings if any(r.requires_grad for r in readings[key])}
     return {
         key
-        for key, parameter in seen.parameters.items()
+        for key, parameter in record.parameters.items()
         if key not in trainable and (key in readings or not parameter.tensor.requires_grad)
     }
 
 
-def frozen(seen: Seen) -> Iterator[Finding]:
+def frozen(record: Record) -> Iterator[Finding]:
     """Given to an optimizer, and requires_grad False at every step."""
-    never_trainable = _frozen(seen)
-    for optimizer in seen.optimizers:
+    never_trainable = _frozen(record)
+    for optimizer in record.optimizers:
         held = optimizer.parameters
         still = [p for p in held if p.in_model and id(p.tensor) in never_trainable]
         if still and optimizer.given:
@@ -35,7 +31,7 @@ def frozen(seen: Seen) -> Iterator[Finding]:
             yield Finding(
                 "frozen",
                 "error" if everything else "info",
-                _names(still),
+                names_of(still),
                 f"requires_grad is False at every step in {len(still)} of the "
                 f"{counted(len(held), 'tensor')} of {optimizer.name}: no gradient comes, and "
                 "nothing moves",
@@ -44,54 +40,54 @@ def frozen(seen: Seen) -> Iterator[Finding]:
             )
 
 
-def ignored_flag(seen: Seen) -> Iterator[Finding]:
+def ignored_flag(record: Record) -> Iterator[Finding]:
     """`module.requires_grad = False` sets an attribute and freezes nothing."""
-    if seen.ignored_flags:
+    if record.ignored_flags:
         yield Finding(
             "frozen",
             "warning",
-            tuple(seen.ignored_flags),
+            tuple(record.ignored_flags),
             "the module has an attribute requires_grad = False, which has no effect: its "
             "parameters still require grad",
             "call module.requires_grad_(False), which sets the flag of every parameter",
         )
 
 
-def not_in_model(seen: Seen) -> Iterator[Finding]:
+def not_in_model(record: Record) -> Iterator[Finding]:
     """The optimizer holds tensors that the model no longer has."""
     orphans = [
         p
-        for p in seen.parameters.values()
+        for p in record.parameters.values()
         if not p.in_model and (p.was_in_model or not p.ever_written)
         if any(optimizer.given for optimizer in p.optimizers)
     ]
-    unheld = [p for p in _unheld(seen) if p.in_model]
-    if orphans and (unheld or seen.real_backwards):
-        lacking = f", and none holds {', '.join(_names(unheld)[:3])}" if unheld else ""
+    unheld = [p for p in _unheld(record) if p.in_model]
+    if orphans and (unheld or record.real_backwards):
+        lacking = f", and none holds {', '.join(names_of(unheld)[:3])}" if unheld else ""
         yield Finding(
             "not-in-model",
             "error" if unheld else "warning",
-            _names(orphans),
+            names_of(orphans),
             f"an optimizer holds {counted(len(orphans), 'tensor')} not in the model{lacking}: "
             "the model was copied, rebuilt, or had layers replaced after the optimizer was made",
             "create the optimizer after the last change to the model",
         )
 
 
-def _unheld(seen: Seen) -> list[Parameter]:
-    return [p for p in seen.parameters.values() if p.tensor.requires_grad and not p.optimizers]
+def _unheld(record: Record) -> list[Parameter]:
+    return [p for p in record.parameters.values() if p.tensor.requires_grad and not p.optimizers]
 
 
-def not_in_optimizer(seen: Seen) -> Iterator[Finding]:
+def not_in_optimizer(record: Record) -> Iterator[Finding]:
     """Requires grad, took part in the loss, and no optimizer holds it."""
-    used = {key for b in seen.real_backwards for key in b.leaves | b.reached}
-    missing = [p for p in _unheld(seen) if p.in_model and id(p.tensor) in used]
+    used = {key for b in record.real_backwards for key in b.leaves | b.reached}
+    missing = [p for p in _unheld(record) if p.in_model and id(p.tensor) in used]
     missing = [p for p in missing if not p.moved_by_loop]
     if missing:
         yield Finding(
             "not-in-optimizer",
             "error",
-            _names(missing),
+            names_of(missing),
             f"the loss depends on {counted(len(missing), 'parameter')} with requires_grad True and "
             "in no param group, so that nothing ever moves there",
             "pass model.parameters(), or optimizer.add_param_group({'params': ...}); to freeze "
@@ -99,11 +95,11 @@ def not_in_optimizer(seen: Seen) -> Iterator[Finding]:
         )
 
 
-def unregistered(seen: Seen) -> Iterator[Finding]:
+def unregistered(record: Record) -> Iterator[Finding]:
     """A trainable tensor that hangs on a module without being registered."""
-    used = {key for b in seen.real_backwards for key in b.leaves}
-    trained = {key for key, p in seen.parameters.items() if p.optimizers}
-    places = tuple(place for key, place in seen.hidden.items() if key in used - trained)
+    used = {key for b in record.real_backwards for key in b.leaves}
+    trained = {key for key, p in record.parameters.items() if p.optimizers}
+    places = tuple(place for key, place in record.hidden.items() if key in used - trained)
     if places:
         yield Finding(
             "unregistered",
@@ -116,27 +112,27 @@ def unregistered(seen: Seen) -> Iterator[Finding]:
         )
 
 
-def detached(seen: Seen) -> Iterator[Finding]:
+def detached(record: Record) -> Iterator[Finding]:
     """In model and optimizer, and never got a gradient: unused, or the graph is cut."""
-    finished = [b for b in seen.real_backwards if not b.failed]
+    finished = [b for b in record.real_backwards if not b.failed]
     if not finished:
         return
-    never_trainable = _frozen(seen)
+    never_trainable = _frozen(record)
     without = [
         parameter
-        for key, parameter in seen.parameters.items()
+        for key, parameter in record.parameters.items()
         if parameter.in_model and not parameter.ever_written and key not in never_trainable
-        if any(_had_its_turn(optimizer, seen) for optimizer in parameter.optimizers)
+        if any(_may_have_had_a_backward(optimizer, record) for optimizer in parameter.optimizers)
     ]
-    ran = [p for p in without if any(module.runs for module in _owners(p, seen))]
+    ran = [p for p in without if any(module.runs for module in _owners(p, record))]
     idle = [p for p in without if p not in ran]
     if ran:
-        yield _cut(ran, seen)
+        yield _cut(ran, record)
     if idle:
         yield Finding(
             "detached",
             "warning",
-            _names(idle),
+            names_of(idle),
             f"{counted(len(idle), 'parameter')} got no gradient in "
             f"{counted(len(finished), 'backward call')}: no module with these ran",
             "call the module in forward (a module called by .forward or used only through its "
@@ -144,52 +140,52 @@ def detached(seen: Seen) -> Iterator[Finding]:
         )
 
 
-def _had_its_turn(optimizer: OptimizerSeen, seen: Seen) -> bool:
+def _may_have_had_a_backward(optimizer: OptimizerSeen, record: Record) -> bool:
     """With several optimizers the watch may see only the phase of another one."""
-    if optimizer.steps or not any(other.steps for other in seen.optimizers):
+    if optimizer.steps or not any(other.steps for other in record.optimizers):
         return True
     return any(parameter.ever_written for parameter in optimizer.parameters)
 
 
-def _owners(parameter: Parameter, seen: Seen) -> list[ModuleSeen]:
+def _owners(parameter: Parameter, record: Record) -> list[ModuleSeen]:
     return [
         module
-        for module in seen.modules.values()
+        for module in record.modules.values()
         if any(held is parameter.tensor for held in module.module.parameters(recurse=False))
     ]
 
 
-def _cut(parameters: list[Parameter], seen: Seen) -> Finding:
+def _cut(parameters: list[Parameter], record: Record) -> Finding:
     return Finding(
         "detached",
         "error",
-        _names(parameters),
+        names_of(parameters),
         f"{counted(len(parameters), 'parameter')} got no gradient although the forward ran: "
-        + _where_graph_ends(parameters, seen),
+        + _where_graph_ends(parameters, record),
         "look for .detach(), .data, .item(), .numpy(), argmax, torch.tensor(...) or no_grad "
         "between these parameters and the loss",
     )
 
 
-def _where_graph_ends(parameters: list[Parameter], seen: Seen) -> str:
-    if any(id(p.tensor) in b.leaves for p in parameters for b in seen.backwards):
+def _where_graph_ends(parameters: list[Parameter], record: Record) -> str:
+    if any(id(p.tensor) in b.leaves for p in parameters for b in record.backwards):
         return "the loss depends on them, but backward was told to leave them out (inputs=...)"
-    layers = [module for module in seen.execution if module.owns_parameters]
+    layers = [module for module in record.execution if module.owns_parameters]
     if layers and all(m.runs_without_grad == m.runs for m in layers if not m.reached):
         return "their forward ran under no_grad"
     for before, after in pairwise(layers):
         if not before.reached and after.reached:
             return f"the graph ends between {before.name} and {after.name}"
     if not any(module.reached for module in layers):
-        shapes = {shape for b in seen.real_backwards for shape in b.other_leaves}
+        shapes = {shape for b in record.real_backwards for shape in b.other_leaves}
         rebuilt = f" at a new tensor of shape {min(shapes)}" if shapes else ""
         return f"the graph ends{rebuilt} between the model's output and the loss"
     return "they are not used in forward, or their result is cut off"
 
 
-def eval_mode(seen: Seen) -> Iterator[Finding]:
+def eval_mode(record: Record) -> Iterator[Finding]:
     """Dropout or running statistics in eval mode during a forward that was trained on."""
-    kept = [b for b in seen.real_backwards if not b.cleared or b.applied]
+    kept = [b for b in record.real_backwards if not b.cleared or b.applied]
     names = tuple(sorted({name for b in kept for name in b.eval_modules}))
     if names:
         times = sum(bool(b.eval_modules) for b in kept)
@@ -203,21 +199,21 @@ def eval_mode(seen: Seen) -> Iterator[Finding]:
         )
 
 
-def duplicate(seen: Seen) -> Iterator[Finding]:
+def duplicate(record: Record) -> Iterator[Finding]:
     """The same parameter twice in one optimizer."""
-    if seen.duplicates:
+    if record.duplicates:
         yield Finding(
             "duplicate",
             "warning",
-            tuple(sorted(seen.duplicates)),
+            tuple(sorted(record.duplicates)),
             "an optimizer holds the same parameter twice and updates it twice in every step",
             "pass each parameter once; model.parameters() already lists tied ones once",
         )
 
 
-def untied(seen: Seen) -> Iterator[Finding]:
+def untied(record: Record) -> Iterator[Finding]:
     """Weights that were tied, or filled with the same numbers, and are two parameters now."""
-    for first, second in seen.untied:
+    for first, second in record.untied:
         yield Finding(
             "duplicate",
             "warning",

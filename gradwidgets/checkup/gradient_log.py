@@ -1,4 +1,4 @@
-"""Which backward calls every `.grad` holds, kept by looking at `.grad` at each event."""
+"""The backward calls that every `.grad` holds, known by looking at `.grad` at each event."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from gradwidgets.checkup import measure
-from gradwidgets.checkup.record import MOST_KEPT, Backward, Parameter, Seen
-from gradwidgets.checkup.sample import Sample, adds_something, elements
-from gradwidgets.checkup.thresholds import FEW, SAME
+from gradwidgets.checkup.record import Backward, Parameter, Record
+from gradwidgets.checkup.tensors import Sample, address, adds_something, elements, norms
+from gradwidgets.checkup.thresholds import FEW, MOST_KEPT, SAME
 
 
-class Ledger:
+class GradientLog:
     """Keeps `Parameter.contents`: a backward adds itself, a clear empties it."""
 
-    def __init__(self, seen: Seen) -> None:
-        self.seen = seen
+    def __init__(self, record: Record) -> None:
+        self._record = record
         self._handles: dict[int, RemovableHandle] = {}
         self._current: Backward | None = None
         self._thrown_away: list[Backward] = []  # cleared unread, and not known to be used
@@ -28,7 +27,7 @@ class Ledger:
         """Start with what is in `.grad` already: a step may have read it before the watch."""
         gradient = parameter.tensor.grad
         if gradient is not None:
-            parameter.norm = measure.norm(gradient)
+            parameter.norm = norms([gradient])[0]
             if parameter.norm != 0:
                 parameter.contents = [Backward(time=-1, root="earlier", applied=True)]
 
@@ -40,7 +39,7 @@ class Ledger:
     def before_backward(self, backward: Backward) -> None:
         """Hook parameters that require grad now: the flag may be toggled within the loop."""
         self._current = backward
-        for key, parameter in self.seen.parameters.items():
+        for key, parameter in self._record.parameters.items():
             tensor: Any = parameter.tensor  # torch leaves the registration untyped
             if key not in self._handles and tensor.requires_grad and tensor.is_leaf:
                 handle = tensor.register_post_accumulate_grad_hook(self._hook(parameter))
@@ -67,10 +66,10 @@ class Ledger:
         backward, self._current = self._current, None
         if backward is None:
             return
-        reached = [self.seen.parameters[key] for key in backward.reached]
+        reached = [self._record.parameters[key] for key in backward.reached]
         for parameter in reached:
             parameter.norm = parameter.raw_norm = None
-        due = [p for one in self.seen.optimizers if one.measures_next for p in one.parameters]
+        due = [p for one in self._record.optimizers if one.measures_next for p in one.parameters]
         measured = [p for p in due if backward in p.contents]
         holders, found = self._gradients(measured)
         for (parameter, _), value in zip(holders, found, strict=True):
@@ -80,11 +79,11 @@ class Ledger:
         self._remember(backward, reached)
 
     def _remember(self, backward: Backward, reached: list[Parameter]) -> None:
-        """What it takes to notice later that parameters or gradients were written by hand."""
+        """Keep enough to notice later that parameters or gradients were written by hand."""
         for parameter in reached:
             gradient = parameter.tensor.grad
             if gradient is not None:
-                parameter.raw_address = measure.address(gradient)
+                parameter.raw_address = address(gradient)
                 parameter.raw_elements = elements(gradient, FEW) if self._thrown_away else None
         if reached:
             smallest = min([parameter.tensor for parameter in reached], key=Tensor.numel)
@@ -94,28 +93,28 @@ class Ledger:
     def _gradients(
         parameters: Iterable[Parameter],
     ) -> tuple[list[tuple[Parameter, Tensor]], list[float]]:
-        """Those that hold a gradient, with it, and the norms."""
+        """The parameters that hold a gradient, each with it, and the norms of the gradients."""
         pairs = ((parameter, parameter.tensor.grad) for parameter in parameters)
         holders = [(parameter, gradient) for parameter, gradient in pairs if gradient is not None]
-        return holders, measure.norms([gradient for _, gradient in holders])
+        return holders, norms([gradient for _, gradient in holders])
 
-    def settle(self, parameters: Sequence[Parameter], now: int, zero_is_clear: bool = True) -> bool:
+    def look(self, parameters: Sequence[Parameter], now: int, zero_is_clear: bool = True) -> bool:
         """Notice what was done to `.grad` since the last event; True if something was cleared.
 
         A gradient overwritten by other values is edited, not cleared.
 
         Args:
-            parameters: Whose gradients.
+            parameters: Those whose gradients are looked at.
             now: The time of this event.
             zero_is_clear: Read a zero gradient as cleared; at a step one may be truly zero.
         """
         holders, found = self._gradients(parameters)
         if not holders and not any(p.contents or p.norm for p in parameters):
             return False
-        norms = {id(holder): value for (holder, _), value in zip(holders, found, strict=True)}
+        norm_of = {id(holder): value for (holder, _), value in zip(holders, found, strict=True)}
         any_cleared = False
         for parameter in parameters:
-            value = norms.get(id(parameter))
+            value = norm_of.get(id(parameter))
             if not value and (value is None or zero_is_clear or parameter.norm):
                 any_cleared |= bool(parameter.contents) and parameter.norm != 0
                 self._clear(parameter)
@@ -128,7 +127,7 @@ class Ledger:
 
     @staticmethod
     def _assigned(parameter: Parameter, value: float) -> bool:
-        """Whether `.grad` was written by hand: out of nothing, or over what had been read."""
+        """True if `.grad` was written by hand: out of nothing, or over what had been read."""
         if not parameter.contents:
             return True
         if not all(backward.applied for backward in parameter.contents):
@@ -158,7 +157,7 @@ class Ledger:
 
     @staticmethod
     def _is_put_together(parameter: Parameter) -> bool:
-        """Assigned, another tensor than backward left, or with something added to it.
+        """True if it was assigned, replaced by another tensor, or had something added to it.
 
         Scaling, clipping and masking add nothing.
         """
@@ -167,7 +166,7 @@ class Ledger:
             return False
         if any(backward.root == "hand" for backward in parameter.contents):
             return True
-        if measure.address(gradient) != parameter.raw_address:
+        if address(gradient) != parameter.raw_address:
             return True
         before = parameter.raw_elements
         return before is not None and adds_something(before, elements(gradient, FEW))

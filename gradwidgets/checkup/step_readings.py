@@ -1,15 +1,13 @@
-"""What one step of an optimizer reads, and what it does with it."""
+"""Readings of one optimizer step: the gradients it reads, and the changes it makes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from gradwidgets.checkup import measure
-from gradwidgets.checkup.anatomy import learning_rates
-from gradwidgets.checkup.record import OptimizerSeen, Parameter, Reading, Seen, Step
-from gradwidgets.checkup.sample import Sample, changes
-from gradwidgets.checkup.thresholds import LOST_SHARE
+from gradwidgets.checkup.record import OptimizerSeen, Parameter, Reading, Record, Step
+from gradwidgets.checkup.tensors import HALVES, Sample, changes, norms
+from gradwidgets.checkup.thresholds import EDITED, LOST_SHARE
 
 
 @dataclass(eq=False)
@@ -22,13 +20,13 @@ class OpenStep:
     samples: list[Sample]  # of the parameters before it; empty where it is not measured
 
 
-def begin(seen: Seen, optimizer: OptimizerSeen) -> OpenStep:
+def begin(record: Record, optimizer: OptimizerSeen) -> OpenStep:
     """Measure what a step is about to read, and remember what it is about to change."""
     measured = optimizer.measures_next
-    lrs = learning_rates(optimizer.optimizer)
-    rows = _rows(seen, optimizer, lrs)
+    lrs = optimizer.learning_rates
+    rows = _rows(record, optimizer, lrs)
     if measured or any(parameter.size is None for parameter, _ in rows):
-        sizes = measure.norms([parameter.tensor for parameter, _ in rows])
+        sizes = norms([parameter.tensor for parameter, _ in rows])
         for (parameter, _), size in zip(rows, sizes, strict=True):
             parameter.size = size
     held = [parameter.tensor for parameter, _ in rows] if measured else []
@@ -36,18 +34,20 @@ def begin(seen: Seen, optimizer: OptimizerSeen) -> OpenStep:
     return OpenStep(optimizer, lrs, [_reading(optimizer, *row) for row in rows], samples)
 
 
-def _rows(seen: Seen, optimizer: OptimizerSeen, lrs: list[float]) -> list[tuple[Parameter, float]]:
+def _rows(
+    record: Record, optimizer: OptimizerSeen, lrs: list[float]
+) -> list[tuple[Parameter, float]]:
     return [
-        (seen.parameters[id(tensor)], lr)
+        (record.parameters[id(tensor)], lr)
         for group, lr in zip(optimizer.optimizer.param_groups, lrs, strict=True)
         for tensor in group["params"]
-        if id(tensor) in seen.parameters
+        if id(tensor) in record.parameters
     ]
 
 
 def _reading(optimizer: OptimizerSeen, parameter: Parameter, lr: float) -> Reading:
     held = parameter.contents
-    new = sum([backward.time > optimizer.last_step for backward in held])
+    new = sum(backward.time > optimizer.last_step for backward in held)
     return Reading(
         parameter=parameter,
         lr=lr,
@@ -60,9 +60,9 @@ def _reading(optimizer: OptimizerSeen, parameter: Parameter, lr: float) -> Readi
     )
 
 
-def read_again(seen: Seen, step: OpenStep) -> None:
-    """A closure has made the gradient within the step; only the sizes are from before."""
-    before, rows = step.readings, _rows(seen, step.optimizer, step.lrs)
+def read_again(record: Record, step: OpenStep) -> None:
+    """Read the gradient that a closure made within the step; keep the sizes from before it."""
+    before, rows = step.readings, _rows(record, step.optimizer, step.lrs)
     step.readings = [_reading(step.optimizer, *row) for row in rows]
     for reading, earlier in zip(step.readings, before, strict=True):
         reading.size = earlier.size
@@ -87,9 +87,9 @@ def end(step: OpenStep, now: int) -> Step:
 
 
 def _compare(reading: Reading, sample: Sample) -> None:
-    """Tell updates lost to rounding, from the sample of the differences."""
+    """Recognise updates lost to rounding in the sample of the differences."""
     gradient = reading.parameter.tensor.grad
-    half = sample.before.dtype in measure.HALVES
+    half = sample.before.dtype in HALVES
     if gradient is None or not reading.grad or (reading.change and not half):
         return
     pushed = sample.before[sample.pushed(gradient)]
@@ -101,18 +101,19 @@ def _compare(reading: Reading, sample: Sample) -> None:
 
 
 def edit(readings: list[Reading]) -> str | None:
-    """What became of the gradient's norm since backward, if anything."""
+    """The change of the gradient's norm since backward, in words; None if there is none."""
     both = [(r.raw, r.grad) for r in readings if r.raw is not None and r.grad is not None]
-    raw, read = measure.total([raw for raw, _ in both]), measure.total([grad for _, grad in both])
-    if math.isfinite(raw) and not math.isclose(raw, read, rel_tol=1e-3):
+    raw, read = math.hypot(*(raw for raw, _ in both)), math.hypot(*(grad for _, grad in both))
+    if math.isfinite(raw) and not math.isclose(raw, read, rel_tol=EDITED):
         return f"norm {raw:.2g} to {read:.2g}"
     return None
 
 
-def note_non_finite(seen: Seen, readings: list[Reading]) -> None:
-    """The first gradient or parameter that is not finite."""
+def first_non_finite(readings: list[Reading]) -> str | None:
+    """The first gradient or parameter that is not finite, in words; None if all are."""
     for reading in readings:
-        if reading.grad is not None and not measure.is_finite(reading.grad):
-            seen.note_non_finite(f"gradient of {reading.parameter.name}")
-        elif not measure.is_finite(reading.change or 0.0):
-            seen.note_non_finite(f"parameter {reading.parameter.name}, after a step")
+        if not math.isfinite(reading.grad or 0.0):
+            return f"gradient of {reading.parameter.name}"
+        if not math.isfinite(reading.change or 0.0):
+            return f"parameter {reading.parameter.name}, after a step"
+    return None
