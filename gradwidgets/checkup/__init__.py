@@ -1,4 +1,4 @@
-"""Why do my parameters not update? `with checkup(model, optimizer) as report:` names the link."""
+"""Diagnosis of a training loop: `checkup` watches it and names the link that is broken."""
 
 from gradwidgets.checkup.report import Finding, Report
 from gradwidgets.checkup.watch import checkup
