@@ -28,6 +28,7 @@ from tests.checkup.loops.parts import (
     gan,
     images,
     in_order,
+    in_turn,
     mlp,
     optimizer_made,
     predict_themselves,
@@ -37,6 +38,7 @@ from tests.checkup.loops.parts import (
     tagging,
     times,
     usual,
+    with_scaler,
 )
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "gan",
     "images",
     "in_order",
+    "in_turn",
     "mlp",
     "no_fault",
     "optimizer_made",
@@ -74,4 +77,5 @@ __all__ = [
     "times",
     "usual",
     "watched",
+    "with_scaler",
 ]

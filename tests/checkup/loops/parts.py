@@ -83,8 +83,12 @@ def usual(
     *,
     clear: bool = True,
     edit: Callable[[], object] = lambda: None,
+    after: Callable[[], object] = lambda: None,
 ) -> Loop:
-    """The loop of every tutorial: clear, forward, backward, perhaps edit the gradients, step."""
+    """The loop of every tutorial: clear, forward, backward, step.
+
+    `edit` is called before the step, `after` behind it.
+    """
 
     def update() -> None:
         if clear:
@@ -92,6 +96,7 @@ def usual(
         loss().backward()
         edit()
         optimizer.step()
+        after()
 
     return Loop(model, optimizer, times(count, update))
 
@@ -125,6 +130,40 @@ def simple(
     """Two layers, an optimizer of theirs and the data of `regression`."""
     model, (x, y) = mlp(), regression()
     return model, kind(model.parameters(), lr=lr, **options), x, y
+
+
+def with_scaler(
+    scaler: torch.amp.GradScaler,
+    count: int,
+    *,
+    lr: float = 0.01,
+    size: float = 1.0,
+    update: bool = True,
+) -> Loop:
+    """The usual loop with a GradScaler, its loss multiplied by `size`."""
+    model, optimizer, x, y = simple(lr=lr)
+
+    def scaled_update() -> None:
+        optimizer.zero_grad()
+        scaler.scale(F.mse_loss(model(x), y) * size).backward()
+        scaler.step(optimizer)
+        if update:
+            scaler.update()
+
+    return Loop(model, optimizer, times(count, scaled_update))
+
+
+def in_turn(models: Sequence[nn.Module], optimizers: Sequence[Optimizer], count: int = 3) -> Loop:
+    """Several models, each with its optimizer, fitted to the same `regression` one by one."""
+    x, y = regression()
+
+    def update() -> None:
+        for model, optimizer in zip(models, optimizers, strict=True):
+            optimizer.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    return Loop(models, optimizers, times(count, update))
 
 
 class Tagger(nn.Module):

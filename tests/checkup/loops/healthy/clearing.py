@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import WITH_RULES, Loop, mlp, no_fault, regression, times
+from tests.checkup.loops import WITH_RULES, Loop, fit, mlp, no_fault, regression, times
 
 
 @no_fault(source="rll/deepul#12", written=WITH_RULES)
@@ -27,15 +27,9 @@ def cleared_between_loss_and_backward() -> Loop:
 
 @no_fault(source="pytorch/tutorials#2799", written=WITH_RULES)
 def cleared_after_the_step() -> Loop:
-    model, (x, y) = mlp(), regression()
+    model = mlp()
     optimizer = optim.SGD(model.parameters(), lr=0.01)
-
-    def update():
-        F.mse_loss(model(x), y).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return Loop(model, optimizer, times(3, update))
+    return fit(model, optimizer, 3, clear=False, after=lambda: optimizer.zero_grad())
 
 
 @no_fault(source="Gradient tutorial: p.grad = None instead of zero_grad", written=WITH_RULES)

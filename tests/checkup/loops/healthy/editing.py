@@ -18,8 +18,6 @@ from tests.checkup.loops import (
     images,
     mlp,
     no_fault,
-    regression,
-    times,
     usual,
 )
 
@@ -56,46 +54,36 @@ def penalty_added() -> Loop:
 
 @no_fault(source="gradient noise and weight decay by hand", written=FIRST)
 def noise_added_to_gradients() -> Loop:
-    model, (x, y) = nn.Sequential(nn.Linear(8, 9), nn.ELU(), nn.Linear(9, 1)), regression()
+    model = nn.Sequential(nn.Linear(8, 9), nn.ELU(), nn.Linear(9, 1))
     optimizer = optim.SGD(model.parameters(), lr=0.02)
 
-    def update():
-        optimizer.zero_grad()
-        F.mse_loss(model(x), y).backward()
+    def add():
         for p in model.parameters():
             p.grad.data.add_(0.01 * p.data + 0.01 * torch.randn_like(p))
-        optimizer.step()
 
-    return Loop(model, optimizer, times(7, update))
+    return fit(model, optimizer, 7, edit=add)
 
 
 @no_fault(source="half of the units masked in the gradient", written=FIRST)
 def masked_gradient() -> Loop:
-    model, (x, y) = nn.Linear(8, 1), regression()
-    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    model = nn.Linear(8, 1)
 
-    def update():
-        optimizer.zero_grad()
-        F.mse_loss(model(x), y).backward()
+    def mask():
         model.weight.grad[:, :4] = 0
         model.bias.grad = None
-        optimizer.step()
 
-    return Loop(model, optimizer, times(4, update))
+    return fit(model, optim.SGD(model.parameters(), lr=0.05), 4, edit=mask)
 
 
 def _edited(edit, count=4, kind=optim.SGD):
     model, (x, y) = cnn(), images(12)
     optimizer = kind(model.parameters(), lr=0.01)
 
-    def update():
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
+    def edit_all():
         for p in model.parameters():
             edit(p)
-        optimizer.step()
 
-    return Loop(model, optimizer, times(count, update))
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x), y), count, edit=edit_all)
 
 
 @no_fault(source="Yonghongwei/Gradient-Centralization", written=SECOND)
@@ -137,5 +125,5 @@ def straight_through() -> Loop:
             rounded = (self.weight * 8).round() / 8
             return F.linear(x, self.weight + (rounded - self.weight).detach(), self.bias)
 
-    model, (x, y) = nn.Sequential(Quantised(8, 8), nn.ReLU(), Quantised(8, 1)), regression()
-    return usual(model, optim.SGD(model.parameters(), 0.05), lambda: F.mse_loss(model(x), y))
+    model = nn.Sequential(Quantised(8, 8), nn.ReLU(), Quantised(8, 1))
+    return fit(model, optim.SGD(model.parameters(), 0.05), 4)

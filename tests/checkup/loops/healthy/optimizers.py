@@ -16,6 +16,7 @@ from tests.checkup.loops import (
     Loop,
     Tagger,
     fit,
+    in_turn,
     mlp,
     no_fault,
     regression,
@@ -29,15 +30,7 @@ def every_ordinary_optimizer_in_turn() -> Loop:
     kinds = (optim.Adam, optim.AdamW, optim.Adamax, optim.NAdam, optim.RAdam, optim.RMSprop)
     models = [mlp() for _ in kinds]
     optimizers = [kind(m.parameters(), lr=1e-3) for kind, m in zip(kinds, models, strict=True)]
-    x, y = regression()
-
-    def update():
-        for model, optimizer in zip(models, optimizers, strict=True):
-            optimizer.zero_grad()
-            F.mse_loss(model(x), y).backward()
-            optimizer.step()
-
-    return Loop(models, optimizers, times(3, update))
+    return in_turn(models, optimizers)
 
 
 @no_fault(source="pytorch docs: optimizers", written=WITH_RULES)
@@ -45,15 +38,7 @@ def rarer_optimizers_in_turn() -> Loop:
     kinds = (optim.Adagrad, optim.Adadelta, optim.ASGD, optim.Rprop, optim.Adafactor)
     models = [mlp() for _ in kinds]
     optimizers = [kind(m.parameters()) for kind, m in zip(kinds, models, strict=True)]
-    x, y = regression()
-
-    def update():
-        for model, optimizer in zip(models, optimizers, strict=True):
-            optimizer.zero_grad()
-            F.mse_loss(model(x), y).backward()
-            optimizer.step()
-
-    return Loop(models, optimizers, times(3, update))
+    return in_turn(models, optimizers)
 
 
 @no_fault(
@@ -65,15 +50,7 @@ def optimizer_implementations() -> Loop:
     optimizers = [
         optim.AdamW(m.parameters(), 1e-3, **o) for m, o in zip(models, options, strict=True)
     ]
-    x, y = regression()
-
-    def update():
-        for model, optimizer in zip(models, optimizers, strict=True):
-            optimizer.zero_grad()
-            F.mse_loss(model(x), y).backward()
-            optimizer.step()
-
-    return Loop(models, optimizers, times(3, update))
+    return in_turn(models, optimizers)
 
 
 @no_fault(source="Rprop, Adadelta and ASGD for one step each", written=SECOND)

@@ -17,9 +17,9 @@ from tests.checkup.loops import (
     mlp,
     no_fault,
     regression,
-    simple,
     times,
     usual,
+    with_scaler,
 )
 
 
@@ -49,17 +49,7 @@ def mixed_precision_with_accumulation_and_clipping() -> Loop:
     single_precision="a GradScaler overflows in single precision only",
 )
 def scaler_that_skips_the_first_steps() -> Loop:
-    model, (x, y) = mlp(), regression()
-    optimizer = optim.SGD(model.parameters(), lr=0.01)
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**126, backoff_factor=0.25)
-
-    def update():
-        optimizer.zero_grad()
-        scaler.scale(F.mse_loss(model(x), y)).backward()
-        scaler.step(optimizer)
-        scaler.update()
-
-    return Loop(model, optimizer, times(5, update))
+    return with_scaler(torch.amp.GradScaler("cpu", init_scale=2.0**126, backoff_factor=0.25), 5)
 
 
 @no_fault(source="autocast in bfloat16 without a scaler", written=SECOND)
@@ -143,13 +133,4 @@ def channels_last() -> Loop:
     false_alarm="vanishing is judged by the scaled loss and the unscaled gradient",
 )
 def scaler_whose_scale_has_grown() -> Loop:
-    model, optimizer, x, y = simple()
-    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
-
-    def update():
-        optimizer.zero_grad()
-        scaler.scale(F.mse_loss(model(x), y)).backward()
-        scaler.step(optimizer)
-        scaler.update()
-
-    return Loop(model, optimizer, times(4, update))
+    return with_scaler(torch.amp.GradScaler("cpu", init_scale=2.0**24), 4)

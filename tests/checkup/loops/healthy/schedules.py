@@ -17,23 +17,16 @@ from tests.checkup.loops import (
     mlp,
     no_fault,
     regression,
-    times,
+    usual,
 )
 
 
 @no_fault(source="verl-project/verl#3674", written=WITH_RULES)
 def warm_up_that_starts_at_zero() -> Loop:
-    model, (x, y) = mlp(), regression()
+    model = mlp()
     optimizer = optim.AdamW(model.parameters(), lr=1e-3)
     scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, step / 100))
-
-    def update():
-        optimizer.zero_grad()
-        F.mse_loss(model(x), y).backward()
-        optimizer.step()
-        scheduler.step()
-
-    return Loop(model, optimizer, times(3, update))
+    return fit(model, optimizer, 3, after=scheduler.step)
 
 
 @no_fault(source="pytorch docs: schedulers", written=WITH_RULES)
@@ -42,13 +35,10 @@ def one_cycle_schedule() -> Loop:
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     scheduler = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=20)
 
-    def update():
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
-        scheduler.step()
+    def loss():
+        return F.cross_entropy(model(x), y)
 
-    return Loop(model, optimizer, times(20, update))
+    return usual(model, optimizer, loss, 20, after=scheduler.step)
 
 
 @no_fault(source="exponential learning rate decay over the whole run", written=FIRST)
@@ -56,14 +46,7 @@ def annealed_to_the_end() -> Loop:
     model, x = nn.GRU(3, 7, num_layers=2, dropout=0.1), torch.randn(9, 5, 3)
     optimizer = optim.NAdam(model.parameters(), lr=1e-2)
     scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.7)
-
-    def update():
-        optimizer.zero_grad()
-        model(x)[0].square().mean().backward()
-        optimizer.step()
-        scheduler.step()
-
-    return Loop(model, optimizer, times(15, update))
+    return usual(model, optimizer, lambda: model(x)[0].square().mean(), 15, after=scheduler.step)
 
 
 @no_fault(source="a group's lr is 0 for the first steps only", written=SECOND)
@@ -88,5 +71,4 @@ def warm_up_single_step() -> Loop:
     model = mlp()
     optimizer = optim.Adam(model.parameters(), lr=3e-4)
     scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda step: (step + 1) / 4000)
-    loop = fit(model, optimizer, 1)
-    return Loop(model, optimizer, lambda: (loop.train(), scheduler.step()))
+    return fit(model, optimizer, 1, after=scheduler.step)

@@ -13,6 +13,7 @@ from tests.checkup.loops import (
     WITH_RULES,
     LanguageModel,
     Loop,
+    classify,
     cnn,
     images,
     mlp,
@@ -65,16 +66,13 @@ def validation_with_graph_that_is_dropped() -> Loop:
 
 @no_fault(source="copies and checkpoints taken inside the loop", written=WITH_RULES)
 def copies_taken_inside() -> Loop:
-    model, (x, y) = cnn(), images()
-    optimizer, kept = optim.Adam(model.parameters(), lr=1e-3), []
+    model, kept = cnn(), []
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
 
-    def update():
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
+    def keep():
         kept.append((copy.deepcopy(model), copy.deepcopy(optimizer.state_dict())))
 
-    return Loop(model, optimizer, times(3, update))
+    return classify(model, optimizer, 3, after=keep)
 
 
 @no_fault(source="skipping a batch whose loss is too high", written=WITH_RULES)

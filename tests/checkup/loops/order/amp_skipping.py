@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, simple, times
+from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, with_scaler
 
 OVERFLOW = "a GradScaler overflows in single precision only"
-
-
-def scaled(scale: float, lr: float, size: float, count: int, *, update_scale: bool = True) -> Loop:
-    """A loop with a GradScaler of that scale, its loss multiplied by `size`."""
-    model, optimizer, x, y = simple(lr=lr)
-    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
-
-    def update():
-        optimizer.zero_grad()
-        scaler.scale(F.mse_loss(model(x), y) * size).backward()
-        scaler.step(optimizer)
-        if update_scale:
-            scaler.update()
-
-    return Loop(model, optimizer, times(count, update))
 
 
 @fault(
@@ -32,7 +16,8 @@ def scaled(scale: float, lr: float, size: float, count: int, *, update_scale: bo
     single_precision=OVERFLOW,
 )
 def scaler_overflows_at_every_step(repaired: bool) -> Loop:
-    return scaled(2.0 ** (16 if repaired else 120), lr=1e-8, size=1e6, count=3)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0 ** (16 if repaired else 120))
+    return with_scaler(scaler, 3, lr=1e-8, size=1e6)
 
 
 @fault(
@@ -43,7 +28,9 @@ def scaler_overflows_at_every_step(repaired: bool) -> Loop:
 )
 def scaler_never_updated(repaired: bool) -> Loop:
     """The scale fits after some updates; without, the second step raises an error."""
-    return scaled(2.0**127, lr=1e-4, size=100, count=20 if repaired else 1, update_scale=repaired)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    count = 20 if repaired else 1
+    return with_scaler(scaler, count, lr=1e-4, size=100, update=repaired)
 
 
 @fault(
@@ -53,4 +40,4 @@ def scaler_never_updated(repaired: bool) -> Loop:
     single_precision=OVERFLOW,
 )
 def infinite_gradient_under_scaler(repaired: bool) -> Loop:
-    return scaled(2.0**16, lr=0.01, size=1 if repaired else 1e38, count=4)
+    return with_scaler(torch.amp.GradScaler("cpu"), 4, size=1 if repaired else 1e38)
