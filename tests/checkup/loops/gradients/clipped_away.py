@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, cnn, fault, fit, images, mlp, times
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import cnn, fit, images, mlp, times
 
 
 @fault("clipped-away", source="common report: max_norm 1e-6", written=WITH_RULES)

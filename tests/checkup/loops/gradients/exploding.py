@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, simple, usual
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import simple, usual
 
 
 @fault("exploding", "non-finite", source="pytorch/pytorch#2769", written=WITH_RULES)

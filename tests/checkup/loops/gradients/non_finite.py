@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, cnn, fault, images, mlp, simple, usual
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import cnn, images, mlp, simple, usual
 
 
 @fault("non-finite", source="pytorch/pytorch#2421", written=WITH_RULES)

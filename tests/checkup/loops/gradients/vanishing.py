@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, fit, regression, usual
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import fit, regression, usual
 
 
 @fault("vanishing", source="common report: ten sigmoid layers", written=WITH_RULES)

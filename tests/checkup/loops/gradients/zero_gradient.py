@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault, fit, mlp, usual
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import fit, mlp, usual
 
 
 @fault("zero-gradient", source="common report: round() in the path", written=WITH_RULES)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, mlp, no_fault, regression, times
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import mlp, regression, times
 
 
 @no_fault(source="Gradient tutorial: accumulation template", written=WITH_RULES)

@@ -6,19 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Loop,
-    cnn,
-    images,
-    mlp,
-    no_fault,
-    regression,
-    times,
-    usual,
-)
+from tests.checkup.loops.collection import SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import cnn, images, mlp, regression, times, usual
 
 
 @no_fault(source="DCGAN tutorial, one backward for real and one for fake", written=WITH_RULES)

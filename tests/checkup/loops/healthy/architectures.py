@@ -8,20 +8,8 @@ import torch.utils.checkpoint
 from torch import nn, optim
 from torch.nn.utils import prune
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Loop,
-    fit,
-    images,
-    mlp,
-    no_fault,
-    regression,
-    sequences,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import fit, images, mlp, regression, sequences, usual
 
 
 @no_fault(source="pytorch docs: lazy modules", written=WITH_RULES)

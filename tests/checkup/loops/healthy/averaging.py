@@ -8,18 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Loop,
-    cnn,
-    images,
-    mlp,
-    no_fault,
-    times,
-    usual,
-)
+from tests.checkup.loops.collection import SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import cnn, images, mlp, times, usual
 
 
 @no_fault(source="exponential moving average of the weights", written=WITH_RULES)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import WITH_RULES, Loop, fit, mlp, no_fault, regression, times
+from tests.checkup.loops.collection import WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import fit, mlp, regression, times
 
 
 @no_fault(source="rll/deepul#12", written=WITH_RULES)

@@ -8,18 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    WITH_RULES,
-    Loop,
-    cnn,
-    fit,
-    images,
-    mlp,
-    no_fault,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import cnn, fit, images, mlp, usual
 
 
 def _one_edited_step(edit: Callable[[nn.Parameter], object]) -> Loop:

@@ -6,21 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Loop,
-    classify,
-    cnn,
-    fit,
-    mlp,
-    no_fault,
-    regression,
-    times,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import classify, cnn, fit, mlp, regression, times, usual
 
 
 @no_fault(source="pytorch docs: transfer learning, frozen backbone, head given", written=WITH_RULES)

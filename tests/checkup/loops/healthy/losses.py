@@ -6,17 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    WITH_RULES,
-    Autoencoder,
-    Loop,
-    elbo,
-    mlp,
-    no_fault,
-    regression,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import Autoencoder, elbo, mlp, regression, usual
 
 
 @no_fault(source="Why are PyTorch parameters not updating? (tutorial)", written=WITH_RULES)

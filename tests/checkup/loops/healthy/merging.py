@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, mlp, no_fault, regression, times, usual
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import mlp, regression, times, usual
 
 
 def _tasks():

@@ -9,7 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import optim
 from torch.func import functional_call
 
-from tests.checkup.loops import THIRD, WITH_RULES, Loop, mlp, no_fault, regression, times
+from tests.checkup.loops.collection import THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import mlp, regression, times
 
 
 @no_fault(source="MAML, second order", written=WITH_RULES)

@@ -8,21 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Loop,
-    Tagger,
-    fit,
-    in_turn,
-    mlp,
-    no_fault,
-    regression,
-    sequences,
-    times,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import Tagger, fit, in_turn, mlp, regression, sequences, times
 
 
 @no_fault(source="pytorch docs: optimizers", written=WITH_RULES)

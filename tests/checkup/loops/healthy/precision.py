@@ -6,21 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FOURTH,
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Loop,
-    cnn,
-    images,
-    mlp,
-    no_fault,
-    regression,
-    times,
-    usual,
-    with_scaler,
-)
+from tests.checkup.loops.collection import FOURTH, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import cnn, images, mlp, regression, times, usual, with_scaler
 
 
 @no_fault(source="Gradient tutorial: AMP template", written=WITH_RULES)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import FIRST, SECOND, WITH_RULES, Loop, mlp, no_fault, times, usual
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import mlp, times, usual
 
 
 @no_fault(source="ikostrikov/pytorch-a3c#30", written=WITH_RULES)

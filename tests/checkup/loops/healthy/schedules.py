@@ -6,19 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    WITH_RULES,
-    Loop,
-    cnn,
-    fit,
-    images,
-    mlp,
-    no_fault,
-    regression,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import cnn, fit, images, mlp, regression, usual
 
 
 @no_fault(source="verl-project/verl#3674", written=WITH_RULES)

@@ -8,16 +8,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    WITH_RULES,
+from tests.checkup.loops.collection import FIRST, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import (
     LanguageModel,
-    Loop,
     classify,
     cnn,
     images,
     mlp,
-    no_fault,
     regression,
     sequences,
     times,

@@ -7,7 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import optim
 from torch.func import functional_call, grad, vmap
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, mlp, no_fault, regression, times
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import mlp, regression, times
 
 
 @no_fault(source="evolution strategies: gradients without backward", written=WITH_RULES)

@@ -6,21 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Autoencoder,
-    Loop,
-    classify,
-    cnn,
-    fault,
-    fit,
-    mlp,
-    simple,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import Autoencoder, classify, cnn, fit, mlp, simple, usual
 
 
 def signed(loss: torch.Tensor, right: bool) -> torch.Tensor:

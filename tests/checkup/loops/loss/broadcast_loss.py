@@ -6,19 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Loop,
-    fault,
-    fit,
-    mlp,
-    regression,
-    simple,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import fit, mlp, regression, simple, usual
 
 
 @fault("broadcast-loss", source="deepset-ai/FARM#229", written=WITH_RULES)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import torch.nn.functional as F  # noqa: N812
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, simple, times
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import simple, times
 
 
 @fault("accumulating", source="pytorch forum: loss summed over micro-batches", written=WITH_RULES)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, with_scaler
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import with_scaler
 
 OVERFLOW = "a GradScaler overflows in single precision only"
 

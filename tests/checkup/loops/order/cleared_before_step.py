@@ -5,15 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    THIRD,
-    WITH_RULES,
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import (
     LanguageModel,
-    Loop,
     cnn,
-    fault,
     images,
     in_order,
     predict_themselves,

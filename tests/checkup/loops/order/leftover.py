@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, accumulated, fault, mlp, simple
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import accumulated, mlp, simple
 
 
 @fault("leftover", source="ultralytics/ultralytics#11217", written=WITH_RULES)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, simple, times
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import simple, times
 
 
 @fault("no-backward", source="pytorch forum: backward commented out", written=WITH_RULES)

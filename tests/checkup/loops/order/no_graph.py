@@ -6,13 +6,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    SECOND,
-    WITH_RULES,
-    Loop,
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import (
     classify,
     cnn,
-    fault,
     fit,
     mlp,
     predict_themselves,

@@ -6,19 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    WITH_RULES,
-    Loop,
-    accumulated,
-    fault,
-    gan,
-    mlp,
-    regression,
-    simple,
-    times,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import accumulated, gan, mlp, regression, simple, times
 
 
 @fault("no-step", source="jpchen in pyro-ppl/pyro#1242", written=WITH_RULES)

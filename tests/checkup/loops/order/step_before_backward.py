@@ -6,17 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    WITH_RULES,
-    Loop,
-    fault,
-    in_order,
-    regression,
-    simple,
-    times,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import in_order, regression, simple, times
 
 
 @fault("step-before-backward", source="facebookresearch/vilbert-multi-task#37", written=WITH_RULES)

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, simple, times
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import simple, times
 
 
 @fault(

@@ -5,19 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    WITH_RULES,
-    Loop,
-    classify,
-    cnn,
-    fault,
-    fit,
-    mlp,
-    regression,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import classify, cnn, fit, mlp, regression, usual
 
 
 @fault(

@@ -6,13 +6,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    WITH_RULES,
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import (
     LanguageModel,
-    Loop,
-    fault,
     fit,
     mlp,
     predict_themselves,

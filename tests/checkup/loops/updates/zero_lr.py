@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import optim
 
-from tests.checkup.loops import SECOND, WITH_RULES, Loop, fault, fit, mlp
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import fit, mlp
 
 
 @fault("zero-lr", source="common report: lr 0", written=WITH_RULES)

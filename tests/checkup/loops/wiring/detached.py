@@ -7,19 +7,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    WITH_RULES,
-    Autoencoder,
-    Loop,
-    fault,
-    fit,
-    mlp,
-    regression,
-    times,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import Autoencoder, fit, mlp, regression, times, usual
 
 
 @fault("detached", source="vturrisi/solo-learn#135", written=WITH_RULES)

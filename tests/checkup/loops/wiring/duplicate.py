@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from torch import optim
 
-from tests.checkup.loops import (
-    SECOND,
-    WITH_RULES,
-    Loop,
-    Tagger,
-    TwoTables,
-    fault,
-    fit,
-    mlp,
-    sequences,
-    tagging,
-    usual,
-)
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import Tagger, TwoTables, fit, mlp, sequences, tagging, usual
 
 
 @fault("duplicate", source="pytorch/pytorch#188346", written=WITH_RULES)

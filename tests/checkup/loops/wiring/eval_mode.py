@@ -6,19 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    THIRD,
-    WITH_RULES,
-    Loop,
-    classify,
-    cnn,
-    fault,
-    images,
-    times,
-    usual,
-)
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import classify, cnn, images, times, usual
 
 
 @fault("eval-mode", source="fartashf/vsepp#4", written=WITH_RULES)

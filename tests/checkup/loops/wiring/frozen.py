@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from torch import optim
 
-from tests.checkup.loops import (
-    SECOND,
-    WITH_RULES,
-    Loop,
-    Tagger,
-    classify,
-    cnn,
-    fault,
-    fit,
-    mlp,
-    tagging,
-)
+from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import Tagger, classify, cnn, fit, mlp, tagging
 
 
 @fault("frozen", source="pytorch/pytorch#9241", written=WITH_RULES)

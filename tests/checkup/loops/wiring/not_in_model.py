@@ -8,17 +8,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    WITH_RULES,
+from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import (
     Autoencoder,
-    Loop,
     Tagger,
     TwoTables,
     cnn,
     elbo,
-    fault,
     fit,
     images,
     mlp,

@@ -6,17 +6,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops import (
-    FIRST,
-    SECOND,
-    THIRD,
-    WITH_RULES,
+from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import (
     LanguageModel,
-    Loop,
     Tagger,
     classify,
     cnn,
-    fault,
     fit,
     mlp,
     optimizer_made,
