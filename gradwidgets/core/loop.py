@@ -99,10 +99,10 @@ class Run:
         self._test = self.problem.test_pair()
         self._accuracy: list[tuple[int, float]] = []
         data = self.problem.batches()
-        self._world = IsolatedRun(data, self.recipe.seed)
-        with self._world.inside():
+        self._isolated = IsolatedRun(data, self.recipe.seed)
+        with self._isolated.inside():
             self.model = self.problem.build()
-            self._world.choose_threads(self.model)
+            self._isolated.choose_threads(self.model)
             self.optimizer = build_optimizer(
                 self.recipe.optimizer, self.model, self.recipe.lr, self.recipe.options
             )
@@ -139,7 +139,7 @@ class Run:
         begun = time.perf_counter()
         target = len(self.losses) + (updates or self.recipe.updates)
         try:
-            with self._world.inside():
+            with self._isolated.inside():
                 while not self.done and len(self.losses) < target:
                     self._update()
                     if seconds < math.inf and time.perf_counter() - begun >= seconds:

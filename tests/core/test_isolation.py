@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core import Problem, Recipe, TrainingError, problems, train
+from gradwidgets.core import IsolatedRun, Problem, Recipe, TrainingError, problems, train
 from gradwidgets.core.loop import Run, live
 from gradwidgets.script import script
 from tests.examples import double_problem, doubles
@@ -122,6 +122,18 @@ def test_the_callers_threads_do_not_change_the_numbers_of_a_small_model(threads:
     expected = train("digits", recipe).loss.tolist()
     torch.set_num_threads(threads)
     assert train("digits", recipe).loss.tolist() == expected
+
+
+def test_threads_are_chosen_at_once_and_for_the_next_time() -> None:
+    torch.set_num_threads(2)
+    run = IsolatedRun(data=None, seed=0)
+    with run.inside():
+        assert torch.get_num_threads() == 2
+        run.choose_threads(nn.Linear(2, 2))
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    with run.inside():
+        assert torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

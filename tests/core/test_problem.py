@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,11 @@ def test_the_digits_are_those_of_scikit_learn_and_every_fifth_is_held_out() -> N
     np.testing.assert_array_equal(16 * x, digits.data[~held_out])
     np.testing.assert_array_equal(test_y, digits.target[held_out])
     np.testing.assert_array_equal(y, digits.target[~held_out])
+
+
+def test_the_digits_need_no_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert len(problems.digits_data()[0]) == 1437
 
 
 def test_padding_tokens_neither_count_in_the_loss_nor_train_their_embedding() -> None:
