@@ -95,7 +95,7 @@ execute: $(VENV)/.dev
 
 # Write the table of the fact check again, after a change in claims.json or in a lesson's cells.
 fact-check: $(VENV)/.dev
-	$(BIN)/python -m gradwidgets.lessons.claim_table notebooks
+	$(BIN)/python -m gradwidgets.lessons.claims notebooks
 
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis

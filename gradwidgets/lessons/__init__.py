@@ -1,4 +1,4 @@
-"""What teaching adds: predictions to commit to, scenes for a lecture, a table of tested claims."""
+"""Pieces for teaching: predictions to commit to, scenes for a lecture, a table of tested claims."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 from gradwidgets._lazy import lazily
 
 if TYPE_CHECKING:
+    from gradwidgets.lessons.claims import VERDICTS
+    from gradwidgets.lessons.fact_check import FactCheck
     from gradwidgets.lessons.predict import Predict
-    from gradwidgets.lessons.scene import Scene
-    from gradwidgets.lessons.walkthrough import Walkthrough
+    from gradwidgets.lessons.walkthrough import Scene, Walkthrough
 
-__all__ = ["Predict", "Scene", "Walkthrough"]
-
+__all__ = ["Predict", "Scene", "Walkthrough", "FactCheck", "VERDICTS"]
 
 __getattr__ = lazily(  # old homework imports `lessons.grading`, and is graded without widgets
     __name__,
     {
         "Predict": "gradwidgets.lessons.predict",
-        "Scene": "gradwidgets.lessons.scene",
+        "Scene": "gradwidgets.lessons.walkthrough",
         "Walkthrough": "gradwidgets.lessons.walkthrough",
+        "FactCheck": "gradwidgets.lessons.fact_check",
+        "VERDICTS": "gradwidgets.lessons.claims",
     },
 )

@@ -1,13 +1,16 @@
-"""What tutorials claim, what is true, and the cell of a lesson that settles it.
+"""The claims of tutorials, what is true, and the cells of a lesson that settle each.
 
-The claims stand in `claims.json` beside the lessons. Which cell settles a claim stands in the
-metadata of that cell (`"gradwidgets": {"claims": [...]}`) and nowhere else.
+The claims stand in `claims.json` beside the lessons. The cells that settle a claim name it in their
+metadata (`"gradwidgets": {"claims": [...]}`), and nowhere else is that written.
+
+`python -m gradwidgets.lessons.claims notebooks` writes the table of all claims into its page.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +20,12 @@ from gradwidgets.core import OneOf, Text
 
 FILE = "claims.json"
 VERDICTS = ("true", "true if", "outdated", "false")
-PAGE = "11_fact_check.ipynb"
 FIRST = "00_start_here.ipynb"
+PAGE = "11_fact_check.ipynb"
+TABLE_CELL = "claims"
+"""The id of the page's cell that holds the table."""
+
+Cell = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,18 +75,6 @@ class Claim:
         OneOf(VERDICTS)("verdict", self.verdict)
 
 
-def lessons_folder() -> Path:
-    """The folder of the lessons: the present one, or `notebooks` in it.
-
-    Raises:
-        FileNotFoundError: the claims are in neither.
-    """
-    for folder in (Path(), Path("notebooks")):
-        if (folder / FILE).exists():
-            return folder
-    raise FileNotFoundError(f"no {FILE} here; give the folder of the lessons")
-
-
 def read_claims(folder: Path) -> tuple[Claim, ...]:
     """All claims in the order of the file, with their experiments.
 
@@ -87,7 +82,7 @@ def read_claims(folder: Path) -> tuple[Claim, ...]:
         ValueError: the file or a notebook beside it is damaged; names it.
     """
     found = experiments(folder)
-    with _sound(folder / FILE) as path:
+    with _naming_damaged(folder / FILE) as path:
         table = json.loads(path.read_text(encoding="utf-8"))["claims"]
         return tuple(Claim(**row, experiment=found.get(row["id"])) for row in table)
 
@@ -97,56 +92,87 @@ def experiments(folder: Path) -> dict[str, Experiment]:
 
     Cells that fold their code away, as questions do, count only if there are no others.
     """
-    order = sorted(folder.glob("*.ipynb"), key=lambda path: (path.name == FIRST, path.name))
     found: dict[str, Experiment] = {}
-    for path in order:
-        with _sound(path):
-            for claim, cells in _settling(path).items():
-                found.setdefault(claim, Experiment(path.name, title_of(path), cells))
+    for path in sorted(folder.glob("*.ipynb"), key=lambda path: (path.name == FIRST, path.name)):
+        with _naming_damaged(path):
+            cells = read_cells(path)
+            title = source_of(cells[0]).split("\n")[0].lstrip("# ")
+            for claim, ids in _settling(cells).items():
+                found.setdefault(claim, Experiment(path.name, title, ids))
     return found
 
 
+def _settling(cells: Sequence[Cell]) -> dict[str, tuple[str, ...]]:
+    """The ids of the cells that settle each claim of a lesson."""
+    shown: dict[str, tuple[str, ...]] = {}
+    folded: dict[str, tuple[str, ...]] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            hides = cell["metadata"].get("jupyter", {}).get("source_hidden")
+            kind = folded if hides else shown
+            for claim in claims_of(cell):
+                kind[claim] = (*kind.get(claim, ()), cell["id"])
+    return folded | shown
+
+
 @contextmanager
-def _sound(path: Path) -> Iterator[Path]:
-    """What is read within may turn out not to be what such a file holds."""
+def _naming_damaged(path: Path) -> Iterator[Path]:
+    """Turn whatever goes wrong with the contents of a file into a ValueError that names it."""
     try:
         yield path
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as problem:
-        raise ValueError(f"{path.name} is damaged: {problem!r}; fetch it anew") from None
+        raise ValueError(f"{path.name} is damaged: {problem!r}; download it again") from None
 
 
-def claims_of(cell: dict[str, Any]) -> list[str]:
+def read_cells(path: Path) -> list[Cell]:
+    """The cells of a notebook, in their order."""
+    cells: list[Cell] = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return cells
+
+
+def claims_of(cell: Cell) -> list[str]:
     """The ids of the claims that a cell settles."""
     claims: list[str] = cell["metadata"].get("gradwidgets", {}).get("claims", [])
     return claims
 
 
-def code_cells(path: Path) -> list[dict[str, Any]]:
-    """The code cells of a notebook, in their order."""
-    return [cell for cell in _cells(path) if cell["cell_type"] == "code"]
-
-
-def title_of(path: Path) -> str:
-    """The first line of a notebook."""
-    return source_of(_cells(path)[0]).split("\n")[0].lstrip("# ")
-
-
-def source_of(cell: dict[str, Any]) -> str:
+def source_of(cell: Cell) -> str:
     """The text of a cell."""
     return "".join(cell["source"])
 
 
-def _cells(path: Path) -> list[dict[str, Any]]:
-    cells: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return cells
+def table_of(claims: Sequence[Claim]) -> str:
+    """The claims as a table in Markdown; the last column leads to the experiment."""
+    lines = ["| claim | verdict | what is true | experiment |", "|:--|:--|:--|:--|"]
+    for claim in claims:
+        place = f"[{claim.id}]({claim.experiment.link})" if claim.experiment else claim.id
+        verdict = claim.verdict.replace(" ", "\N{NO-BREAK SPACE}")
+        lines.append(f"| {claim.claim} | **{verdict}** | {claim.truth} | {place} |")
+    return "\n".join(lines)
 
 
-def _settling(path: Path) -> dict[str, tuple[str, ...]]:
-    """The cells that settle each claim of a lesson: those that show their code, if there are."""
-    shown: dict[str, tuple[str, ...]] = {}
-    folded: dict[str, tuple[str, ...]] = {}
-    for cell in code_cells(path):
-        kind = folded if cell["metadata"].get("jupyter", {}).get("source_hidden") else shown
-        for claim in claims_of(cell):
-            kind[claim] = (*kind.get(claim, ()), cell["id"])
-    return folded | shown
+def whole_table(folder: Path) -> str:
+    """The table of all claims that have an experiment, lesson by lesson."""
+    lessons: dict[tuple[str, str], list[Claim]] = {}
+    for claim in read_claims(folder):
+        if claim.experiment:
+            lesson = claim.experiment.notebook, claim.experiment.title
+            lessons.setdefault(lesson, []).append(claim)
+    return "\n\n".join(
+        f"### {notebook[:2]} {title}\n\n{table_of(claims)}"
+        for (notebook, title), claims in sorted(lessons.items())
+    )
+
+
+def write_table(folder: Path) -> None:
+    """Put the table of the claims into its cell of the page."""
+    path = folder / PAGE
+    page = json.loads(path.read_text(encoding="utf-8"))
+    (cell,) = (cell for cell in page["cells"] if cell["id"] == TABLE_CELL)
+    cell["source"] = whole_table(folder).splitlines(keepends=True)
+    text = json.dumps(page, indent=1, ensure_ascii=False, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_table(Path(sys.argv[1]))

@@ -12,16 +12,16 @@ from IPython.utils.capture import capture_output
 
 from gradwidgets.components import StaticFallback
 from gradwidgets.core import not_allowed
-from gradwidgets.lessons.claim_table import rows
 from gradwidgets.lessons.claims import (
+    FILE,
     VERDICTS,
     Claim,
-    code_cells,
-    lessons_folder,
+    read_cells,
     read_claims,
     source_of,
+    table_of,
 )
-from gradwidgets.lessons.outcome import WIDTH
+from gradwidgets.lessons.predict import LINE
 
 ALL = "all"
 
@@ -34,10 +34,21 @@ class FactCheck(StaticFallback):
 
     Raises:
         FileNotFoundError: there are no claims.
+        ValueError: the file of the claims or a lesson is damaged; names it.
+
+    Attributes:
+        claims: all of them, in the order of the tutorials.
+        words, verdict: the two fields.
+
+    >>> import json
+    >>> claims = [{"id": "000-01", "claim": "It adds.", "verdict": "true", "truth": "It does."}]
+    >>> _ = Path("claims.json").write_text(json.dumps({"claims": claims}))
+    >>> [claim.id for claim in FactCheck().find("adds", verdict="true")]
+    ['000-01']
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = lessons_folder() if folder is None else Path(folder)
+        self.folder = _lessons() if folder is None else Path(folder)
         self.claims = read_claims(self.folder)
         self.words = ipywidgets.Text(description="words", continuous_update=True)
         self.verdict = ipywidgets.Dropdown(description="verdict", options=(ALL, *VERDICTS))
@@ -49,7 +60,7 @@ class FactCheck(StaticFallback):
         self._show()
 
     def count(self, verdict: str) -> int:
-        """How many claims have this verdict."""
+        """The number of claims that have this verdict."""
         return sum(claim.verdict == verdict for claim in self.claims)
 
     def find(self, words: str = "", verdict: str = ALL) -> list[Claim]:
@@ -70,24 +81,22 @@ class FactCheck(StaticFallback):
         Raises:
             ValueError: there is no claim of that id, or no lesson settles it.
         """
-        known = {claim.id: claim for claim in self.claims if claim.experiment}
-        if claim_id not in known:
+        known = {claim.id: claim for claim in self.claims}
+        claim = known.get(claim_id)
+        if claim is None or claim.experiment is None:
             raise not_allowed("claim_id", claim_id, 'the id of a claim, such as "000-11"')
-        claim = known[claim_id]
-        assert claim.experiment
-        judged = textwrap.fill(f"{claim.verdict}: {claim.truth}", WIDTH, subsequent_indent="  ")
+        judged = textwrap.fill(f"{claim.verdict}: {claim.truth}", LINE, subsequent_indent="  ")
         print(f"{claim.claim}\n{judged}\n")  # noqa: T201, a cell's output, as its experiment's is
         print(f'From the lesson "{claim.experiment.title}":\n')  # noqa: T201
-        run_cells(self.folder / claim.experiment.notebook, claim.experiment.cells)
+        _run_cells(self.folder / claim.experiment.notebook, claim.experiment.cells)
 
     def _show(self) -> None:
-        words, verdict = self.words.value, self.verdict.value
-        found = self.find(words, verdict)
+        found = self.find(self.words.value, self.verdict.value)
         text = f"{len(found)} of {len(self.claims)} claims"
         if len(found) == len(self.claims):
             text += ". Type words, choose a verdict, or read them all below."
         elif found:
-            text += f"\n\n{rows(found)}"
+            text += f"\n\n{table_of(found)}"
         output = {"output_type": "display_data", "data": {"text/markdown": text}, "metadata": {}}
         self._table.outputs = (output,)
 
@@ -95,13 +104,22 @@ class FactCheck(StaticFallback):
         return f"{len(self.claims)} claims, in the table below."
 
 
-def run_cells(path: Path, shown: Sequence[str]) -> None:
+def _lessons() -> Path:
+    for folder in (Path(), Path("notebooks")):
+        if (folder / FILE).exists():
+            return folder
+    raise FileNotFoundError(f"no {FILE} here; give the folder of the lessons")
+
+
+def _run_cells(path: Path, shown: Sequence[str]) -> None:
     """Run a notebook's code cells up to the last of the ids `shown`; only those say something."""
     space = {"__name__": "__main__"}
     missing = list(shown)
-    for cell in code_cells(path):
+    for cell in read_cells(path):
         if not missing:
             return
+        if cell["cell_type"] != "code":
+            continue
         code = compile(source_of(cell), f"<{path.stem} {cell['id']}>", "exec")
         if cell["id"] in missing:
             missing.remove(cell["id"])

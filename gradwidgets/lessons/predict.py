@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anywidget
 import traitlets
 
-from gradwidgets.components import StaticFallback, script_of, style_of
+from gradwidgets.components import LoopScheduler, StaticFallback, script_of, style_of
 from gradwidgets.core import Flag, Text, not_allowed
-from gradwidgets.lessons.outcome import Outcome, as_text, measured, verdict
+
+LINE = 92
+"""Characters in a line of text."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The choice that an experiment found right, and a sentence with what it measured."""
+
+    choice: str
+    sentence: str = ""
+
+    def verdict(self, choice: str | None) -> str:
+        """Right or not (nothing if no choice is made), what the experiment says, its figures."""
+        judged = "" if choice is None else "Right. " if choice == self.choice else "Not so. "
+        return f"{judged}The experiment says: {self.choice}. {self.sentence}".strip()
 
 
 class Predict(StaticFallback, anywidget.AnyWidget):
@@ -30,6 +47,14 @@ class Predict(StaticFallback, anywidget.AnyWidget):
 
     Raises:
         ValueError: an argument is not usable; names it and what would be right.
+
+    >>> question = Predict("Is `2 + 2` more than 3?", ["yes", "no"], lambda: ("yes", "It is 4."))
+    >>> question.commit("yes")
+    >>> question
+    Is `2 + 2` more than 3?
+      (x) yes
+      ( ) no
+    Right. The experiment says: yes. It is 4.
     """
 
     _esm = script_of(__file__)
@@ -57,25 +82,22 @@ class Predict(StaticFallback, anywidget.AnyWidget):
         self._answer = answer
         self._why = dict(why or {})
         self._outcome: Outcome | None = None
-        try:
-            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop = None
+        self._scheduler = LoopScheduler()
         self.on_msg(self._received)
 
     @property
     def choice(self) -> str | None:
-        """What the learner committed to, or None."""
-        return self.choices[self.chosen] if self.chosen >= 0 else None
+        """The choice that the learner committed to, or None."""
+        return self.choices[self.chosen] if self.answered else None
 
     @property
     def answered(self) -> bool:
-        """Whether the learner has committed to a choice."""
+        """True if the learner has committed to a choice."""
         return self.chosen >= 0
 
     @property
     def right(self) -> bool | None:
-        """Whether the learner's choice is what was measured; None before one is made."""
+        """True if the learner's choice is what was measured; None before one is made."""
         return bool(self.shown["right"]) if self.answered else None
 
     def commit(self, choice: str) -> None:
@@ -89,47 +111,53 @@ class Predict(StaticFallback, anywidget.AnyWidget):
         if self.answered:
             return
         outcome = self._measured()
+        answer, verdict = self.choices.index(outcome.choice), outcome.verdict(choice)
+        if hands := sum(self.votes):
+            verdict += f" {self.votes[answer]} of {hands} hands were right."
         with self.hold_sync():
             self.error = ""
             self.shown = {
                 "right": choice == outcome.choice,
-                "answer": self.choices.index(outcome.choice),
-                "verdict": " ".join(filter(None, [verdict(outcome, choice), self._hands(outcome)])),
+                "answer": answer,
+                "verdict": verdict,
                 "why": [self._why.get(each, "") for each in self.choices],
             }
             self.chosen = self.choices.index(choice)
 
     def reveal(self) -> str:
-        """What the experiment says, as text; a question that is open stays open.
+        """Run the experiment and return what it says; a question that is open stays open.
 
         Before the commitment this explains every choice; after it the page does.
         """
-        why = {} if self.answered else self._why
-        return as_text(self._measured(), self.choice, why)
+        return self._explained({} if self.answered else self._why)
 
     def close(self) -> None:
         """Remove the widget."""
         self.layout.close()
         super().close()
 
-    def _hands(self, outcome: Outcome) -> str:
-        """How much of the room was right; "" if nobody has been counted."""
-        right = self.votes[self.choices.index(outcome.choice)]
-        return f"{right} of {sum(self.votes)} hands were right." if sum(self.votes) else ""
-
     def _measured(self) -> Outcome:
-        self._outcome = self._outcome or measured(self._answer, self.choices)
+        if self._outcome is None:
+            found = self._answer()
+            pair = isinstance(found, tuple) and len(found) == 2
+            outcome = Outcome(*found) if pair else Outcome(str(found))
+            if outcome.choice not in self.choices:
+                allowed = f"one of {list(self.choices)}, or (one of them, a sentence)"
+                raise not_allowed("answer()", found, allowed)
+            self._outcome = outcome
         return self._outcome
+
+    def _explained(self, why: Mapping[str, str]) -> str:
+        """The verdict, and why each choice is right or wrong, as lines of plain text."""
+        reasons = [f"- {choice}: {reason}" for choice, reason in why.items()]
+        lines = [self._measured().verdict(self.choice), *reasons]
+        return "\n".join(textwrap.fill(line, LINE, subsequent_indent="  ") for line in lines)
 
     def _received(self, _: Any, message: Any, __: Any) -> None:
         """Front ends deliver this on other threads too; experiments run on the kernel's own."""
-        if not isinstance(message, dict) or message.get("kind") != "commit":
-            return
-        said = message.get("choice"), message.get("votes")
-        if self._loop is None:
-            self._try(*said)
-        else:
-            self._loop.call_soon_threadsafe(self._try, *said)
+        if isinstance(message, dict) and message.get("kind") == "commit":
+            said = message.get("choice"), message.get("votes")
+            self._scheduler.soon(partial(self._try, *said))
 
     def _try(self, choice: Any, votes: Any) -> None:
         try:
@@ -145,9 +173,8 @@ class Predict(StaticFallback, anywidget.AnyWidget):
         marks = ["(x)" if each == self.choice else "( )" for each in self.choices]
         hands = [f": {votes}" if any(self.votes) else "" for votes in self.votes]
         lines = [self.question, *map("  {} {}{}".format, marks, self.choices, hands)]
-        if not self.answered:
-            return "\n".join([*lines, "Not answered yet."])
-        return "\n".join([*lines, as_text(self._measured(), self.choice, self._why)])
+        stands = self._explained(self._why) if self.answered else "Not answered yet."
+        return "\n".join([*lines, stands])
 
     @property
     def widget(self) -> anywidget.AnyWidget:

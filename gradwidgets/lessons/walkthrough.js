@@ -1,4 +1,4 @@
-// The scene in hand in large type, the way to the others, and the speaker's notes.
+// The present scene in large type, the way to the others, and the notes of the speaker.
 // The keyboard belongs to the whole walkthrough, lab included: see `pressed`.
 const KEYS = {
   ArrowRight: (at) => at + 1,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import anywidget
@@ -11,14 +13,46 @@ import ipywidgets
 import traitlets
 
 from gradwidgets.components import StaticFallback, StaticView, close, script_of, style_of
-from gradwidgets.core import Count, Number
+from gradwidgets.core import Count, Number, Recipe, Text, not_allowed
 from gradwidgets.lab import GradLab
-from gradwidgets.lessons.playing import Player
-from gradwidgets.lessons.scene import Scene, checked, plain, plan
+from gradwidgets.lessons.animation import Player
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One step of a walkthrough.
+
+    Args:
+        title: a few words.
+        text: one sentence; words between backticks are set as code.
+        recipe: the fields of `Recipe` that differ from the lab's start.
+        notes: for the speaker, folded away.
+        minutes: how long to stay; 0 makes no plan.
+
+    Raises:
+        ValueError: title or text is no text, or minutes no number from 0.
+
+    >>> Scene("Scaled", "Ten times the gradient.", {"scale": 10.0}, minutes=2).recipe
+    {'scale': 10.0}
+    """
+
+    title: str
+    text: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""
+    minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        Text()("title", self.title)
+        Text()("text", self.text)
+        Number(0)("minutes", self.minutes)
+        if not isinstance(self.recipe, Mapping):
+            allowed = "fields of Recipe by name, such as {'lr': 0.5}"
+            raise not_allowed("recipe", self.recipe, allowed)
 
 
 class Stage(anywidget.AnyWidget):
-    """Title, sentence and notes of the scene in hand, and the way to the others.
+    """Title, sentence and notes of the present scene, and the way to the others.
 
     `index` counts scenes from 0; `moved` says whether anybody has chosen one, for the page
     remembers under `name` which it was and asks for it again after a restart of the kernel.
@@ -55,6 +89,13 @@ class Walkthrough(StaticFallback):
 
     Raises:
         ValueError: an argument is not usable; names it and what would be right.
+
+    >>> from gradwidgets import GradLab, Recipe
+    >>> lab = GradLab("line", show=("lr",), recipe=Recipe(lr=0.1, updates=5))
+    >>> walk = Walkthrough(lab, [("Start", "As it is."), ("Slow", "A tenth of it.", {"lr": 0.01})])
+    >>> walk.next()
+    >>> walk.number, lab.recipe.lr
+    (2, 0.01)
     """
 
     def __init__(
@@ -66,14 +107,14 @@ class Walkthrough(StaticFallback):
     ) -> None:
         Number(0)("begins", begins)
         self.lab = lab
-        self.scenes = checked(scenes, lab.start)
+        self.scenes = _scenes(scenes, lab.start)
         self.begins = begins
         titles = "\n".join([lab.problem.name, *(scene.title for scene in self.scenes)])
         self.stage = Stage(
             name=hashlib.sha256(titles.encode()).hexdigest()[:16],
             scenes=[
-                {"title": scene.title, "text": scene.text, "notes": scene.notes, "plan": when}
-                for scene, when in zip(self.scenes, plan(self.scenes, begins), strict=True)
+                {"title": scene.title, "text": scene.text, "notes": scene.notes, "plan": plan}
+                for scene, plan in zip(self.scenes, self._plans(), strict=True)
             ],
             animate=animate,
         )
@@ -86,7 +127,7 @@ class Walkthrough(StaticFallback):
 
     @property
     def number(self) -> int:
-        """The scene in hand, counted from 1. Setting it goes there.
+        """The number of the present scene, counted from 1. Setting it goes there.
 
         Raises:
             ValueError: there is no such scene.
@@ -101,7 +142,7 @@ class Walkthrough(StaticFallback):
 
     @property
     def scene(self) -> Scene:
-        """The scene in hand."""
+        """The present scene."""
         return self.scenes[self.stage.index]
 
     @property
@@ -119,7 +160,7 @@ class Walkthrough(StaticFallback):
 
     def close(self) -> None:
         """Stop playing and remove every widget, the lab's too."""
-        self._player.stop()
+        self._player.close()
         self.lab.close()
         close(self.widget)
 
@@ -127,7 +168,7 @@ class Walkthrough(StaticFallback):
         self._player.play(self.lab.start.replace(**self.scene.recipe), animate)
 
     def _received(self, _: Any, message: Any, __: Any) -> None:
-        """A page that remembers a scene asks for it; whoever has moved since is right."""
+        """A page that remembers a scene asks for it, which counts if nobody has moved since."""
         if not isinstance(message, dict) or message.get("kind") != "restore" or self.stage.moved:
             return
         if isinstance(index := message.get("index"), int):
@@ -135,15 +176,40 @@ class Walkthrough(StaticFallback):
             self.stage.index = index
             self._play(animate=False)  # takes the place of the animation
 
+    def _plans(self) -> list[str]:
+        """For each scene, from which minute to which it lasts; "" where it has no minutes."""
+        minutes = [scene.minutes for scene in self.scenes]
+        begins = accumulate(minutes, initial=self.begins)
+        return [
+            f"Minutes {begin:g} to {begin + lasts:g}." if lasts else ""
+            for begin, lasts in zip(begins, minutes, strict=False)
+        ]
+
+    def _words(self) -> str:
+        title, text = self.scene.title.replace("`", ""), self.scene.text.replace("`", "")
+        return f"Scene {self.number} of {len(self.scenes)}: {title}\n{text}"
+
     def __repr__(self) -> str:
         """Where it stands: number, title, sentence, and what the lab says."""
         return f"{self._words()}\n{self.lab.summary}"
-
-    def _words(self) -> str:
-        place = f"Scene {self.number} of {len(self.scenes)}: {plain(self.scene.title)}"
-        return f"{place}\n{plain(self.scene.text)}"
 
     def static_view(self) -> StaticView:
         """Where it stands, in words, and the picture of the lab."""
         still = self.lab.static_view()
         return StaticView(f"{self._words()}\n{still.words}", still.png, still.alt)
+
+
+def _scenes(scenes: Sequence[Scene | tuple[Any, ...]], start: Recipe) -> tuple[Scene, ...]:
+    if isinstance(scenes, (str, Scene)) or not scenes:
+        raise not_allowed("scenes", scenes, "at least one Scene, or (title, text, recipe fields)")
+    return tuple(_scene(number, scene, start) for number, scene in enumerate(scenes, 1))
+
+
+def _scene(number: int, scene: Scene | tuple[Any, ...], start: Recipe) -> Scene:
+    """The scene, made of a tuple if need be, if its recipe changes `start` to what is allowed."""
+    try:
+        made = scene if isinstance(scene, Scene) else Scene(*scene)
+        start.replace(**made.recipe)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"scene {number}: {error}") from None
+    return made

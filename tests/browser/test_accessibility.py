@@ -26,7 +26,7 @@ with checkup(net, torch.optim.SGD(net[0].parameters(), lr=0.0)) as report:
 report""",
     "walkthrough": "Walkthrough(GradLab('bowl', show=('scale',)),\n"
     "    [('First', 'Look at `scale`.', {}, 'notes'), ('Second', 'More.', {'scale': 3.0})])",
-    "fact check": "from gradwidgets.lessons.fact_check import FactCheck\n"
+    "fact check": "from gradwidgets.lessons import FactCheck\n"
     f"facts = FactCheck({str(NOTEBOOKS)!r})\nfacts.words.value = 'momentum'\nfacts",
     "failure": "def fails(output, target):\n    raise ValueError('no')\n"
     "GradLab(Problem('f', lambda: nn.Linear(1, 1), (torch.ones(2, 1),) * 2, fails), show=('lr',))",

@@ -1,14 +1,13 @@
 """`Predict`: nothing is known before the commitment, all is explained after it."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 
 import pytest
 import traitlets
 
 from gradwidgets import Predict
+from tests.front_end import send
 
 QUESTION = "Is `2 + 2` more than 3?"
 WHY = {"yes": "It is 4.", "no": "Count again."}
@@ -92,11 +91,11 @@ def test_an_experiment_that_fails_leaves_the_question_open():
     predict, experiment = asked(RuntimeError("no data"))
     with pytest.raises(RuntimeError, match="no data"):
         predict.commit("yes")
-    predict._received(None, {"kind": "commit", "choice": "yes"}, [])
+    send(predict, {"kind": "commit", "choice": "yes"})
     assert predict.error == "The experiment failed: RuntimeError: no data"
     assert not predict.answered
     experiment.result = "yes"
-    predict._received(None, {"kind": "commit", "choice": "yes"}, [])
+    send(predict, {"kind": "commit", "choice": "yes"})
     assert predict.right
     assert predict.error == ""
 
@@ -105,9 +104,10 @@ def test_an_experiment_that_fails_leaves_the_question_open():
     "message", ["text", {}, {"kind": "commit"}, {"kind": "commit", "choice": []}]
 )
 def test_a_strange_message_changes_nothing(message):
-    predict, _ = asked()
-    predict._received(None, message, [])
+    predict, experiment = asked()
+    send(predict, message)
     assert not predict.answered
+    assert experiment.runs == 0
 
 
 @pytest.mark.parametrize(
@@ -147,20 +147,14 @@ def test_the_experiment_runs_on_the_loop_that_made_it():
         predict = Predict(
             QUESTION, ["yes", "no"], lambda: where.append(threading.get_ident()) or "yes"
         )
-        message = {"kind": "commit", "choice": "yes"}
-        thread = threading.Thread(target=predict._received, args=(None, message, []))
-        thread.start()
-        while not predict.answered:
-            await asyncio.sleep(0.01)
-        return where, threading.get_ident(), thread.ident
+        answered = asyncio.Event()
+        predict.observe(lambda _: answered.set(), "chosen")
+        await asyncio.to_thread(send, predict, {"kind": "commit", "choice": "yes"})
+        await answered.wait()
+        return where, threading.get_ident()
 
-    where, ours, other = asyncio.run(asyncio.wait_for(kernel(), 10))
-    assert where == [ours] != [other]
-
-
-def test_the_package_loads_it_late():
-    program = "import gradwidgets, sys; sys.exit('anywidget' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    where, ours = asyncio.run(asyncio.wait_for(kernel(), 10))
+    assert where == [ours]
 
 
 def test_hands_are_counted_and_the_outcome_is_computed_all_the_same():
@@ -169,7 +163,7 @@ def test_hands_are_counted_and_the_outcome_is_computed_all_the_same():
     predict.votes = [12, 18]
     assert repr(predict).endswith("( ) yes: 12\n  ( ) no: 18\nNot answered yet.")
     assert experiment.runs == 0
-    predict._received(None, {"kind": "commit", "choice": "no", "votes": [13, 20]}, [])
+    send(predict, {"kind": "commit", "choice": "no", "votes": [13, 20]})
     assert predict.right is False
     said = predict.shown["verdict"]
     assert said == "Not so. The experiment says: yes. Measured: 4. 13 of 33 hands were right."

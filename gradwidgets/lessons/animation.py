@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from functools import partial
 from typing import Any
 
-from gradwidgets.components import LoopScheduler
+from gradwidgets.components import LatestTask, Steps
 from gradwidgets.core import Control, Recipe, settings
 from gradwidgets.lab import GradLab
 
@@ -20,58 +19,54 @@ PATIENCE = 0.4
 LOOK = 0.03
 """Seconds between two looks whether the run is done."""
 LONGEST = 1.5
-"""Seconds after which what is left of an animation is skipped."""
+"""Seconds after which the frames that are left of an animation are skipped."""
 
 
 class Player:
-    """Moves a lab to another recipe; whatever is newer, a slider too, takes the place of it."""
+    """Moves a lab to another recipe; any newer change, a slider's too, ends the animation."""
 
     def __init__(self, lab: GradLab) -> None:
         self._lab = lab
-        self._scheduler = LoopScheduler()
-        self._turn = 0
-        self._began = 0.0
-        self._sent = lab.recipe
-        lab.followers.append(self._followed)
+        self._task = LatestTask()
+        self._frame = lab.recipe
+        lab.followers.append(self._stop_if_moved)
 
     def play(self, recipe: Recipe, animate: bool) -> None:
         """Move the lab to `recipe`; without an event loop at once."""
-        self._turn += 1
-        animate = animate and self._scheduler.deferred
-        self._scheduler.soon(partial(self._begin, self._turn, recipe, animate))
+        self._task.begin(self._frames(recipe, animate and self._task.scheduler.deferred))
 
-    def stop(self) -> None:
-        """Leave the lab where it is."""
-        self._turn += 1
-        if self._followed in self._lab.followers:
-            self._lab.followers.remove(self._followed)
+    def close(self) -> None:
+        """Leave the lab where it is, and follow it no more."""
+        self._task.stop()
+        if self._stop_if_moved in self._lab.followers:
+            self._lab.followers.remove(self._stop_if_moved)
 
-    def _begin(self, turn: int, recipe: Recipe, animate: bool) -> None:
-        self._began = time.monotonic()
-        self._show(turn, between(self._lab.recipe, recipe) if animate else [recipe], PATIENCE)
+    def _frames(self, recipe: Recipe, animate: bool) -> Steps:
+        """Show one recipe after the other, with pauses in between."""
+        began = time.monotonic()
+        for frame in between(self._lab.recipe, recipe)[:-1] if animate else ():
+            if time.monotonic() - began > LONGEST:
+                break
+            self._show(frame)
+            yield FRAME
+            due = time.monotonic() + PATIENCE - FRAME
+            while not self._lab.settled and time.monotonic() < due:
+                yield LOOK
+        self._show(recipe)
 
-    def _show(self, turn: int, frames: list[Recipe], waited: float) -> None:
-        """Show the first frame once the one before it is there, then the others."""
-        if turn != self._turn:
-            return
-        if not self._lab.settled and waited < PATIENCE:
-            self._scheduler.later(LOOK, partial(self._show, turn, frames, waited + LOOK))
-            return
-        late = time.monotonic() - self._began > LONGEST
-        self._sent, *rest = frames[-1:] if late else frames
-        self._lab.recipe = self._sent
-        if rest:
-            self._scheduler.later(FRAME, partial(self._show, turn, rest, FRAME))
+    def _show(self, frame: Recipe) -> None:
+        self._frame = frame
+        self._lab.recipe = frame
 
-    def _followed(self) -> None:
-        if self._lab.recipe != self._sent:
-            self._turn += 1
+    def _stop_if_moved(self) -> None:
+        if self._lab.recipe != self._frame:
+            self._task.stop()
 
 
 def between(start: Recipe, end: Recipe) -> list[Recipe]:
     """Up to `FRAMES` recipes from one to another, `end` last.
 
-    What has a slider moves over its stops; everything else, and how long a run is, changes at once.
+    Settings with a slider move over its stops; all others, and the length of a run, change at once.
     """
     ways = {
         name: _way(control, settings.get(start, name), settings.get(end, name))
@@ -89,7 +84,7 @@ def _moves(control: Control) -> bool:
 
 
 def _given(start: Recipe, end: Recipe, option: str) -> bool:
-    """Whether an option moves: one of the two recipes gives it, and both have one optimizer."""
+    """True if an option moves: one of the recipes gives it, and both have the same optimizer."""
     return start.optimizer == end.optimizer and option in {**start.options, **end.options}
 
 
