@@ -49,7 +49,7 @@ class Stepper(StaticFallback, anywidget.AnyWidget):
     page = traitlets.Dict().tag(sync=True)
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:
-        # First of all: a widget whose problem is not usable is closed, too.
+        # Made first: `close` needs it, and is called even if the problem is not usable.
         self._task = LatestTask()
         self.engine = StepperEngine(problem, recipe)
         self._wanted = 0  # the updates of the run under way
