@@ -84,6 +84,11 @@ class History:
         return self.stopped is not None or self.updates >= self.recipe.updates
 
     @property
+    def diverged(self) -> bool:
+        """True if the run ended because its loss, or a parameter, was no longer finite."""
+        return self.stopped is not None and self.stopped[1] == "diverged"
+
+    @property
     def grad_norm(self) -> Array:
         """(updates,) joint norm of the gradients as accumulated."""
         return _joint(self.grad_norms)

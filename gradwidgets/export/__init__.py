@@ -1,5 +1,5 @@
 """A lab as one HTML file whose slider needs neither a kernel nor a network."""
 
-from gradwidgets.export.save import save_page
+from gradwidgets.export.page import save_page
 
 __all__ = ["save_page"]

@@ -1,69 +1,52 @@
-"""What changes on a saved page when a dial moves: curves, words, table and program of each run."""
+"""Everything that a saved page shows of its runs: curves, words, tables and programs."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gradwidgets.core import History, Problem
-from gradwidgets.export.svg import Frame, axes, curves, frame_of, names
-from gradwidgets.export.words import description, table
-from gradwidgets.plots import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel, RunStyle
+from gradwidgets.core import History, Problem, Recipe
+from gradwidgets.export.svg import PanelMarkup
+from gradwidgets.plots import ACCURACY, GRADIENT, LOSS, RATIO, StyledRun, describe
 from gradwidgets.script import script_lines
 
 MOST_POINTS = 240
 """A curve of a page has at most about so many points; each stretch keeps its extremes."""
 ALL_POINTS = 24_000
 """Points of one curve over all runs: with many runs, each gets fewer."""
+ROWS = 11
+"""Updates in the table of a run, about; its lowest and highest loss are among them."""
+NOTHING = "\N{EN DASH}"
+"""Stands where a table has no number."""
+ALWAYS = ("optimizer", "lr", "updates", "seed")
+"""Settings to name even where they are the defaults."""
 
 
-@dataclass(frozen=True)
-class View:
-    """A panel, its frame, and what it shows whatever the run, as SVG."""
-
-    panel: LinePanel
-    frame: Frame
-    scenery: str
+def points_each(count: int) -> int:
+    """The points that a curve may have among `count` runs, so that a page can be sent by mail."""
+    return min(MOST_POINTS, ALL_POINTS // count)
 
 
-def views(histories: Sequence[History], baseline: History | None) -> list[View]:
-    """The panels that suit these runs."""
-    last = ACCURACY if all(len(history.accuracy) for history in histories) else RATIO
-    start, most = _start(baseline), points_each(histories)
-    found = []
-    for panel in (LOSS, GRADIENT, last):
-        runs = [*(RunStyle(history, "now") for history in histories), *start]
-        frame = frame_of(panel, runs, most)
-        fixed = "".join(curves(panel, frame, run) for run in start)
-        found.append(View(panel, frame, axes(panel, frame) + fixed))
-    return found
+def panels(runs: Sequence[StyledRun], start: Sequence[StyledRun]) -> list[PanelMarkup]:
+    """The panels that suit these runs and the one that they start from, if there is one."""
+    last = ACCURACY if all(len(run.history.accuracy) for run in runs) else RATIO
+    most = points_each(len(runs))
+    return [PanelMarkup(panel, [*runs, *start], most) for panel in (LOSS, GRADIENT, last)]
 
 
-def points_each(histories: Sequence[History]) -> int:
-    """How many points a curve may have, so that the page stays small enough to send."""
-    return min(MOST_POINTS, ALL_POINTS // len(histories))
-
-
-def described(
-    histories: Sequence[History], baseline: History | None, seen: Sequence[View]
-) -> list[dict[str, Any]]:
-    """Each run as the page's program takes it: plain text, SVG and HTML."""
-    return [_described(RunStyle(history, "now"), baseline, seen) for history in histories]
-
-
-def _described(run: RunStyle, baseline: History | None, seen: Sequence[View]) -> dict[str, Any]:
-    history, both = run.history, [run, *_start(baseline)]
+def content(
+    run: StyledRun, start: Sequence[StyledRun], drawn: Sequence[PanelMarkup]
+) -> dict[str, Any]:
+    """A run as the page's program takes it: plain text, SVG and HTML."""
+    both = [run, *start]
     return {
-        "sentence": history.summary(),
-        "picture": description([view.panel.title for view in seen], history, baseline),
-        "curves": [
-            curves(view.panel, view.frame, run) + names(view.panel, view.frame, both)
-            for view in seen
-        ],
-        "rows": table(history, baseline),
+        "sentence": run.history.summary(),
+        "picture": describe(both, [each.panel.title for each in drawn]),
+        "curves": [each.curves(run) + each.labels(both) for each in drawn],
+        "rows": table(run.history, start),
     }
 
 
@@ -77,16 +60,81 @@ def programs(problem: Problem, histories: Sequence[History]) -> tuple[list[str],
     return list(places), listed
 
 
-def ends(histories: Sequence[History], loss: View) -> list[int]:
+def ends(histories: Sequence[History], loss: PanelMarkup) -> list[int]:
     """Each run's last loss from the lowest (0) to the highest (100); -1 where it diverged."""
     last = np.array([history.loss[-1] if history.updates else np.nan for history in histories])
-    finite = np.isfinite(last) & [not RunStyle(history, "").diverged for history in histories]
-    down = loss.frame.down(last)
+    finite = np.isfinite(last) & [not history.diverged for history in histories]
+    down = loss.down(last)
     placed = down[finite & np.isfinite(down)]
     low, high = (placed.max(), placed.min()) if len(placed) else (1.0, 0.0)
     share = np.nan_to_num((down - low) / ((high - low) or 1.0))  # a loss of zero is the lowest
     return [round(100 * s) if ok else -1 for s, ok in zip(share.tolist(), finite, strict=True)]
 
 
-def _start(baseline: History | None) -> list[RunStyle]:
-    return [RunStyle(baseline, "start", "baseline")] if baseline is not None else []
+def columns(history: History, start: Sequence[StyledRun]) -> list[str]:
+    """The heads of the table's columns."""
+    right = ["held-out accuracy"] if len(history.accuracy) else []
+    losses = ["loss", *("loss of the start" for _ in start)]
+    return ["update", *losses, "gradient norm", "after the edits", *right]
+
+
+def table(history: History, start: Sequence[StyledRun]) -> str:
+    """The rows of the table: numbers at some updates, as HTML."""
+    losses = [history.loss, *(run.history.loss for run in start)]
+    numbers = [*losses, history.grad_norm, history.edited_norm]
+    accuracy = {int(done): share for done, share in history.accuracy}
+    rows = []
+    for update in _chosen(history):
+        inside = update < history.updates
+        texts = [
+            f"{column[update]:.4g}" if inside and update < len(column) else NOTHING
+            for column in numbers
+        ]
+        if accuracy:
+            texts.append(f"{accuracy[update]:.1%}" if update in accuracy else NOTHING)
+        cells = "".join(f"<td>{text}</td>" for text in texts)
+        rows.append(f'<tr><th scope="row">{update}</th>{cells}</tr>')
+    return "".join(rows)
+
+
+def _chosen(history: History) -> list[int]:
+    """Updates from first to last, evenly, with those where accuracy was measured."""
+    if not history.updates:
+        return []
+    spread = np.linspace(0, history.updates - 1, ROWS).round().astype(int)
+    measured = history.accuracy[::-2, 0].astype(int)  # the last is among them
+    extremes = [int(np.argmin(history.loss)), int(np.argmax(history.loss))]
+    some = measured if len(measured) else spread
+    return sorted({0, history.updates - 1, *extremes, *map(int, some)})
+
+
+def extremes(histories: Sequence[History], places: Sequence[str]) -> str:
+    """The run whose last loss is the lowest, by its place, and how many diverged."""
+    finite = [
+        (float(history.loss[-1]), place)
+        for history, place in zip(histories, places, strict=True)
+        if history.updates and not history.diverged
+    ]
+    diverged = sum(history.diverged for history in histories)
+    said = f"{diverged} of {len(histories)} runs diverged." if diverged else "No run diverged."
+    if not finite:
+        return said
+    lowest, place = min(finite, key=lambda end: end[0])
+    return f"The lowest last loss, {lowest:.4g}, is at {place}. {said}"
+
+
+def shared(recipes: Sequence[Recipe]) -> str:
+    """The settings that all runs have in common and that say most, in a line."""
+    first, usual = recipes[0], Recipe()
+    parts = []
+    for spec in dataclasses.fields(Recipe):
+        control, value = spec.metadata.get("control"), getattr(first, spec.name)
+        same = all(getattr(recipe, spec.name) == value for recipe in recipes)
+        if control and same and (value != getattr(usual, spec.name) or spec.name in ALWAYS):
+            parts.append(f"{control.label} {control.text(value)}")
+    for name, value in first.options.items():
+        if all(recipe.options.get(name) == value for recipe in recipes):
+            parts.append(f"{name} {value}")
+    if count := len(first.edits):
+        parts.append(f"{count} edit{'s' * (count > 1)} of your own")
+    return ", ".join(parts)

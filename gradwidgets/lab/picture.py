@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
 import traceback
 from collections.abc import Hashable, Sequence
 from functools import cached_property, partial
 
-import numpy as np
-
 from gradwidgets.components import Steps
 from gradwidgets.core import History, Problem
 from gradwidgets.lab.screen import Move, Screen
-from gradwidgets.plots import DARK, LIGHT, OF_PARAMETERS, Canvas, RunStyle, Theme, make, suited
+from gradwidgets.plots import (
+    DARK,
+    LIGHT,
+    OF_PARAMETERS,
+    Canvas,
+    StyledRun,
+    Theme,
+    describe,
+    make,
+    over_seeds,
+    suited,
+)
 
 Seeds = tuple[History, ...]
 """A recipe's histories under several seeds; () where there are none."""
@@ -43,8 +51,8 @@ class Picture:
     ) -> None:
         self._panels = tuple(panels or suited(problem))
         self._made = partial(Canvas, make(self._panels, problem), size, text_scale)
-        self._pinned: list[RunStyle] = []
-        self._runs: list[RunStyle] = []
+        self._pinned: list[StyledRun] = []
+        self._runs: list[StyledRun] = []
         self._surroundings: Hashable = None
         self.screen = screen
 
@@ -64,7 +72,7 @@ class Picture:
     def pin(self, history: History, label: str) -> None:
         """Keep a history on the picture, under a name."""
         number = len(self._pinned)
-        self._pinned.append(RunStyle(history, label or f"pin {number + 1}", "pinned", number))
+        self._pinned.append(StyledRun(history, label or f"pin {number + 1}", "pinned", number))
 
     def unpin(self) -> None:
         """Take all pinned histories away."""
@@ -86,7 +94,7 @@ class Picture:
         with self.screen.hold_sync():
             if self._runs:
                 self.screen.png = self._canvas.render(self._runs, self._theme)
-                self.screen.alt = description(self._runs, self._panels)
+                self.screen.alt = describe(self._runs, self._panels)
             if error:
                 self.screen.sentence = str(error) or repr(error)
             elif live and live.ended:
@@ -110,7 +118,7 @@ class Picture:
         """
         runs = self._together(live, baseline, seeds)
         png = yield from self._canvas.prepare(runs, self._theme)
-        alt = description(runs, self._panels)
+        alt = describe(runs, self._panels)
         self.screen.keep_ready(move, png, alt, _sentence(live, baseline, seeds))
 
     def still(self) -> bytes:
@@ -127,10 +135,10 @@ class Picture:
 
     def _together(
         self, live: History | None, baseline: History | None, seeds: tuple[Seeds, Seeds]
-    ) -> list[RunStyle]:
-        runs = [*self._pinned, *([RunStyle(live, "now", seeds=seeds[0])] if live else [])]
+    ) -> list[StyledRun]:
+        runs = [*self._pinned, *([StyledRun(live, "now", seeds=seeds[0])] if live else [])]
         if baseline and baseline is not live:
-            runs.insert(0, RunStyle(baseline, "start", "baseline", seeds=seeds[1]))
+            runs.insert(0, StyledRun(baseline, "start", "baseline", seeds=seeds[1]))
         return runs
 
     @property
@@ -146,41 +154,9 @@ def comparison(live: History, baseline: History | None) -> str:
     """The live run's sentence, and where the baseline ended."""
     if baseline is None or baseline is live or not baseline.updates:
         return live.summary()
-    if baseline.stopped and baseline.stopped[1] == "diverged":
+    if baseline.diverged:
         return f"{live.summary()} The start diverged."
     return f"{live.summary()} The start ended at {baseline.loss[-1]:.4g}."
-
-
-def over_seeds(histories: Sequence[History]) -> str:
-    """Where the loss ends under several seeds: the median, and the middle half."""
-    if not histories:
-        return ""
-    ends = [h.loss[-1] if h.updates and not _diverged(h) else math.inf for h in histories]
-    low, median, high = np.quantile(ends, (0.25, 0.5, 0.75), method="nearest")
-    count = sum(map(_diverged, histories))
-    said = f"Over {len(ends)} seeds it ends at {median:.4g} (middle half {low:.4g} to {high:.4g})"
-    return f"{said}; {count} of them diverged." if count else f"{said}."
-
-
-def _diverged(history: History) -> bool:
-    return history.stopped is not None and history.stopped[1] == "diverged"
-
-
-def description(runs: Sequence[RunStyle], panels: Sequence[str]) -> str:
-    """The picture in words: what each curve does, in numbers."""
-    parts = [f"Plots of {', '.join(panels)}."]
-    for run in runs:
-        history = run.history
-        parts.append(f"{run.label.capitalize()}: {history.summary()}")
-        if run.seeds:
-            parts.append(over_seeds(run.seeds))
-        if not history.updates:
-            continue
-        first, last = history.edited_norm[[0, -1]]
-        parts.append(f"Gradient norm from {first:.3g} to {last:.3g}.")
-        if len(history.accuracy):
-            parts.append(f"Held-out accuracy ends at {history.accuracy[-1, 1]:.1%}.")
-    return " ".join(parts)
 
 
 def traced(error: Exception) -> str:

@@ -1,30 +1,30 @@
-"""Histories as pictures: `figure` for one that stays, `Canvas` for one that lives."""
+"""Histories as pictures: a `Canvas` draws them, `describe` says in words what they show."""
 
 from gradwidgets.plots.canvas import Canvas
 from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel, Series
-from gradwidgets.plots.pane import apart
-from gradwidgets.plots.panels import OF_PARAMETERS, PANELS, Panel, make, suited
-from gradwidgets.plots.run_style import RunStyle
+from gradwidgets.plots.pane import placed_labels
+from gradwidgets.plots.panels import OF_PARAMETERS, make, suited
 from gradwidgets.plots.scale import Limits
-from gradwidgets.plots.theme import DARK, LIGHT, Theme
+from gradwidgets.plots.style import DARK, LIGHT, StyledRun, Theme
+from gradwidgets.plots.words import describe, over_seeds
 
 __all__ = [
     "ACCURACY",
-    "Canvas",
     "DARK",
     "GRADIENT",
     "LIGHT",
     "LOSS",
+    "OF_PARAMETERS",
+    "RATIO",
+    "Canvas",
     "Limits",
     "LinePanel",
-    "OF_PARAMETERS",
-    "PANELS",
-    "Panel",
-    "RATIO",
     "Series",
-    "RunStyle",
+    "StyledRun",
     "Theme",
-    "apart",
+    "describe",
     "make",
+    "over_seeds",
+    "placed_labels",
     "suited",
 ]

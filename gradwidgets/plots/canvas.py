@@ -1,32 +1,34 @@
-"""A picture that lives: panes side by side, of which only what changed is drawn anew."""
+"""A picture that lives: panes side by side, of which only what changed is drawn again."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Sequence
-from typing import Any
 
 import numpy as np
 
 from gradwidgets.plots.pane import Pane
 from gradwidgets.plots.panels import Panel
 from gradwidgets.plots.png import encode
-from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits, steadied
-from gradwidgets.plots.theme import LIGHT, Theme
+from gradwidgets.plots.style import LIGHT, StyledRun, Theme
 
 KEPT = 100
 """Pictures kept at most, each of some 50 kB; the oldest go first."""
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
-
 
 class Canvas:
-    """Panels from left to right, kept; `render` returns them as PNG bytes.
+    r"""Panels from left to right; `render` returns them as PNG bytes.
 
     Args:
-        panels: what to show.
+        panels: the axes, from left to right.
         size: (width, height) in pixels.
         text_scale: factor on type, lines and margins, to be legible from the last row.
+
+    >>> from gradwidgets import train
+    >>> from gradwidgets.plots import LOSS
+    >>> canvas = Canvas([LOSS], size=(360, 300))
+    >>> canvas.render([StyledRun(train("bowl"), "now")])[:8]
+    b'\x89PNG\r\n\x1a\n'
     """
 
     def __init__(
@@ -41,25 +43,30 @@ class Canvas:
             for panel, left, right in zip(panels, edges[:-1], edges[1:], strict=True)
         ]
 
-    def render(self, runs: Sequence[RunStyle], theme: Theme = LIGHT) -> bytes:
+    def render(self, runs: Sequence[StyledRun], theme: Theme = LIGHT) -> bytes:
         """The picture of these runs, as PNG."""
         limits = self._steadied(runs)
         self._limits = [*limits]
-        return _whole(self._draw(runs, theme, limits))
+        steps = self._draw(runs, theme, limits)
+        try:
+            while True:
+                next(steps)
+        except StopIteration as end:
+            return bytes(end.value)
 
-    def prepare(self, runs: Sequence[RunStyle], theme: Theme) -> Generator[None, None, bytes]:
+    def prepare(self, runs: Sequence[StyledRun], theme: Theme) -> Generator[None, None, bytes]:
         """Render for later, a pane at each step: what `render` would return if it came next."""
         return self._draw(runs, theme, self._steadied(runs))
 
     def _draw(
-        self, runs: Sequence[RunStyle], theme: Theme, limits: Sequence[Limits]
+        self, runs: Sequence[StyledRun], theme: Theme, limits: Sequence[Limits]
     ) -> Generator[None, None, bytes]:
-        key = _key(runs, theme, limits)
+        key = theme, *limits, *(run.key for run in runs)
         if key in self._drawn:
             return self._drawn[key]
         panes = []
-        for place in range(len(limits)):
-            panes.append(self._pixels(place, runs, theme, limits))
+        for pane, its_limits in zip(self._panes, limits, strict=True):
+            panes.append(pane.render(runs, theme, its_limits)[..., :3].copy())
             yield
         png = encode(np.concatenate(panes, axis=1))
         if all(run.history.ended for run in runs):  # another will not be asked for again
@@ -68,27 +75,7 @@ class Canvas:
             del self._drawn[next(iter(self._drawn))]
         return png
 
-    def _pixels(
-        self, place: int, runs: Sequence[RunStyle], theme: Theme, limits: Sequence[Limits]
-    ) -> Pixels:
-        """(height, width, 3) pixels of one pane."""
-        return self._panes[place].render(runs, theme, limits[place])[..., :3].copy()
-
-    def _steadied(self, runs: Sequence[RunStyle]) -> list[Limits]:
+    def _steadied(self, runs: Sequence[StyledRun]) -> list[Limits]:
         """Limits of each pane for these runs, as they are now where that will do."""
         pairs = zip(self._limits, self._panes, strict=True)
         return [steadied(old, pane.panel.limits(runs)) for old, pane in pairs]
-
-
-def _whole(steps: Generator[None, None, bytes]) -> bytes:
-    """All steps at once."""
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        return bytes(end.value)
-
-
-def _key(runs: Sequence[RunStyle], theme: Theme, limits: Sequence[Limits]) -> Hashable:
-    """What a picture is kept under."""
-    return theme, *limits, *(run.key for run in runs)

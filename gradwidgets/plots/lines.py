@@ -8,24 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FormatStrFormatter, NullLocator
 
 from gradwidgets.core import Array, History
-from gradwidgets.plots.band import Band, band_artists, quartiles
-from gradwidgets.plots.run_style import RunStyle
-from gradwidgets.plots.scale import Limits, vertical
-from gradwidgets.plots.theme import DASHES, Theme
+from gradwidgets.plots.scale import LARGEST, Limits, vertical
+from gradwidgets.plots.style import DASHES, StyledRun, Theme
 
-FEW_DECADES = 300
-"""A logarithmic axis over less than this factor is labelled at 1, 2 and 5."""
 MOST_LINES = 24
 """Elements of parameters that are drawn one by one, at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One curve of a run: (n,) positions and values, and what distinguishes it in its run."""
+    """One curve of a run: (n,) positions and values; name, dashes and width set it apart.
+
+    >>> Series(np.arange(3.0), np.array([1.0, 0.5, 0.25]), name="raw").y
+    array([1.  , 0.5 , 0.25])
+    """
 
     x: Array
     y: Array
@@ -34,16 +35,68 @@ class Series:
     width: float = 1.0
 
 
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Quartiles at each position: (n,) arrays."""
+
+    x: Array
+    low: Array
+    median: Array
+    high: Array
+
+
+def quartiles(curves: Sequence[tuple[Array, Array]]) -> Band:
+    """Quartiles (by nearest rank) of curves (x, y) that start together.
+
+    A curve that ended early because its run diverged counts as infinite from there on.
+    """
+    x = max((x for x, _ in curves), key=len)
+    table = np.full((len(curves), len(x)), np.inf)
+    for row, (_, y) in zip(table, curves, strict=True):
+        row[: len(y)] = y
+    return Band(x, *np.quantile(table, (0.25, 0.5, 0.75), axis=0, method="nearest"))
+
+
+def area(x: Array, low: Array, high: Array, color: str, edge: str = "none") -> PolyCollection:
+    """The area between two curves over the same (n,) positions."""
+    outline = np.concatenate([np.stack([x, low], axis=1), np.stack([x, high], axis=1)[::-1]])
+    return PolyCollection([outline], facecolor=color, edgecolor=edge, alpha=0.22)
+
+
+def band_artists(run: StyledRun, band: Band, theme: Theme) -> list[Artist]:
+    """The middle half as an area, the median as a thin line, in the run's colour."""
+    finite = np.isfinite(band.median) & np.isfinite(band.low)
+    if not finite.any():
+        return []
+    x, color = band.x[finite], run.color(theme)
+    high = np.minimum(band.high[finite], LARGEST)
+    dash = DASHES[run.dash]
+    line = Line2D(x, band.median[finite], color=color, linestyle=dash, linewidth=1.0)
+    return [area(x, band.low[finite], high, color, edge=color), line]
+
+
+def over_updates(axes: Axes, title: str, theme: Theme) -> None:
+    """Title, label and grid of axes over the updates."""
+    axes.set_title(title)
+    axes.set_xlabel("update")
+    axes.grid(visible=True, color=theme.faint, linewidth=0.7)
+
+
 @dataclass(frozen=True)
 class LinePanel:
     """Curves over the updates.
 
     Args:
-        title: what stands above the axes.
+        title: stands above the axes.
         series: the curves of one history.
         log: a logarithmic vertical axis; None takes it where it helps.
         only_live: the curves of other runs would hide those of the live one.
         says_end: the label says where a run diverged.
+
+    >>> from gradwidgets import Recipe, train
+    >>> history = train("bowl", Recipe(lr=3.0))
+    >>> LOSS.labels(StyledRun(history, "now"))[0][1].splitlines()[:2]
+    ['diverged', 'at update']
     """
 
     title: str
@@ -52,43 +105,39 @@ class LinePanel:
     only_live: bool = False
     says_end: bool = False
 
-    def chosen(self, runs: Sequence[RunStyle]) -> list[RunStyle]:
-        """The runs whose curves this panel draws."""
-        return [run for run in runs if run.role == "live" or not self.only_live]
-
-    def limits(self, runs: Sequence[RunStyle]) -> Limits:
+    def limits(self, runs: Sequence[StyledRun]) -> Limits:
         """Coarse limits that hold every curve."""
-        chosen = self.chosen(runs)
-        curves = [series.y for run in chosen for series in self.series(run.history)]
-        bands = filter(None, map(self.band, chosen))
-        curves += [edge for shown in bands for edge in (shown.low, shown.high)]
+        drawn = [run for run in runs if self.draws(run)]
+        curves = [series.y for run in drawn for series in self.series(run.history)]
+        bands = filter(None, map(self.band, drawn))
+        curves += [edge for band in bands for edge in (band.low, band.high)]
         low, high, log = vertical(curves, self.log)
         last = max((run.history.recipe.updates for run in runs), default=1)
         return Limits((0, last), (low, high), log)
 
-    def scenery(self, limits: Limits) -> tuple[bool, bool]:
-        """The kind of scale."""
-        return limits.log, limits.log and limits.y[1] < FEW_DECADES * limits.y[0]
+    def heading(self, limits: Limits) -> str:
+        """The title, and the kind of scale if that is logarithmic."""
+        return self.title + " (log scale)" * limits.log
 
-    def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:
-        """Everything that does not depend on a run."""
-        axes.set_title(self.title + (" (log scale)" if limits.log else ""))
-        axes.set_xlabel("update")
-        axes.grid(visible=True, color=theme.faint, linewidth=0.7)
+    def static_key(self, limits: Limits) -> object:
+        """The kind of scale."""
+        return limits.log, limits.spans_few_decades
+
+    def draw_static(self, axes: Axes, limits: Limits, theme: Theme) -> None:
+        """Draw title, label and grid."""
+        over_updates(axes, self.heading(limits), theme)
         if limits.log:
             axes.set_yscale("log")
-            _, few = self.scenery(limits)
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=7))
+            axes.yaxis.set_major_locator(limits.log_ticks())
             axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
             axes.yaxis.set_minor_locator(NullLocator())
 
-    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:
+    def artists(self, run: StyledRun, axes: Axes, theme: Theme) -> list[Artist]:
         """The curves of one run, not yet on the axes; a cross where it diverged."""
-        drawn: list[Artist] = []
-        if not self.chosen([run]):
-            return drawn
-        if shown := self.band(run):
-            drawn += band_artists(run, shown, theme)
+        if not self.draws(run):
+            return []
+        band = self.band(run)
+        drawn = band_artists(run, band, theme) if band else []
         for series in self.series(run.history):
             line = Line2D(
                 series.x,
@@ -98,31 +147,35 @@ class LinePanel:
                 linewidth=run.width * series.width,
             )
             drawn.append(line)
-            if run.diverged and len(series.x):
+            if run.history.diverged and len(series.x):
                 height = np.clip(series.y[-1], *axes.get_ylim())
                 cross = Line2D(series.x[-1:], [height], marker="X", markersize=10, clip_on=False)
                 cross.set_color(run.color(theme))
                 drawn.append(cross)
         return drawn
 
-    def band(self, run: RunStyle) -> Band | None:
+    def draws(self, run: StyledRun) -> bool:
+        """True if the curves of this run are on the panel."""
+        return run.role == "live" or not self.only_live
+
+    def band(self, run: StyledRun) -> Band | None:
         """The middle half of a run's main curve under several seeds, if it was trained so."""
         if not run.seeds or self.only_live:
             return None
         curves = [self.series(history)[-1] for history in run.seeds]
         return quartiles([(series.x, series.y) for series in curves])
 
-    def labels(self, run: RunStyle) -> list[tuple[float, str]]:
+    def labels(self, run: StyledRun) -> list[tuple[float, str]]:
         """(height, text) of the label at the end of each curve that has one."""
-        found = []
+        labels = []
         for series in self.series(run.history):
             finite = series.y[np.isfinite(series.y)]
             if len(finite) and not (self.only_live and not series.name):
                 text = f"{run.label} {series.name}".strip()
-                if self.says_end and run.diverged:
+                if self.says_end and run.history.diverged:
                     text = f"diverged\nat update\n{run.history.updates}"
-                found.append((float(finite[-1]), text))
-        return found
+                labels.append((float(finite[-1]), text))
+        return labels
 
 
 def _updates(history: History) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import matplotlib
@@ -14,9 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from gradwidgets.plots.panels import Panel
-from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits
-from gradwidgets.plots.theme import Theme
+from gradwidgets.plots.style import StyledRun, Theme
 
 DPI = 100
 MARGINS = (64, 78, 50, 38)
@@ -34,7 +33,7 @@ class Pane:
     stored: another is drawn only when the limits, the other runs or the theme change.
 
     Args:
-        panel: what to show.
+        panel: the axes, and what they show of a run.
         size: (width, height) in pixels.
         text_scale: factor on type, lines and margins.
     """
@@ -51,15 +50,15 @@ class Pane:
             (left / width, bottom / height, across / width, up / height)
         )
         self._gap = text_scale * LABEL_GAP / up
-        self._scene: Any = None
-        self._scenery: Any = None
+        self._axes_are_for: Any = None
+        self._static_key: Any = None
         self._backgrounds: dict[Hashable, Any] = {}
 
     def render(
-        self, runs: Sequence[RunStyle], theme: Theme, limits: Limits
+        self, runs: Sequence[StyledRun], theme: Theme, limits: Limits
     ) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """(height, width, 4) pixels of these runs; valid until the next call."""
-        self._set_scene(limits, theme)
+        self._set_axes(limits, theme)
         others = [run for run in runs if run.role != "live"]
         key = limits, theme, *(run.key for run in others)
         background = self._backgrounds.pop(key, None) or self._draw_background(others, theme)
@@ -73,33 +72,33 @@ class Pane:
         self._draw(self._labels(runs, theme))
         return np.asarray(self._agg.buffer_rgba())  # type: ignore[no-untyped-call]
 
-    def _set_scene(self, limits: Limits, theme: Theme) -> None:
+    def _set_axes(self, limits: Limits, theme: Theme) -> None:
         """Make the axes what they have to be for these limits."""
-        if (limits, theme) == self._scene:
+        if (limits, theme) == self._axes_are_for:
             return
-        self._scene = limits, theme
+        self._axes_are_for = limits, theme
         self._figure.set_facecolor(theme.paper)
-        scenery = (self.panel.scenery(limits), theme)
-        if scenery != self._scenery:
-            self._draw_scenery(limits, theme)
-            self._scenery = scenery
+        key = (self.panel.static_key(limits), theme)
+        if key != self._static_key:
+            self._draw_static(limits, theme)
+            self._static_key = key
         self._axes.set_xlim(limits.x)
         self._axes.set_ylim(limits.y)
 
-    def _draw_background(self, others: Sequence[RunStyle], theme: Theme) -> Any:
+    def _draw_background(self, others: Sequence[StyledRun], theme: Theme) -> Any:
         self._agg.draw()  # type: ignore[no-untyped-call]
         for run in others:
             self._draw(self.panel.artists(run, self._axes, theme))
         return self._agg.copy_from_bbox(self._figure.bbox)  # type: ignore[no-untyped-call]
 
-    def _draw_scenery(self, limits: Limits, theme: Theme) -> None:
+    def _draw_static(self, limits: Limits, theme: Theme) -> None:
         with matplotlib.rc_context(_style(theme)):
             self._axes.clear()
             self._axes.set_facecolor(theme.paper)
             self._axes.tick_params(colors=theme.ink, labelsize=8.5)
             for side, spine in self._axes.spines.items():
                 spine.set(color=theme.ink, visible=side in ("left", "bottom"))
-            self.panel.prepare(self._axes, limits, theme)
+            self.panel.draw_static(self._axes, limits, theme)
 
     def _draw(self, artists: Sequence[Artist]) -> None:
         for artist in artists:
@@ -107,17 +106,14 @@ class Pane:
             self._axes.draw_artist(artist)
             artist.remove()
 
-    def _labels(self, runs: Sequence[RunStyle], theme: Theme) -> list[Artist]:
-        """The names of the curves at the right edge, moved apart where they would overlap."""
+    def _labels(self, runs: Sequence[StyledRun], theme: Theme) -> list[Artist]:
+        """The names of the curves at the right edge."""
         axes = self._axes
-        wanted = []
-        for run in runs:
-            for height, text in self.panel.labels(run):
-                pixels = axes.transData.transform((0, height))
-                y = float(np.nan_to_num(axes.transAxes.inverted().transform(pixels)[1]))
-                wanted.append((min(max(y, 0.0), 1.0), text, run.color(theme)))
-        wanted.sort()
-        heights = apart([y for y, _, _ in wanted], self._gap)
+
+        def share(height: float) -> float:
+            pixels = axes.transData.transform((0, height))
+            return float(np.nan_to_num(axes.transAxes.inverted().transform(pixels)[1]))
+
         style: Any = {
             "fontsize": 8.5,
             "va": "center",
@@ -126,9 +122,37 @@ class Pane:
             "parse_math": False,  # names are not formulas
         }
         return [
-            Text(1.02, y, text, color=color, **style)
-            for y, (_, text, color) in zip(heights, wanted, strict=True)
+            Text(1.02, y, text, color=run.color(theme), **style)
+            for y, text, run in placed_labels(self.panel, runs, share, self._gap)
         ]
+
+
+def placed_labels(
+    panel: Panel, runs: Sequence[StyledRun], share: Callable[[float], float], gap: float
+) -> list[tuple[float, str, StyledRun]]:
+    """(height, text, run) of the names of curves, moved apart where they would overlap.
+
+    Args:
+        panel: gives each run's labels.
+        runs: what is drawn.
+        share: the share of the axes' height, 0 at the bottom, at which a value stands.
+        gap: least share between two names.
+
+    >>> from gradwidgets import train
+    >>> from gradwidgets.plots import LOSS
+    >>> history = train("bowl")
+    >>> runs = [StyledRun(history, label) for label in ("one", "two")]
+    >>> [(y, text) for y, text, _ in placed_labels(LOSS, runs, lambda loss: 0.5, 0.1)]
+    [(0.5, 'one'), (0.6, 'two')]
+    """
+    wanted = [
+        (min(max(share(height), 0.0), 1.0), text, run)
+        for run in runs
+        for height, text in panel.labels(run)
+    ]
+    wanted.sort(key=lambda label: label[:2])
+    heights = apart([y for y, _, _ in wanted], gap)
+    return [(y, text, run) for y, (_, text, run) in zip(heights, wanted, strict=True)]
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Which panels there are, and which suit a problem."""
+"""All panels by name, and those that suit a problem."""
 
 from __future__ import annotations
 
@@ -11,32 +11,31 @@ from matplotlib.axes import Axes
 from gradwidgets.core import Problem
 from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, WEIGHTS
 from gradwidgets.plots.plane import BoundaryPanel, SurfacePanel, has_boundary, has_surface
-from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.spread import SPREAD
-from gradwidgets.plots.theme import Theme
+from gradwidgets.plots.style import StyledRun, Theme
 
 
 class Panel(Protocol):
-    """One pair of axes: what they show of a run, and what of them is the same for every run."""
+    """One pair of axes: a part that is the same for every run, and what a run adds."""
 
-    def limits(self, runs: Sequence[RunStyle]) -> Limits:
+    def limits(self, runs: Sequence[StyledRun]) -> Limits:
         """The ranges of the axes for these runs, in coarse steps."""
         ...
 
-    def scenery(self, limits: Limits) -> object:
-        """What of the limits `prepare` depends on; it is called again when this changes."""
+    def static_key(self, limits: Limits) -> object:
+        """The part of the limits that `draw_static` uses; it is called again when this changes."""
         ...
 
-    def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:
-        """Draw what does not depend on a run."""
+    def draw_static(self, axes: Axes, limits: Limits, theme: Theme) -> None:
+        """Draw everything that does not depend on a run."""
         ...
 
-    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:
-        """What one run adds, not yet on the axes."""
+    def artists(self, run: StyledRun, axes: Axes, theme: Theme) -> list[Artist]:
+        """The artists that one run adds, not yet on the axes."""
         ...
 
-    def labels(self, run: RunStyle) -> list[tuple[float, str]]:
+    def labels(self, run: StyledRun) -> list[tuple[float, str]]:
         """(height in data, text) of the labels at the right edge."""
         ...
 
@@ -57,7 +56,12 @@ OF_PARAMETERS = frozenset({"weights", "spread", "surface"})
 
 
 def suited(problem: Problem) -> tuple[str, ...]:
-    """Three panels: loss, gradient, and the one that shows most of this problem."""
+    """Three panels: loss, gradient, and the one that shows most of this problem.
+
+    >>> from gradwidgets.core import problems
+    >>> suited(problems.get("moons"))
+    ('loss', 'gradient', 'boundary')
+    """
     if has_surface(problem):
         return ("loss", "gradient", "surface")
     if has_boundary(problem):
@@ -70,6 +74,10 @@ def make(names: Sequence[str], problem: Problem) -> list[Panel]:
 
     Raises:
         ValueError: a name is unknown, or its panel cannot show this problem.
+
+    >>> from gradwidgets.core import problems
+    >>> [panel.title for panel in make(("loss", "ratio"), problems.get("moons"))]
+    ['loss', 'update / parameter norm']
     """
     for name in names:
         if name not in PANELS:

@@ -16,9 +16,8 @@ from matplotlib.lines import Line2D
 from torch import Tensor, nn
 
 from gradwidgets.core import Array, History, Problem, evaluating, is_pair, is_small, one_thread
-from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits, nice
-from gradwidgets.plots.theme import DASHES, Theme
+from gradwidgets.plots.style import DASHES, StyledRun, Theme
 
 GRID = 60
 """Points along each side of a surface or a region."""
@@ -31,7 +30,7 @@ class SurfacePanel:
     problem: Problem
     title: str = "loss surface and path"
 
-    def limits(self, runs: Sequence[RunStyle]) -> Limits:
+    def limits(self, runs: Sequence[StyledRun]) -> Limits:
         """A window around the lowest loss that holds the start."""
         best = min((run for run in runs if run.history.updates), key=_lowest, default=None)
         if best is None:
@@ -44,11 +43,11 @@ class SurfacePanel:
         (x, y), (w, h) = middle, half
         return Limits((x - w, x + w), (y - h, y + h))
 
-    def scenery(self, limits: Limits) -> object:
+    def static_key(self, limits: Limits) -> object:
         """The contours fill the window."""
         return limits
 
-    def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:
+    def draw_static(self, axes: Axes, limits: Limits, theme: Theme) -> None:
         """The contours of the loss."""
         x, y = np.linspace(*limits.x, GRID), np.linspace(*limits.y, GRID)
         heights = surface(self.problem, x, y)
@@ -61,7 +60,7 @@ class SurfacePanel:
         axes.set_xlabel(names[0], parse_math=False)
         axes.set_ylabel(names[1], parse_math=False)
 
-    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
+    def artists(self, run: StyledRun, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
         """The path of one run, from a circle to a square."""
         path = path_of(run.history)
         color, dash = run.color(theme), DASHES[run.dash]
@@ -73,19 +72,19 @@ class SurfacePanel:
         ]
         return [line, dots, *ends]
 
-    def labels(self, run: RunStyle) -> list[tuple[float, str]]:  # noqa: ARG002
+    def labels(self, run: StyledRun) -> list[tuple[float, str]]:  # noqa: ARG002
         """None: the paths cross."""
         return []
 
 
 @dataclass(frozen=True)
 class BoundaryPanel:
-    """What the live run's model answers over the plane of its two inputs, and the samples."""
+    """The answers of the live run's model over the plane of its two inputs, and the samples."""
 
     problem: Problem
     title: str = "what the model answers"
 
-    def limits(self, runs: Sequence[RunStyle]) -> Limits:  # noqa: ARG002
+    def limits(self, runs: Sequence[StyledRun]) -> Limits:  # noqa: ARG002
         """A window around the samples."""
         x, _ = self.problem.batches()
         low, high = x.amin(0).tolist(), x.amax(0).tolist()
@@ -93,17 +92,17 @@ class BoundaryPanel:
         spans = [(a - m, b + m) for a, b, m in zip(low, high, margins, strict=True)]
         return Limits(spans[0], spans[1])
 
-    def scenery(self, limits: Limits) -> object:  # noqa: ARG002
+    def static_key(self, limits: Limits) -> object:  # noqa: ARG002
         """Always the same."""
         return None
 
-    def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:  # noqa: ARG002
+    def draw_static(self, axes: Axes, limits: Limits, theme: Theme) -> None:  # noqa: ARG002
         """Names of the axes."""
         axes.set_title(self.title)
         axes.set_xlabel("input 1")
         axes.set_ylabel("input 2")
 
-    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:
+    def artists(self, run: StyledRun, axes: Axes, theme: Theme) -> list[Artist]:
         """Regions and samples for the live run, the boundary for the others."""
         if run.role != "live" or run.history.model is None:
             return []
@@ -113,7 +112,7 @@ class BoundaryPanel:
         region.set_data(_painted(regions(run.history.model, limits, x), theme))
         return [region, *_samples(x, y, theme)]
 
-    def labels(self, run: RunStyle) -> list[tuple[float, str]]:  # noqa: ARG002
+    def labels(self, run: StyledRun) -> list[tuple[float, str]]:  # noqa: ARG002
         """None: the regions show themselves."""
         return []
 
@@ -136,7 +135,7 @@ def _samples(x: Tensor, y: Tensor, theme: Theme) -> list[Artist]:
 def _painted(answers: Array, theme: Theme) -> Array:
     """Colours between those of class 0 and class 1, in 6 steps, so that borders can be seen.
 
-    Class 1 is nearer to the paper, too: they differ where there are no colours.
+    Class 1 is nearer to the paper, too, so that the two differ without colours.
     """
     first, second, paper = (np.array(to_rgb(color)) for color in (*theme.classes, theme.paper))
     second = (second + paper) / 2
@@ -193,14 +192,14 @@ def path_of(history: History) -> Array:
 
 
 def has_surface(problem: Problem) -> bool:
-    """Whether a problem has just two parameters and its data as tensors."""
+    """True if a problem has just two parameters and its data as tensors."""
     with torch.random.fork_rng():
         count = sum(p.numel() for p in problem.build().parameters())
     return count == 2 and is_pair(problem.batches())
 
 
 def has_boundary(problem: Problem) -> bool:
-    """Whether a problem sorts points of a plane into two classes."""
+    """True if a problem sorts points of a plane into two classes."""
     data = problem.batches()
     if not is_pair(data):
         return False
@@ -208,7 +207,7 @@ def has_boundary(problem: Problem) -> bool:
     return x.shape[1:] == (2,) and not y.is_floating_point() and set(y.unique().tolist()) == {0, 1}
 
 
-def _lowest(run: RunStyle) -> float:
+def _lowest(run: StyledRun) -> float:
     return float(run.history.loss.min())
 
 

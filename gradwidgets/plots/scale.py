@@ -1,4 +1,4 @@
-"""Axis limits that move in coarse steps, so that a picture does not jump under the hand."""
+"""Axis limits that move in coarse steps, so that a picture does not jump while a slider moves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.ticker import LogLocator
 
 from gradwidgets.core import Array
 
@@ -21,15 +22,30 @@ FACTOR_WASTED = 2.6
 """Limits stay as they are until they waste more than this."""
 RATIO_FOR_LOG = 20
 """Curves that span more than this factor are drawn on a logarithmic axis."""
+FEW_DECADES = 300
+"""A logarithmic axis over less than this factor has ticks at 1, 2 and 5."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Ranges of both axes, and whether the vertical one is logarithmic."""
+    """Ranges of both axes, and whether the vertical one is logarithmic.
+
+    >>> Limits((0, 200), (0.01, 1.0), log=True).spans_few_decades
+    True
+    """
 
     x: tuple[float, float]
     y: tuple[float, float]
     log: bool = False
+
+    @property
+    def spans_few_decades(self) -> bool:
+        """True if powers of ten alone would be too few ticks for a logarithmic axis."""
+        return self.log and self.y[1] < FEW_DECADES * self.y[0]
+
+    def log_ticks(self) -> LogLocator:
+        """The ticks of a logarithmic axis."""
+        return LogLocator(subs=(1, 2, 5) if self.spans_few_decades else (1,), numticks=7)
 
 
 def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, float, bool]:

@@ -1,4 +1,4 @@
-"""How the distribution of all weights moves: a fan of percentiles over the updates."""
+"""The panel of how the distribution of all weights moves: a fan of percentiles."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from gradwidgets.core import Array, History
-from gradwidgets.plots.run_style import RunStyle
+from gradwidgets.plots.lines import area, over_updates
 from gradwidgets.plots.scale import Limits, vertical
-from gradwidgets.plots.theme import Theme
+from gradwidgets.plots.style import StyledRun, Theme
 
 BANDS = ((0, 100), (10, 90), (25, 75))
 
@@ -23,40 +22,33 @@ class SpreadPanel:
 
     title = "distribution of the weights"
 
-    def limits(self, runs: Sequence[RunStyle]) -> Limits:
+    def limits(self, runs: Sequence[StyledRun]) -> Limits:
         """Coarse limits that hold the live run's weights."""
         tables = [_table(run.history) for run in runs if run.role == "live"]
         low, high, _ = vertical([table.ravel() for table in tables], log=False)
         last = max((run.history.recipe.updates for run in runs), default=1)
         return Limits((0, last), (low, high))
 
-    def scenery(self, limits: Limits) -> object:  # noqa: ARG002
+    def static_key(self, limits: Limits) -> object:  # noqa: ARG002
         """Always the same."""
         return None
 
-    def prepare(self, axes: Axes, limits: Limits, theme: Theme) -> None:  # noqa: ARG002
-        """Everything that does not depend on a run."""
-        axes.set_title(self.title)
-        axes.set_xlabel("update")
-        axes.grid(visible=True, color=theme.faint, linewidth=0.7)
+    def draw_static(self, axes: Axes, limits: Limits, theme: Theme) -> None:  # noqa: ARG002
+        """Draw title, label and grid."""
+        over_updates(axes, self.title, theme)
 
-    def artists(self, run: RunStyle, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
+    def artists(self, run: StyledRun, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
         """The fan of the live run; nothing for the others."""
         table = _table(run.history)
         if run.role != "live" or not table.size:
             return []
         at = np.arange(len(table), dtype=np.float64)
         color = run.color(theme)
-        drawn: list[Artist] = []
-        for low, high in BANDS:
-            lower, upper = np.percentile(table, [low, high], axis=1)
-            outline = np.concatenate(
-                [np.stack([at, lower], axis=1), np.stack([at, upper], axis=1)[::-1]]
-            )
-            drawn.append(PolyCollection([outline], facecolor=color, alpha=0.22))
-        return [*drawn, Line2D(at, np.median(table, axis=1), color=color, linewidth=run.width)]
+        edges = [np.percentile(table, band, axis=1) for band in BANDS]
+        fan = [area(at, low, high, color) for low, high in edges]
+        return [*fan, Line2D(at, np.median(table, axis=1), color=color, linewidth=run.width)]
 
-    def labels(self, run: RunStyle) -> list[tuple[float, str]]:
+    def labels(self, run: StyledRun) -> list[tuple[float, str]]:
         """The median is named."""
         table = _table(run.history)
         named = run.role == "live" and table.size and np.isfinite(table[-1]).all()

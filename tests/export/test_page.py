@@ -13,7 +13,7 @@ from gradwidgets import GradLab, Problem, Recipe, script, train
 from gradwidgets.core import problems
 from gradwidgets.core.control import Control
 from gradwidgets.core.history import History
-from gradwidgets.export.html import Dial, page
+from gradwidgets.export.page import Dial, page
 from gradwidgets.export.svg import FINE, TOP, UP, kept
 
 LIMIT = 1_500_000
@@ -81,7 +81,7 @@ def test_every_number_is_that_of_train(problem, field, values, changes):
         assert history.summary() in run["picture"]
         accuracy = dict(history.accuracy.tolist())
         last = "accuracy on held-out data" if accuracy else "update / parameter norm"
-        assert f"Curves of loss, gradient norm, {last} over" in run["picture"]
+        assert f"Plots of loss, gradient norm, {last}." in run["picture"]
         for update, loss, _, raw, edited, *right in cells(run["rows"]):
             n = int(update)
             if n < history.updates:

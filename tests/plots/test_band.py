@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gradwidgets.plots.band import quartiles
+from gradwidgets.plots.lines import quartiles
 
 
 def test_quartiles_are_numpys_at_every_update():

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -10,7 +11,6 @@ from gradwidgets import Problem, Recipe, plots, train
 from gradwidgets.core import problems
 from gradwidgets.plots.plane import regions, surface
 from gradwidgets.plots.png import encode
-from gradwidgets.plots.run_style import RunStyle
 from gradwidgets.plots.scale import Limits
 
 ALL = ("loss", "gradient", "ratio", "weights", "spread", "accuracy", "surface", "boundary")
@@ -22,7 +22,7 @@ def pixels(png):
 
 def shown(problem="moons", role="live", **changes):
     recipe = problems.get(problem).recipe.replace(**{"updates": 20, **changes})
-    return RunStyle(train(problem, recipe), role, role)
+    return plots.StyledRun(train(problem, recipe), role, role)
 
 
 def test_png_is_read_back_by_another_library():
@@ -69,7 +69,19 @@ def test_a_run_that_diverged_at_once_can_be_drawn():
     history = train(problem, Recipe(lr=1e30, updates=5))
     assert history.stopped[1] == "diverged"
     for name in ("loss", "gradient", "ratio", "weights", "spread", "surface"):
-        plots.Canvas(plots.make((name,), problem)).render([RunStyle(history, "now")])
+        plots.Canvas(plots.make((name,), problem)).render([plots.StyledRun(history, "now")])
+
+
+def test_a_run_that_diverged_ends_in_a_cross_at_the_edge():
+    history = train("bowl", Recipe(lr=3.0, updates=100))
+    run = plots.StyledRun(history, "now")
+    picture = pixels(plots.Canvas([plots.LOSS], (360, 300)).render([run]))
+    whole = dataclasses.replace(history, stopped=None)
+    without = pixels(plots.Canvas([plots.LOSS], (360, 300)).render([plots.StyledRun(whole, "now")]))
+    rows, columns = np.nonzero((picture != without).any(axis=-1)[:, :282])  # left of the labels
+    middle = 64 + (360 - 64 - 78) * (history.updates - 1) / 100
+    assert np.ptp(rows) in range(9, 18)
+    assert columns.mean() == pytest.approx(middle, abs=1)
 
 
 def test_the_surface_is_the_loss():
@@ -103,7 +115,7 @@ def test_a_surface_that_is_nowhere_finite_can_be_drawn():
     x = torch.ones(4, 1)
     problem = Problem("lost", lambda: nn.Linear(1, 1), (x, x), loss)
     history = train(problem, Recipe(updates=5))
-    plots.Canvas(plots.make(("surface",), problem)).render([RunStyle(history, "now")])
+    plots.Canvas(plots.make(("surface",), problem)).render([plots.StyledRun(history, "now")])
 
 
 def test_regions_are_the_models_answers_and_leave_its_modes():
@@ -133,7 +145,7 @@ def test_names_are_not_formulas():
     problem = Problem("costs $5 and $\\frac", unlucky, data, nn.functional.mse_loss)
     history = train(problem, Recipe(lr=0.01, updates=3))
     canvas = plots.Canvas(plots.make(("loss", "weights", "surface"), problem))
-    drawn = {canvas.render([RunStyle(history, label)]) for label in ("$\\frac$", "$x$", "x")}
+    drawn = {canvas.render([plots.StyledRun(history, label)]) for label in ("$\\frac$", "$x$", "x")}
     assert len(drawn) == 3
 
 

@@ -18,7 +18,7 @@ from traitlets import TraitError
 
 from gradwidgets import GradLab, Predict, Recipe, Stepper, Walkthrough, problems, train
 from gradwidgets.core import settings
-from gradwidgets.export.html import Dial, page
+from gradwidgets.export.page import Dial, page
 from gradwidgets.lab.lab import lab_line
 from gradwidgets.lessons.claims import FILE, VERDICTS, read_claims
 from gradwidgets.meter.controls import sizes_in

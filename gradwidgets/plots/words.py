@@ -1,0 +1,56 @@
+"""Pictures in words, for those who do not see them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradwidgets.core import History
+from gradwidgets.plots.style import StyledRun
+
+
+def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
+    """The picture of these runs in words: what each curve does, in numbers.
+
+    Args:
+        runs: what is drawn.
+        panels: what the picture has axes of.
+
+    >>> from gradwidgets import Recipe, train
+    >>> run = StyledRun(train("bowl", Recipe(lr=3.0)), "now")
+    >>> describe([run], ["loss"])
+    'Plots of loss. Now: Diverged at update ... Gradient norm from ...'
+    """
+    parts = [f"Plots of {', '.join(panels)}."]
+    for run in runs:
+        history = run.history
+        parts.append(f"{run.label.capitalize()}: {history.summary()}")
+        if run.seeds:
+            parts.append(over_seeds(run.seeds))
+        if not history.updates:
+            continue
+        first, last = history.edited_norm[[0, -1]]
+        parts.append(f"Gradient norm from {first:.3g} to {last:.3g}.")
+        if len(history.accuracy):
+            parts.append(f"Held-out accuracy ends at {history.accuracy[-1, 1]:.1%}.")
+    return " ".join(parts)
+
+
+def over_seeds(histories: Sequence[History]) -> str:
+    """Where the loss ends under several seeds: the median and the middle half; "" for no history.
+
+    A run that diverged counts as infinite.
+
+    >>> from gradwidgets import Recipe, train
+    >>> over_seeds([train("bowl", Recipe(seed=seed)) for seed in range(3)])
+    'Over 3 seeds it ends at ... (middle half ... to ...).'
+    """
+    if not histories:
+        return ""
+    ends = [h.loss[-1] if h.updates and not h.diverged else math.inf for h in histories]
+    low, median, high = np.quantile(ends, (0.25, 0.5, 0.75), method="nearest")
+    count = sum(history.diverged for history in histories)
+    said = f"Over {len(ends)} seeds it ends at {median:.4g} (middle half {low:.4g} to {high:.4g})"
+    return f"{said}; {count} of them diverged." if count else f"{said}."
