@@ -1,6 +1,6 @@
 """One training run: what is trained, how, and what it left behind. Needs torch and numpy."""
 
-from gradwidgets.core import problems, settings
+from gradwidgets.core import problems, settings, validate
 from gradwidgets.core.control import GROUPS, Control, linear
 from gradwidgets.core.data import Batch, Batches, Pair, groups, is_pair, samples
 from gradwidgets.core.edit_table import EDITS, WrittenModel
@@ -21,7 +21,7 @@ from gradwidgets.core.problem import Loss, Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
 from gradwidgets.core.settings import OPTION_CONTROLS
-from gradwidgets.core.validate import Count, Flag, Number, OneOf, Text, not_allowed
+from gradwidgets.core.validate import not_allowed
 from gradwidgets.core.verdict import verdict
 
 __all__ = [
@@ -31,18 +31,14 @@ __all__ = [
     "Buffers",
     "Clip",
     "Control",
-    "Count",
     "EDITS",
     "Edit",
-    "Flag",
     "GROUPS",
     "History",
     "Loss",
     "Mask",
-    "Number",
     "OPTIMIZERS",
     "OPTION_CONTROLS",
-    "OneOf",
     "PROCESS_LOCK",
     "Pair",
     "Penalty",
@@ -51,7 +47,6 @@ __all__ = [
     "Run",
     "SNAPSHOT_ELEMENTS",
     "Scale",
-    "Text",
     "TrainingError",
     "WrittenModel",
     "IsolatedRun",
@@ -74,5 +69,6 @@ __all__ = [
     "samples",
     "settings",
     "train",
+    "validate",
     "verdict",
 ]

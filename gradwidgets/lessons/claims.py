@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradwidgets.core import OneOf, Text
+from gradwidgets.core import validate
 
 FILE = "claims.json"
 VERDICTS = ("true", "true if", "outdated", "false")
@@ -71,8 +71,8 @@ class Claim:
 
     def __post_init__(self) -> None:
         for name in ("id", "claim", "truth"):
-            Text()(name, getattr(self, name))
-        OneOf(VERDICTS)("verdict", self.verdict)
+            validate.Text()(name, getattr(self, name))
+        validate.OneOf(VERDICTS)("verdict", self.verdict)
 
 
 def read_claims(folder: Path) -> tuple[Claim, ...]:

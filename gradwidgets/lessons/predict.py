@@ -12,7 +12,7 @@ import anywidget
 import traitlets
 
 from gradwidgets.components import LoopScheduler, StaticFallback, script_of, style_of
-from gradwidgets.core import Flag, Text, not_allowed
+from gradwidgets.core import not_allowed, validate
 
 LINE = 92
 """Characters in a line of text."""
@@ -76,7 +76,7 @@ class Predict(StaticFallback, anywidget.AnyWidget):
         tally: bool = False,
     ) -> None:
         _check(question, choices, answer, why or {})
-        Flag()("tally", tally)
+        validate.Flag()("tally", tally)
         votes = [0] * len(choices)
         super().__init__(question=question, choices=list(choices), tally=tally, votes=votes)
         self._answer = answer
@@ -183,12 +183,12 @@ class Predict(StaticFallback, anywidget.AnyWidget):
 
 
 def _check(question: object, choices: Sequence[str], answer: object, why: Any) -> None:
-    Text()("question", question)
+    validate.Text()("question", question)
     texts = [] if isinstance(choices, str) else list(choices)
     if len(texts) < 2 or len(set(map(str, texts))) < len(texts):
         raise not_allowed("choices", choices, "at least two different texts")
     for text in texts:
-        Text()("choices", text)
+        validate.Text()("choices", text)
     if not callable(answer):
         raise not_allowed("answer", answer, "a function that runs the experiment")
     for choice in why:

@@ -13,7 +13,7 @@ import ipywidgets
 import traitlets
 
 from gradwidgets.components import StaticFallback, StaticView, close, script_of, style_of
-from gradwidgets.core import Count, Number, Recipe, Text, not_allowed
+from gradwidgets.core import Recipe, not_allowed, validate
 from gradwidgets.lab import GradLab
 from gradwidgets.lessons.animation import Player
 
@@ -43,9 +43,9 @@ class Scene:
     minutes: float = 0.0
 
     def __post_init__(self) -> None:
-        Text()("title", self.title)
-        Text()("text", self.text)
-        Number(0)("minutes", self.minutes)
+        validate.Text()("title", self.title)
+        validate.Text()("text", self.text)
+        validate.Number(0)("minutes", self.minutes)
         if not isinstance(self.recipe, Mapping):
             allowed = "fields of Recipe by name, such as {'lr': 0.5}"
             raise not_allowed("recipe", self.recipe, allowed)
@@ -105,7 +105,7 @@ class Walkthrough(StaticFallback):
         begins: float = 0,
         animate: bool = True,
     ) -> None:
-        Number(0)("begins", begins)
+        validate.Number(0)("begins", begins)
         self.lab = lab
         self.scenes = _scenes(scenes, lab.start)
         self.begins = begins
@@ -136,7 +136,7 @@ class Walkthrough(StaticFallback):
 
     @number.setter
     def number(self, number: int) -> None:
-        Count(1, len(self.scenes))("number", number)
+        validate.Count(1, len(self.scenes))("number", number)
         self.stage.moved = True
         self.stage.index = number - 1
 

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 
 from gradwidgets.components import Slider
-from gradwidgets.core import Control, OneOf, linear, not_allowed
+from gradwidgets.core import Control, linear, not_allowed, validate
 from gradwidgets.meter.measure import DTYPES, MODES
 
 SETUPS = ("samples", "tokens")
@@ -60,9 +60,9 @@ def mode_controls(mode: str, dtype: str | None, own: bool) -> dict[str, Any]:
     Raises:
         ValueError: `mode` or `dtype` is not allowed.
     """
-    OneOf(tuple(MODES))("mode", mode)
+    validate.OneOf(tuple(MODES))("mode", mode)
     if dtype is not None:
-        OneOf(tuple(DTYPES))("dtype", dtype)
+        validate.OneOf(tuple(DTYPES))("dtype", dtype)
     dtypes = (AS_IT_IS, *DTYPES) if own else tuple(DTYPES)
     usual = AS_IT_IS if own else "float64"
     return {

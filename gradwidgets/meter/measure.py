@@ -15,10 +15,8 @@ from torch.nn.modules.dropout import _DropoutNd
 from gradwidgets.core import (
     Batches,
     Buffers,
-    Count,
     IsolatedRun,
     Loss,
-    OneOf,
     Pair,
     Problem,
     Recipe,
@@ -27,6 +25,7 @@ from gradwidgets.core import (
     not_allowed,
     problems,
     samples,
+    validate,
 )
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -117,8 +116,8 @@ def measure(
     >>> measure("moons", Recipe(accumulation_steps=4)).sizes
     (50, 50, 50, 50)
     """
-    OneOf(tuple(MODES))("mode", mode)
-    kind = None if dtype is None else DTYPES[OneOf(tuple(DTYPES))("dtype", dtype)]
+    validate.OneOf(tuple(MODES))("mode", mode)
+    kind = None if dtype is None else DTYPES[validate.OneOf(tuple(DTYPES))("dtype", dtype)]
     problem = problems.get(problem)
     data = problem.batches()
     isolation = IsolatedRun(data, split.seed if isinstance(split, Recipe) else 0)
@@ -197,7 +196,7 @@ def _micro_batches(data: Pair | Batches, split: Split) -> list[Pair]:
     if not split:
         raise not_allowed("sizes", split, "the size of at least one micro-batch")
     for size in split:
-        Count()("sizes", size)
+        validate.Count()("sizes", size)
     x, y = _first(data, sum(split))
     if len(x) < sum(split):
         raise not_allowed("sizes", split, f"sizes that add up to at most {len(x)} samples")

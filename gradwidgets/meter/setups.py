@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
-from gradwidgets.core import Number, Problem, problems
+from gradwidgets.core import Problem, problems, validate
 from gradwidgets.meter.measure import IGNORE_INDEX
 
 SAMPLES, FEATURES, HIDDEN = 32, 8, 16
@@ -26,7 +26,7 @@ def samples(batch_norm: bool = False, dropout: float = 0.0) -> Problem:
     Raises:
         ValueError: `dropout` is not within 0 to 1.
     """
-    Number(0, 1)("dropout", dropout)
+    validate.Number(0, 1)("dropout", dropout)
 
     def model() -> nn.Module:
         parts: list[nn.Module] = []
@@ -70,6 +70,6 @@ def padded_lengths(padding: float) -> tuple[int, ...]:
     >>> padded_lengths(1.0)
     (12, 10, 9, 7, 6, 4, 3, 1)
     """
-    Number(0, 1)("padding", padding)
+    validate.Number(0, 1)("padding", padding)
     places = [place / (SEQUENCES - 1) for place in range(SEQUENCES)]
     return tuple(TOKENS - round(padding * place * (TOKENS - 1)) for place in places)
