@@ -285,6 +285,12 @@ def names_of(things: Iterable[Parameter | Reading]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parameter.name for parameter in parameters))
 
 
+def norms_around_edit(readings: Iterable[Reading]) -> tuple[float, float]:
+    """Norm of the gradient as backward left it and as the step read it, where both are known."""
+    both = [(r.raw, r.grad) for r in readings if r.raw is not None and r.grad is not None]
+    return math.hypot(*(raw for raw, _ in both)), math.hypot(*(grad for _, grad in both))
+
+
 def keep(items: list[Any], item: Any) -> None:
     """Append to a list that never grows beyond `MOST_KEPT`: the first half and the latest."""
     items.append(item)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gradwidgets.checkup.record import OptimizerSeen, Parameter, Reading, Record, Step
+from gradwidgets.checkup.record import (
+    OptimizerSeen,
+    Parameter,
+    Reading,
+    Record,
+    Step,
+    norms_around_edit,
+)
 from gradwidgets.checkup.tensors import HALVES, Sample, changes, norms
 from gradwidgets.checkup.thresholds import EDITED, LOST_SHARE
 
@@ -102,8 +109,7 @@ def _compare(reading: Reading, sample: Sample) -> None:
 
 def edit(readings: list[Reading]) -> str | None:
     """The change of the gradient's norm since backward, in words; None if there is none."""
-    both = [(r.raw, r.grad) for r in readings if r.raw is not None and r.grad is not None]
-    raw, read = math.hypot(*(raw for raw, _ in both)), math.hypot(*(grad for _, grad in both))
+    raw, read = norms_around_edit(readings)
     if math.isfinite(raw) and not math.isclose(raw, read, rel_tol=EDITED):
         return f"norm {raw:.2g} to {read:.2g}"
     return None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from gradwidgets.checkup import thresholds as limit
-from gradwidgets.checkup.record import Reading, Record, Step, names_of
+from gradwidgets.checkup.record import Reading, Record, Step, names_of, norms_around_edit
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -157,7 +157,7 @@ def clipped_away(record: Record) -> Iterator[Finding]:
     for optimizer in record.optimizers:
         steps = [s for s in record.steps_of(optimizer) if s.measured and s.has_new_gradient]
         if steps and all(_is_clipped_away(step) for step in steps):
-            raw, left = _raw_and_left(steps[-1])
+            raw, left = norms_around_edit(steps[-1].readings)
             yield Finding(
                 "clipped-away",
                 "warning",
@@ -167,13 +167,7 @@ def clipped_away(record: Record) -> Iterator[Finding]:
             )
 
 
-def _raw_and_left(step: Step) -> tuple[float, float]:
-    edited = [r for r in step.readings if r.raw is not None and r.grad is not None]
-    return math.hypot(*[r.raw or 0.0 for r in edited]), math.hypot(*[r.grad or 0.0 for r in edited])
-
-
 def _is_clipped_away(step: Step) -> bool:
-    raw, left = _raw_and_left(step)
-    if not math.isfinite(raw) or not 0 < left < limit.CLIPPED_AWAY_NORM * raw:
-        return False
-    return step.gradient < limit.CLIPPED_AWAY_REST
+    raw, left = norms_around_edit(step.readings)
+    clipped = math.isfinite(raw) and 0 < left < limit.CLIPPED_AWAY_NORM * raw
+    return clipped and step.gradient < limit.CLIPPED_AWAY_REST

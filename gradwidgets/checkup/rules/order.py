@@ -57,6 +57,7 @@ def no_backward(record: Record) -> Iterator[Finding]:
     for optimizer in record.optimizers:
         held = optimizer.parameters
         if optimizer.given and optimizer.steps and not any(p.ever_written for p in held):
+            often = "once" if optimizer.steps == 1 else f"{optimizer.steps} times"
             aside = (
                 "; torch.autograd.grad was called, which returns gradients and stores none"
                 if record.grad_calls
@@ -66,7 +67,7 @@ def no_backward(record: Record) -> Iterator[Finding]:
                 "no-backward",
                 "error",
                 (),
-                f"{optimizer.name} stepped {_times(optimizer.steps)} and no gradient came{aside}",
+                f"{optimizer.name} stepped {often} and no gradient came{aside}",
                 "call loss.backward() (with its parentheses) before optimizer.step()",
             )
 
@@ -188,13 +189,13 @@ def amp_skipping(record: Record) -> Iterator[Finding]:
     """A GradScaler skipped every step; a single one is how a scaler finds its first scale."""
     for optimizer in record.optimizers:
         if optimizer.skipped and not optimizer.steps:
+            every = "the only step" if optimizer.skipped == 1 else f"all {optimizer.skipped} steps"
             yield Finding(
                 "amp-skipping",
                 "error" if optimizer.skipped > 1 else "info",
                 (),
-                "the GradScaler found infinite gradients and skipped "
-                f"{_every(optimizer.skipped)} of {optimizer.name}; its scale is now "
-                f"{optimizer.last_scale:g}",
+                f"the GradScaler found infinite gradients and skipped {every} of "
+                f"{optimizer.name}; its scale is now {optimizer.last_scale:g}",
                 "call scaler.update() so that the scale falls; if it keeps falling, the "
                 "unscaled gradients are infinite themselves: look for NaN in data and loss",
             )
@@ -230,11 +231,3 @@ def accumulating(record: Record) -> Iterator[Finding]:
             f"a step reads the sum of up to {most} backward calls",
             f"to get their mean, divide each loss by {most}",
         )
-
-
-def _every(steps: int) -> str:
-    return "the only step" if steps == 1 else f"all {steps} steps"
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
