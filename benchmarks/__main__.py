@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from benchmarks import checkup, imports, lab, page, sweeps, training
+from benchmarks import checkup, drawing, imports, lab, page, sweeps, training
 from benchmarks.measure import HEAD, Row, line, measure
 
 TABLE: tuple[Callable[[], Iterable[Row]], ...] = (
     training.rows,
     sweeps.rows,
     lab.rows,
+    drawing.rows,
     checkup.rows,
     imports.rows,
 )
