@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
-from gradwidgets import GradLab, Recipe, problems, script, sweep, train
-from gradwidgets.ledger.record import record_update
+from gradwidgets import GradLab, Ledger, Recipe, problems, script, sweep, train
+from gradwidgets.ledger.record import record_updates
 from gradwidgets.stepper.program import program_of
 
 RECIPE = Recipe(updates=8, lr=0.01, scale=0.5, sign=True, l2=0.1)
@@ -67,12 +67,15 @@ def check_stepper() -> None:
 
 
 def check_ledger() -> None:
-    written = record_update("moons", RECIPE)
+    written = next(record_updates("moons", RECIPE))
     assert written.active == ("scaled", "signed", "penalised")
     for row in written.parameters:
         assert np.array_equal(row.gradient("signed"), np.sign(row.gradient("scaled")))
         expected = row.gradient("signed") + 0.1 * row.before
         np.testing.assert_allclose(row.gradient("penalised"), expected, rtol=1e-5)
+    shown = Ledger("moons", RECIPE)
+    assert "signed" in str(shown)
+    shown.close()
 
 
 def check_lab() -> None:
