@@ -234,10 +234,14 @@ class ClipEntry(TableEdit):
         if limit is None:
             return None
 
+        sizes = [p.numel() for p in model.parameters()]
+
         def clip(_: Tensor, gradients: Tensor) -> None:
-            norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
-            share = (limit / (norms + 1e-6)).clamp(max=1)
-            gradients.mul_(torch.where(limit.isinf(), 1, share))
+            parts = torch.split(gradients, sizes, dim=1)
+            norms = torch.stack([torch.linalg.vector_norm(part, dim=1) for part in parts], 1)
+            total = torch.linalg.vector_norm(norms, dim=1, keepdim=True)
+            share = ((total + 1e-6).reciprocal() * limit).clamp(max=1.0)  # as a number / a tensor
+            gradients.mul_(torch.where(limit.isinf(), 1.0, share))
 
         return clip
 

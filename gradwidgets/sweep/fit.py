@@ -1,27 +1,27 @@
-"""Reasons why recipes or models cannot be trained in one run."""
+"""The recipes that can be trained together, and the reasons why others cannot."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 
-from gradwidgets.core import EDITS, Problem, Recipe, Run, is_pair
+from gradwidgets.core import EDITS, Problem, Recipe, Run, is_pair, option_defaults
 from gradwidgets.sweep.run import SweptRun
+from gradwidgets.sweep.step import OWN_OPTIONS, TAKEN
 
 _EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
-FIELDS = ("lr", *_EDITED, "stop_below", "seed")
-"""Settings that replicas may differ in."""
-
-OPTIMIZERS = ("SGD", "Adam", "AdamW", "Adamax", "RAdam", "Adadelta")
-"""Optimizers that treat each element on its own, with a step in proportion to `lr`, and that do
-not blow up differences in rounding (RMSprop, Adagrad and NAdam do: where a gradient is zero but
-for rounding, their first steps are as long as elsewhere)."""
+FIELDS = ("lr", *_EDITED, "stop_below", "seed", *OWN_OPTIONS)
+"""The settings in which replicas may differ."""
+CHUNK = 1_000_000
+"""Elements of the largest tensor of a chunk of replicas: more would leave the cache."""
+UPDATES = 3
+"""Updates of the run that is trained alone beside its replica."""
 
 
 def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
-    """The reason why the recipes cannot be trained in one run, as far as they tell."""
+    """Return why the recipes cannot be trained together, as far as they tell it; or None."""
     first = recipes[0]
     changed = {name for recipe in recipes for name in recipe.changes()}
     for entry in EDITS:
@@ -29,37 +29,36 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
             return f"{entry.settings[0]} has no form for many replicas"
     for spec in dataclasses.fields(Recipe):
         differ = any(getattr(r, spec.name) != getattr(first, spec.name) for r in recipes)
-        if differ and spec.name not in FIELDS:
+        if differ and spec.name not in (*FIELDS, "options"):
             return f"{spec.name} changes the loop itself, and not a number in it"
-        if differ and spec.name == "seed" and not is_pair(problem.batches()):
-            return "the seeds would draw different batches from one loader"
     if first.edits:
         return "the recipe's own edits are written for one model"
-    if first.optimizer not in OPTIMIZERS:
-        return f"replicas of {first.optimizer} would not give the same numbers"
+    if not is_pair(problem.batches()) and len({recipe.seed for recipe in recipes}) > 1:
+        return "the seeds would draw different batches from one loader"
+    return _obstacle_in_options(recipes)
+
+
+def _obstacle_in_options(recipes: Sequence[Recipe]) -> str | None:
+    first = recipes[0]
+    if first.optimizer not in TAKEN:
+        return f"replicas of {first.optimizer} are not known to give the same bits"
+    usual = option_defaults(first.optimizer)
+    for name, default in usual.items():
+        values = [recipe.options.get(name, default) for recipe in recipes]
+        if name not in TAKEN[first.optimizer] and any(value != default for value in values):
+            return f"replicas of {first.optimizer} with {name} are not known to give the same bits"
+        if name not in OWN_OPTIONS and any(value != values[0] for value in values):
+            return f"{name} changes the optimizer itself, and not a number in it"
     return None
 
 
-def obstacle_in(one: Run) -> str | None:
-    """The reason why the model of a run, after its first update, cannot be replicated, or None."""
-    parameters = list(one.model.parameters())
-    if any(True for _ in one.model.buffers()):
-        return "the model has buffers, and each replica would need its own"
-    if len({(p.dtype, p.device) for p in parameters}) > 1:
-        return "the parameters differ in dtype or device"
-    if any(not p.requires_grad for p in parameters):
-        return "some parameters are frozen"
-    if one.losses and any(p.grad is None for p in parameters):
-        return "some parameters take no part in the loss"
-    return None
-
-
-def difference(one: Run, swept: SweptRun) -> str | None:
-    """The reason why the first replica's first update is not that of a run of its own, or None."""
-    if len({recipe.seed for recipe in swept.recipes}) > 1 and swept.draws:
-        return "the model draws random numbers as it learns"
-    ours = torch.nn.utils.parameters_to_vector(one.model.parameters()).detach()
-    tolerance = torch.finfo(ours.dtype).eps ** 0.5
-    if not torch.allclose(ours, swept.values[0].detach(), tolerance, tolerance, equal_nan=True):
-        return "the model does not compute the same in a batch of replicas"
-    return None
+def differs(alone: Run, swept: SweptRun, replica: int) -> bool:
+    """Tell whether a replica is not, to the last bit, its run alone after the same updates."""
+    one, other = alone.history(), swept.histories()[replica]
+    names = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "accuracy")
+    assert one.model is not None
+    assert other.model is not None
+    states = zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True)
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    pairs += [(a.cpu().numpy(), b.cpu().numpy()) for a, b in states]
+    return not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)

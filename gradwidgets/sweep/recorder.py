@@ -83,7 +83,7 @@ class SweepRecorder:
             self._flush()
 
     def figures(self, rows: Sequence[int]) -> list[Figures]:
-        """The records of each replica in the first `rows` of its updates."""
+        """The record of each replica in the first `rows` of its updates."""
         self._flush()
         self._keep(self._now.unsqueeze(0))
         empty = self._now.new_empty((0, len(rows), len(self._sizes)), dtype=torch.float64)

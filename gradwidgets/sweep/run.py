@@ -1,13 +1,12 @@
-"""Many runs in one: replicas of a model side by side, one backward and one step for all."""
+"""Many runs in one: replicas of a model side by side, each with the bits of a run of its own."""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from gradwidgets.core import (
     EDITS,
+    Array,
     Batch,
     History,
     IsolatedRun,
@@ -23,67 +23,78 @@ from gradwidgets.core import (
     check_finite_data,
     end_of,
     groups,
+    is_small,
     measured_at,
     samples,
 )
-from gradwidgets.sweep.forward import forward_of
-from gradwidgets.sweep.rates import OwnRates
+from gradwidgets.sweep.exact import NotExactError
+from gradwidgets.sweep.layers import LAYERS, layers_of
+from gradwidgets.sweep.losses import known_loss
 from gradwidgets.sweep.recorder import Figures, SweepRecorder
+from gradwidgets.sweep.step import Step
 
 
 class SweptRun:
-    """Runs of recipes that differ in `FIELDS` only, trained as one.
+    """Runs of recipes that differ in numbers only, trained as one.
 
-    The parameters of all replicas are one leaf of shape (R, elements): a real `.backward()`
-    fills its `.grad`, and a real optimizer of `torch.optim` moves it. A replica that diverges
-    or ends early leaves the others alone: no figure is shared between rows.
+    The parameters of all replicas stand in one tensor of shape (R, elements), a row for each. A
+    replica that diverges or ends early leaves the others alone: no figure is shared between rows.
+
+    Raises:
+        NotExactError: the model or the loss is not known to give the same bits in this way.
     """
 
     def __init__(self, problem: Problem, recipes: Sequence[Recipe], snapshots: bool = True) -> None:
         self.problem = problem
         self.recipes = list(recipes)
-        self.count = 0
+        self.count = self.largest = 0
         self.seconds = 0.0
         self._test = problem.test_pair()
-        self._world = IsolatedRun(problem.batches(), recipes[0].seed)
-        with self._world.inside():
+        self._loss = known_loss(problem.loss)
+        self._isolated = IsolatedRun(problem.batches(), recipes[0].seed)
+        with self._isolated.inside():
             self.model = problem.build()
-            self._world.choose_threads(self.model)
+            self._isolated.choose_threads(self.model)
+            _check(self.model)
             self._names = [name for name, _ in self.model.named_parameters()]
             self._shapes = [p.shape for p in self.model.parameters()]
             self._sizes = [p.numel() for p in self.model.parameters()]
-            self.values = self._stacked().requires_grad_()
+            models = self._starts()
+            self.values = torch.stack([_flat(models[r.seed]) for r in recipes])
+            self._buffers = {
+                name: torch.stack([dict(models[r.seed].named_buffers())[name] for r in recipes])
+                for name, _ in self.model.named_buffers()
+            }
+            parts = zip(torch.split(self.values, self._sizes, 1), self._shapes, strict=True)
+            self._leaves = [p.view(-1, *shape).requires_grad_() for p, shape in parts]
+            known = zip(self.model.parameters(), self._leaves, strict=True)
+            leaf_of = {id(p): leaf for p, leaf in known}
+            every = self.model.named_parameters(remove_duplicate=False)
+            own = {name: leaf_of[id(p)] for name, p in every} | self._buffers
+            self._layers = [(m, _below(name, own)) for name, m in layers_of(self.model)]
+            self._gradients = torch.zeros_like(self.values)
             self._batches = self._groups()
             forms = [entry.sweep(recipes, self.model) for entry in EDITS if entry.sweeps]
             self._edits = [edit for edit in forms if edit is not None]
-            self._step = OwnRates(self.values, recipes)
-            self._forward = forward_of(self.model, problem.loss)
+            self._step = Step(self.values, recipes)
             self._recorder = SweepRecorder(
                 self.values, self._sizes, recipes[0].updates, bool(self._edits), snapshots
             )
-            self._undrawn = self._world.state()
         self._losses: list[list[float]] = []
         self._accuracy: list[list[tuple[int, float]]] = [[] for _ in recipes]
         self._ended: dict[int, tuple[int, str]] = {}
-        self._final: dict[int, Tensor] = {}
+        self._final: dict[int, tuple[Tensor, dict[str, Tensor]]] = {}
 
     @property
     def done(self) -> bool:
-        """True if all runs have ended, for whatever reason."""
+        """True when all runs have ended, for whatever reason."""
         return len(self._ended) == len(self.recipes) or self.count >= self.recipes[0].updates
-
-    @property
-    def draws(self) -> bool:
-        """True if the model has drawn random numbers since its start."""
-        with self._world.inside():
-            now = self._world.state()
-        return not all(map(torch.equal, self._undrawn, now))
 
     def advance(self, updates: int | None = None, seconds: float = math.inf) -> None:
         """Train on until all is done, or `updates` are made, or `seconds` have passed."""
         begun = time.perf_counter()
         target = self.count + (updates or self.recipes[0].updates)
-        with self._world.inside():
+        with self._isolated.inside():
             while not self.done and self.count < target:
                 self._update()
                 if seconds < math.inf and time.perf_counter() - begun >= seconds:
@@ -91,7 +102,7 @@ class SweptRun:
         self.seconds += time.perf_counter() - begun
 
     def histories(self) -> list[History]:
-        """The runs so far, one history a recipe."""
+        """One history a recipe, as far as its run has come."""
         rows = [self._rows(replica) for replica in range(len(self.recipes))]
         losses = np.array(self._losses, dtype=np.float64).reshape(-1, len(self.recipes))
         return [
@@ -103,7 +114,7 @@ class SweptRun:
         update, why = self._ended.get(replica, (self.count, ""))
         return update + 1 if why == "threshold" else update
 
-    def _history(self, replica: int, losses: Any, figures: Figures) -> History:
+    def _history(self, replica: int, losses: Array, figures: Figures) -> History:
         kept = zip(self._names, self._shapes, figures.snapshots, strict=True)
         return History(
             problem=self.problem.name,
@@ -118,21 +129,24 @@ class SweptRun:
             accuracy=np.array(self._accuracy[replica], dtype=np.float64).reshape(-1, 2),
             stopped=end_of(self._ended.get(replica), figures.change),
             seconds=self.seconds / len(self.recipes),
-            make_model=partial(_with_values, self.model, self._last(replica)),
+            make_model=partial(_with, self.model, *self._last(replica)),
         )
 
-    def _last(self, replica: int) -> Tensor:
-        """(elements,) the parameters where the replica ended."""
-        return self._final.get(replica, self.values[replica].detach().clone())
+    def _last(self, replica: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The parameters (elements,) and the buffers where the replica ended."""
+        if replica in self._final:
+            return self._final[replica]
+        buffers = {name: each[replica].clone() for name, each in self._buffers.items()}
+        return self.values[replica].clone(), buffers
 
-    def _stacked(self) -> Tensor:
-        """(R, elements): every replica as the problem builds it under its recipe's seed."""
-        starts = {self.recipes[0].seed: _flat(self.model)}
+    def _starts(self) -> dict[int, nn.Module]:
+        """The model of each seed, as the problem builds it under that seed."""
+        models = {self.recipes[0].seed: self.model}
         for recipe in self.recipes:
-            if recipe.seed not in starts:
+            if recipe.seed not in models:
                 with IsolatedRun(None, recipe.seed).inside():
-                    starts[recipe.seed] = _flat(self.problem.build())
-        return torch.stack([starts[recipe.seed] for recipe in self.recipes])
+                    models[recipe.seed] = self.problem.build()
+        return models
 
     def _groups(self) -> dict[int, Iterator[list[Batch]]]:
         """The micro-batches of each seed; without a draw there is one order for all."""
@@ -165,64 +179,98 @@ class SweptRun:
 
     @torch.no_grad()
     def _edit_and_step(self) -> None:
-        gradients = self.values.grad
-        assert gradients is not None
-        self._recorder.raw(gradients)
+        self._recorder.raw(self._gradients)
         for edit in self._edits:
-            edit(self.values, gradients)
-        self._recorder.edited(gradients)
-        self._step()
+            edit(self.values, self._gradients)
+        self._recorder.edited(self._gradients)
+        self._step(self._gradients)
         self._recorder.stepped()
 
     def _backward(self, batches: dict[int, list[Batch]]) -> list[float]:
         """Clear, then forward and backward of each micro-batch; each replica's mean loss."""
         recipe = self.recipes[0]
-        if recipe.clear != "never":
-            self._step.optimizer.zero_grad(set_to_none=recipe.clear == "none")
+        if recipe.clear == "zero":
+            self._gradients.zero_()
+        adds = recipe.clear != "none" and (recipe.clear == "zero" or self.count > 0)
         share = recipe.accumulation_steps if recipe.average else 1
-        if recipe.accumulation_steps == 1:
-            return self._micro_batch([parts[0] for parts in batches.values()], 1).tolist()
         total, seen = torch.zeros(len(self.recipes), dtype=torch.float64), 0
-        for parts in zip(*batches.values(), strict=True):
+        for number, parts in enumerate(zip(*batches.values(), strict=True)):
+            losses = self._micro_batch(parts, share, adds or number > 0).double().cpu()
+            if recipe.accumulation_steps == 1:
+                return losses.tolist()
             count = samples(parts[0][1])
-            total += self._micro_batch(parts, share).double().cpu() * count
+            total += losses * count
             seen += count
         return (total / seen).tolist()
 
-    def _micro_batch(self, parts: Sequence[Batch], share: int) -> Tensor:
+    def _micro_batch(self, parts: Sequence[Batch], share: int, adds: bool) -> Tensor:
         """Forward and backward on a batch for all, or on one for each seed; (R,) losses."""
-        (x, y), own = parts[0], len(parts) > 1
-        if own:
+        if len(parts) == 1:
+            x, y = (part.expand(len(self.recipes), *part.shape) for part in parts[0])
+        else:
             of_seed = dict(zip(self._batches, parts, strict=True))
             x, y = (torch.stack([of_seed[r.seed][i] for r in self.recipes]) for i in (0, 1))
-        losses = self._forward.losses(self._pieces(), x, y, own)
-        total = losses.sum()
-        (total if share == 1 else total / share).backward()  # type: ignore[no-untyped-call]
-        return losses.detach()
+        losses = self._loss(self._forward(x), y, share)
+        found = torch.autograd.grad(losses.each, self._leaves, losses.weight)
+        rows = torch.cat([each.reshape(len(each), -1) for each in found], 1)
+        if adds:
+            self._gradients.add_(rows)
+        else:
+            self._gradients.copy_(rows)
+        return losses.value
 
-    def _pieces(self) -> dict[str, Tensor]:
-        """The parameters by name, as views of the leaf: (R, *shape)."""
-        parts = torch.split(self.values, self._sizes, dim=1)
-        named = zip(self._names, self._shapes, parts, strict=True)
-        return {name: part.view(-1, *shape) for name, shape, part in named}
+    def _forward(self, x: Tensor, training: bool = True) -> Tensor:
+        """(R, N, ...) inputs to outputs."""
+        for module, own in self._layers:
+            module.training = training
+            x = LAYERS[type(module)](module, own.__getitem__, x)
+            self.largest = max(self.largest, x.numel())
+        return x
 
     def _end(self, replica: int, update: int, why: str) -> None:
+        self._final[replica] = self._last(replica)
         self._ended[replica] = (update, why)
-        self._final[replica] = self.values[replica].detach().clone()
 
     @torch.no_grad()
-    def _measure(self, replicas: Any) -> None:
-        """Accuracy on the held-out data."""
+    def _measure(self, replicas: Iterable[int]) -> None:
+        """Accuracy on the held-out data, in eval mode."""
         assert self._test is not None
-        right = self._forward.right(self._pieces(), *self._test).tolist()
+        x, y = self._test
+        out = self._forward(x.expand(len(self.recipes), *x.shape), training=False)
+        right = (out.argmax(2) == y).double().mean(1).tolist()
         for replica in replicas:
             self._accuracy[replica].append((self.count, right[replica]))
 
 
-def _with_values(model: nn.Module, values: Tensor) -> nn.Module:
-    """A copy of the model that has these parameters."""
-    copied = copy.deepcopy(model)
+def _below(name: str, own: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those that belong to the module of that name, by the names that it gives them."""
+    prefix = f"{name}." if name else ""
+    return {of.removeprefix(prefix): each for of, each in own.items() if of.startswith(prefix)}
+
+
+def _check(model: nn.Module) -> None:
+    """Check that replicas of a model can be trained together.
+
+    Raises:
+        NotExactError: says why.
+    """
+    parameters = list(model.parameters())
+    if len({(p.dtype, p.device) for p in parameters}) > 1:
+        raise NotExactError("the parameters differ in dtype or device")
+    if parameters[0].dtype not in (torch.float32, torch.float64):
+        raise NotExactError(f"the parameters are {parameters[0].dtype}")
+    if any(not p.requires_grad for p in parameters):
+        raise NotExactError("some parameters are frozen")
+    if not is_small(model):
+        raise NotExactError("the model is large, and its sums depend on the number of threads")
+
+
+def _with(model: nn.Module, values: Tensor, buffers: dict[str, Tensor]) -> nn.Module:
+    """A copy of the model that has these parameters and buffers."""
+    copied = copy.deepcopy(model).train()
     torch.nn.utils.vector_to_parameters(values.clone(), copied.parameters())
+    for name, buffer in copied.named_buffers():
+        buffer.copy_(buffers[name])
     return copied
 
 

@@ -18,7 +18,9 @@ from gradwidgets.core import (
     problems,
     settings,
 )
-from gradwidgets.sweep.fit import difference, obstacle, obstacle_in
+from gradwidgets.sweep import fit
+from gradwidgets.sweep.exact import NotExactError
+from gradwidgets.sweep.fit import differs, obstacle
 from gradwidgets.sweep.run import SweptRun
 
 
@@ -27,9 +29,8 @@ def sweep(
 ) -> list[History]:
     """Train a recipe with each of the values of one setting; all in one run where possible.
 
-    The numbers are those of `train`, up to rounding: 1e-4 relative in float32, 1e-10 in float64,
-    unless a run is chaotic and doubles every difference. Where a setting, model or optimizer
-    does not allow one run, the values are trained one by one, and a warning says why.
+    The numbers are those of `train`, to the last bit. Where that is not known of a setting, a
+    layer, a loss or an optimizer, the values are trained one by one, and a warning says why.
 
     Args:
         problem: a `Problem`, or the name of a built-in one.
@@ -41,11 +42,10 @@ def sweep(
         ValueError: the field or a value is not allowed, or the problem is not usable.
         TrainingError: the model or the loss failed.
 
-    >>> histories = sweep("bowl", Recipe(updates=20), "lr", [0.01, 0.1])
+    >>> from gradwidgets import Recipe, sweep
+    >>> histories = sweep("moons", Recipe(updates=5), "lr", [0.1, 0.5])
     >>> [history.recipe.lr for history in histories]
-    [0.01, 0.1]
-    >>> bool(histories[1].loss[-1] < histories[0].loss[-1])
-    True
+    [0.1, 0.5]
     """
     problem = problems.get(problem)
     start = recipe or problem.recipe
@@ -59,19 +59,26 @@ def sweep(
 class Sweep:
     """Runs of several recipes of one problem, advanced a slice at a time.
 
+    They are trained together, in chunks that fit a processor's cache; or one by one.
+
     Args:
         problem: what is trained.
         recipes: at least one.
-        snapshots: whether `History.parameters` is kept, where they are trained in one run.
+        snapshots: whether `History.parameters` is kept, where they are trained together.
+
+    Attributes:
+        obstacle: why the recipes are trained one by one; None where they are trained together.
 
     Raises:
         ValueError: there is no recipe, or the problem is not usable.
         TrainingError: the model or the loss failed at the first update.
 
-    >>> swept = Sweep(problems.bowl, [Recipe(updates=20, lr=lr) for lr in (0.01, 0.1)])
-    >>> swept.advance(updates=5)
-    >>> swept.done, swept.obstacle
-    (False, None)
+    >>> from gradwidgets import Recipe, problems
+    >>> runs = Sweep(problems.moons, [Recipe(lr=lr, updates=5) for lr in (0.1, 0.5)])
+    >>> while not runs.done:
+    ...     runs.advance(updates=1)
+    >>> [history.updates for history in runs.histories()], runs.obstacle
+    ([5, 5], None)
     """
 
     def __init__(self, problem: Problem, recipes: Sequence[Recipe], snapshots: bool = True) -> None:
@@ -79,20 +86,22 @@ class Sweep:
             raise not_allowed("values", list(recipes), "at least one value")
         self._problem = problem
         self._recipes = list(recipes)
+        self._snapshots = snapshots
+        self._runs: list[Run | SweptRun] = []
+        self._chunk = 0
         self.obstacle = obstacle(problem, recipes)
-        """The reason why the recipes are trained one by one; None if all are trained in one run."""
-        self._one_by_one: list[Run] = []
-        self._swept: SweptRun | None = None
         if self.obstacle is None:
-            self._begin_together(snapshots)
+            self._begin_chunk()
 
     @property
     def done(self) -> bool:
-        """True if all runs have ended."""
-        if self._swept:
-            return self._swept.done
-        runs = self._one_by_one
-        return len(runs) == len(self._recipes) and all(run.done for run in runs)
+        """True when all runs have ended."""
+        return self._begun == len(self._recipes) and all(run.done for run in self._runs)
+
+    @property
+    def _begun(self) -> int:
+        """The number of recipes that have been begun."""
+        return sum(len(run.recipes) if isinstance(run, SweptRun) else 1 for run in self._runs)
 
     def advance(self, updates: int | None = None, seconds: float = math.inf) -> None:
         """Train on until all is done, or `updates` are made, or `seconds` have passed.
@@ -100,36 +109,59 @@ class Sweep:
         Raises:
             TrainingError: the model or the loss failed.
         """
-        if self._swept:
-            self._swept.advance(updates, seconds)
-            return
         end = time.perf_counter() + seconds
         while not self.done:
-            if not self._one_by_one or self._one_by_one[-1].done:
-                self._one_by_one.append(Run(self._problem, self._recipes[len(self._one_by_one)]))
-            self._one_by_one[-1].advance(updates, end - time.perf_counter())
+            if not self._runs or self._runs[-1].done:
+                self._begin_next()
+            try:
+                self._runs[-1].advance(updates, end - time.perf_counter())
+            except Exception as error:
+                if isinstance(self._runs[-1], Run):
+                    raise
+                self._fall_back(error)  # the run alone says what is wrong, and where
             if updates or time.perf_counter() >= end:
                 return
 
     def histories(self) -> list[History]:
-        """The runs so far: one history a recipe that has begun."""
-        if self._swept:
-            return self._swept.histories()
-        return [run.history() for run in self._one_by_one]
+        """One history a recipe that has been begun, as far as its run has come."""
+        found: list[History] = []
+        for run in self._runs:
+            found += run.histories() if isinstance(run, SweptRun) else [run.history()]
+        return found
 
-    def _begin_together(self, snapshots: bool) -> None:
-        """Make the first update, and hold it against a run of its own: models may do anything."""
-        one = Run(self._problem, self._recipes[0])
-        one.advance(updates=1)
-        self.obstacle = obstacle_in(one)
-        if self.obstacle:
-            return
-        try:
-            swept = SweptRun(self._problem, self._recipes, snapshots)
-            swept.advance(updates=1)
-        except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-            self.obstacle = f"the model cannot be replicated ({described_error(error)})"
-            return
-        self.obstacle = difference(one, swept)
+    def _begin_next(self) -> None:
         if self.obstacle is None:
-            self._swept = swept
+            self._begin_chunk()
+        if self.obstacle is not None:
+            self._runs.append(Run(self._problem, self._recipes[self._begun]))
+
+    def _fall_back(self, error: Exception) -> None:
+        """Train one by one all that has not been trained together to the end."""
+        self.obstacle = str(error) if isinstance(error, NotExactError) else described_error(error)
+        self._runs = [run for run in self._runs if run.done]
+
+    def _begin_chunk(self) -> None:
+        """Make the first updates of a chunk, and hold one replica against its run alone."""
+        left = self._recipes[self._begun :]
+        try:
+            if not self._chunk:
+                self._chunk = self._fitting(left[0])
+            chunk = left[: self._chunk]
+            swept = SweptRun(self._problem, chunk, self._snapshots)
+            swept.advance(updates=fit.UPDATES)
+        except Exception as error:  # whatever it is, a run alone will say so
+            self._fall_back(error)
+            return
+        number = len(chunk) // 2
+        one = Run(self._problem, chunk[number])
+        one.advance(updates=fit.UPDATES)
+        if differs(one, swept, number):
+            self._fall_back(NotExactError("the model does not give its own bits in a batch"))
+        else:
+            self._runs.append(swept)
+
+    def _fitting(self, recipe: Recipe) -> int:
+        """The number of replicas that are trained together: found out by training one."""
+        one = SweptRun(self._problem, [recipe], snapshots=False)
+        one.advance(updates=1)
+        return max(1, fit.CHUNK // max(1, one.largest))

@@ -76,7 +76,7 @@ def test_another_active_slider_clears_the_bars_of_the_last():
 
 def test_where_each_stop_needs_its_own_run_only_the_neighbours_are_trained():
     async def scenario():
-        lab = GradLab("moons", recipe=Recipe(optimizer="RMSprop", lr=0.01, updates=5))
+        lab = GradLab("moons", recipe=Recipe(optimizer="NAdam", lr=0.01, updates=5))
         lab.controls["scale"].focused = True
         lab.wait(prefetched=True)
         assert stops_known(lab, "scale") == 7  # six neighbours and where it stands
