@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 
 from gradwidgets.components import Slider
-from gradwidgets.core import GROUPS, Control, Recipe, option_defaults, settings
+from gradwidgets.core import GROUPS, OPTION_CONTROLS, Control, Recipe, settings
 from gradwidgets.lab.screen import Move
 from gradwidgets.sweep import FIELDS
 
@@ -91,26 +91,6 @@ class Controls:
                 found.update(self.moves(name, near - {slider.index}))
         return found
 
-    def _with(self, elsewhere: dict[str, Any]) -> Recipe:
-        """The recipe of the widgets, if those named here stood at these values.
-
-        An option that is moved to its optimizer's default is left out.
-        """
-        values = {name: widget.value for name, widget in self.widgets.items()} | elsewhere
-        fields = {name: value for name, value in values.items() if name in settings.FIELDS}
-        recipe = settings.with_(self._base, **fields)
-        moved = {
-            name: value
-            for name, value in values.items()
-            if settings.applies(recipe, name) and value != settings.get(recipe, name)
-        }
-        if not moved:
-            return recipe
-        usual = option_defaults(recipe.optimizer)
-        options = {**recipe.options, **moved}
-        back = [name for name in moved if moved[name] == usual[name]]
-        return recipe.replace(options={n: v for n, v in options.items() if n not in back})
-
     def set(self, recipe: Recipe) -> None:
         """Move the widgets to a recipe; one whose option its optimizer does not take stays."""
         self._base = recipe
@@ -121,12 +101,21 @@ class Controls:
 
     def enable(self) -> None:
         """Let those widgets be moved whose setting applies: an optimizer takes certain options."""
-        optimizer = self.widgets.get("optimizer")
-        chosen = {"optimizer": optimizer.value} if optimizer else {}
-        recipe = settings.with_(self._base, **chosen)
-        for name, widget in self.widgets.items():
-            if name not in settings.FIELDS:
-                widget.disabled = not settings.applies(recipe, name)
+        values = {name: widget.value for name, widget in self.widgets.items()}
+        for name in OPTION_CONTROLS.keys() & values:
+            self.widgets[name].disabled = not settings.applies(self._under(values), name)
+
+    def _with(self, elsewhere: dict[str, Any]) -> Recipe:
+        """The recipe of the widgets, if those named here stood at these values."""
+        values = {name: widget.value for name, widget in self.widgets.items()} | elsewhere
+        base = self._under(values)
+        applied = {name: at for name, at in values.items() if settings.applies(base, name)}
+        return settings.with_(base, **applied)
+
+    def _under(self, values: dict[str, Any]) -> Recipe:
+        """The recipe that was set last, under the optimizer that the widgets have now."""
+        optimizer = values.get("optimizer", self._base.optimizer)
+        return settings.with_(self._base, optimizer=optimizer)
 
     def layout(self) -> ipywidgets.Widget:
         """The widgets in foldable groups, side by side where there is room."""

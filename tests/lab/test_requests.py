@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets import GradLab, Problem, Recipe, train
+from gradwidgets import GradLab, Problem, Recipe, problems, train
 from tests.front_end import Page, screen_of, send
 from tests.on_a_loop import on_a_loop, until
 
@@ -101,6 +101,48 @@ def test_a_request_from_another_thread_is_carried_out_on_the_loop():
         lab.close()
 
     on_a_loop(scenario)
+
+
+class Meets(nn.Linear):
+    """Draws random numbers; with gates, the first model on each thread waits for the other."""
+
+    gates: dict[str, threading.Event] = {}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__(2, 2)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.gates and self.calls == 5:
+            names = ["loop", "hand"]
+            if threading.current_thread() is not threading.main_thread():
+                names.reverse()
+            here, other = (self.gates[name] for name in names)
+            if not here.is_set():
+                here.set()
+                other.wait(0.5)
+        return super().forward(nn.functional.dropout(x, 0.5))
+
+
+def test_what_a_lab_trains_ahead_and_a_run_on_another_thread_do_not_disturb_each_other():
+    async def scenario():
+        lab = GradLab(problem, show=("scale",), recipe=SHORT, compare=False, panels=("loss",))
+        before = torch.get_rng_state()
+        lab.controls["scale"].focused = True
+        Meets.gates.update(loop=threading.Event(), hand=threading.Event())
+        hand = threading.Thread(target=lambda: found.append(train(problem, other)))
+        hand.start()
+        lab.wait(prefetched=True)
+        hand.join()
+        Meets.gates.clear()
+        assert torch.equal(torch.get_rng_state(), before)
+        lab.close()
+
+    problem = Problem("meets", Meets, problems.moons.batches(), nn.functional.cross_entropy)
+    other, found = SHORT.replace(seed=3), []
+    on_a_loop(scenario)
+    assert found[0].loss.tolist() == train(problem, other).loss.tolist()
 
 
 def test_asking_for_the_history_does_not_wait_for_the_loop():
