@@ -20,7 +20,6 @@ from gradwidgets.core.optimizers import OPTIMIZERS, build_optimizer, needs_closu
 from gradwidgets.core.problem import Loss, Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
-from gradwidgets.core.settings import OPTION_CONTROLS
 from gradwidgets.core.validate import not_allowed
 from gradwidgets.core.verdict import verdict
 
@@ -37,8 +36,6 @@ __all__ = [
     "History",
     "Loss",
     "Mask",
-    "OPTIMIZERS",
-    "OPTION_CONTROLS",
     "PROCESS_LOCK",
     "Pair",
     "Penalty",

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 
 from gradwidgets.components import Slider
-from gradwidgets.core import GROUPS, OPTION_CONTROLS, Control, Recipe, settings
+from gradwidgets.core import GROUPS, Control, Recipe, settings
 from gradwidgets.lab.screen import Move
 from gradwidgets.sweep import FIELDS
 
@@ -102,7 +102,7 @@ class Controls:
     def enable(self) -> None:
         """Let those widgets be moved whose setting applies: an optimizer takes certain options."""
         values = {name: widget.value for name, widget in self.widgets.items()}
-        for name in OPTION_CONTROLS.keys() & values:
+        for name in values.keys() - set(settings.FIELDS):
             self.widgets[name].disabled = not settings.applies(self._under(values), name)
 
     def _with(self, elsewhere: dict[str, Any]) -> Recipe:
