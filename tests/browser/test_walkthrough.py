@@ -14,13 +14,13 @@ walk = Walkthrough(lab, [
     ("Start", "As it `is`."),
     Scene("Scaled", "Ten times the <b>gradient</b>.", {"scale": 10.0}, "Ask `them` first.", 2),
     ("Slow", "A tenth of the learning rate.", {"lr": 0.05}),
-    ("StaticView", "No gradient at all.", {"scale": 0.0}),
+    ("Still", "No gradient at all.", {"scale": 0.0}),
 ])
 walk
 """
 START = Recipe(lr=0.5, updates=50)
 CHANGES = ({}, {"scale": 10.0}, {"lr": 0.05}, {"scale": 0.0})
-TITLES = ("Start", "Scaled", "Slow", "StaticView")
+TITLES = ("Start", "Scaled", "Slow", "Still")
 
 
 def stage(desk):
