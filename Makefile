@@ -57,7 +57,8 @@ test-oldest-drawing:
 	$(MAKE) drawing $(OLDEST)
 
 drawing: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/plots tests/export tests/components tests/lab tests/stepper tests/ledger tests/meter tests/test_warnings.py
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/plots tests/export tests/components tests/lab \
+		tests/*/test_view.py tests/test_warnings.py
 
 test-newest:
 	$(MAKE) test VENV=.venv-newest CONSTRAINTS=
