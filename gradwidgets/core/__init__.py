@@ -16,7 +16,7 @@ from gradwidgets.core.isolation import (
     one_thread,
 )
 from gradwidgets.core.loop import Run, measured_at, train
-from gradwidgets.core.optimizers import OPTIMIZERS, build_optimizer, needs_closure, option_defaults
+from gradwidgets.core.optimizers import build_optimizer, needs_closure, option_defaults
 from gradwidgets.core.problem import Loss, Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
