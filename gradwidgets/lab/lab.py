@@ -160,9 +160,9 @@ class GradLab(StaticFallback):
         return self._work.finish(stage, math.inf if timeout is None else timeout)
 
     def seeds(self) -> None:
-        """Show or hide the band of ten seeds behind each run: the middle half, so the noise."""
+        """Draw the middle half of ten seeds behind each run, so that noise shows, or hide it."""
         with self._scheduler.now():
-            self._work.bands = not self._work.bands
+            self._work.toggle_bands()
 
     def cancel(self) -> None:
         """End the run under way; what it has done so far is shown."""

@@ -101,14 +101,9 @@ class LabWork:
         """True if all that is asked for is known, or has failed."""
         return all(map(self.results.knows, self._wanted(self.recipe)))
 
-    @property
-    def bands(self) -> bool:
-        """True if each recipe is trained under several seeds, too. Setting it draws."""
-        return self._banded
-
-    @bands.setter
-    def bands(self, banded: bool) -> None:
-        self._banded = banded
+    def toggle_bands(self) -> None:
+        """Train and draw each recipe under several seeds, too, or do so no more."""
+        self._banded = not self._banded
         self.redraw()
 
     def has_taken_up(self, recipe: Recipe, slider: Slider | None) -> bool:
