@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from gradwidgets.core import Control, History, Problem, Recipe, not_allowed, settings, train
+from gradwidgets.core import Control, History, Problem, Recipe, not_allowed, settings
 from gradwidgets.export import runs
 from gradwidgets.export.svg import HEIGHT, WIDTH, PanelMarkup
 from gradwidgets.plots import DARK, LIGHT, StyledRun, Theme
+from gradwidgets.sweep import Sweep
 
 HERE = Path(__file__).parent
 GRID = 11
@@ -67,8 +68,7 @@ def save_page(
 ) -> Path:
     """Save a lab as one HTML file whose slider needs neither a kernel nor a network.
 
-    Each value is trained as `train` does it, one by one, so that the page's numbers are those
-    of the lab: in one run (see `sweep`) they would be so up to rounding only.
+    The page's numbers are those of `train`, to the last bit; see `sweep`.
 
     Args:
         problem: what is trained.
@@ -97,7 +97,9 @@ def save_page(
     recipes = [recipe]
     for name, dial in zip(names, dials, strict=True):
         recipes = [settings.with_(one, **{name: value}) for one in recipes for value in dial.values]
-    text = page(problem, dials, [train(problem, one) for one in recipes], baseline)
+    trained = Sweep(problem, recipes, snapshots=False)
+    trained.advance()
+    text = page(problem, dials, trained.histories(), baseline)
     Path(path).write_text(text, encoding="utf-8", newline="\n")
     return Path(path)
 

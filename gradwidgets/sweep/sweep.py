@@ -143,6 +143,9 @@ class Sweep:
     def _begin_chunk(self) -> None:
         """Make the first updates of a chunk, and hold one replica against its run alone."""
         left = self._recipes[self._begun :]
+        if len(left) == 1:  # alone it is at least as fast
+            self._runs.append(Run(self._problem, left[0]))
+            return
         try:
             if not self._chunk:
                 self._chunk = self._fitting(left[0])

@@ -305,7 +305,7 @@ def packed_problem():
         (
             of_model(problems.moons.model, lambda z, y: F.cross_entropy(z, y)),
             "lr",
-            (0.1,),
+            (0.1, 0.2),
             {},
             "loss",
         ),
