@@ -150,15 +150,15 @@ def regions(model: nn.Module, limits: Limits, like: Tensor) -> Array:
     across = torch.linspace(*limits.x, GRID, dtype=like.dtype, device=like.device)
     up = torch.linspace(*limits.y, GRID, dtype=like.dtype, device=like.device)
     points = torch.cartesian_prod(up, across).flip(1)
-    with evaluating(model), one_thread(is_small(model)):
+    with torch.random.fork_rng([]), evaluating(model), one_thread(is_small(model)):
         chances = model(points).softmax(1)[:, 1]
     return torch.nan_to_num(chances, 0.5).reshape(GRID, GRID).double().cpu().numpy()
 
 
+@torch.random.fork_rng([])  # a model may draw numbers when it is built and when it is run
 def surface(problem: Problem, first: Array, second: Array) -> Array:
     """(len(second), len(first)) losses over two parameters and all the data; NaN where it fails."""
-    with torch.random.fork_rng():
-        model = problem.build()
+    model = problem.build()
     x, y = problem.batches()
     shapes = {name: p.shape for name, p in model.named_parameters()}
     points = torch.cartesian_prod(torch.tensor(second), torch.tensor(first)).flip(1)

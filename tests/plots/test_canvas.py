@@ -131,6 +131,24 @@ def test_regions_are_the_models_answers_and_leave_its_modes():
     assert answers[0, -1] == pytest.approx(corner, rel=1e-6)
 
 
+def test_pictures_draw_no_number_of_the_callers():
+    class Noisy(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) + torch.rand(())
+
+    before = torch.get_rng_state()
+    regions(Noisy(2, 2), Limits((-1.0, 1.0), (-2.0, 2.0)), torch.zeros(1, 2))
+    after_building = torch.get_rng_state()
+    torch.set_rng_state(before)
+    Noisy(2, 2)
+    assert torch.equal(torch.get_rng_state(), after_building)
+    x = torch.ones(4, 1)
+    problem = Problem("noisy", lambda: Noisy(1, 1), (x, x), nn.functional.mse_loss)
+    before = torch.get_rng_state()
+    surface(problem, np.array([0.0, 2.0]), np.array([0.0, 1.0]))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def unlucky():
     """A model whose parameters have names that matplotlib would take for formulas."""
     model = nn.Module()
