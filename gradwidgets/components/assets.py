@@ -11,7 +11,7 @@ NODES = Path(__file__).with_name("nodes.js")
 
 
 def script_of(module: str | Path) -> str:
-    """The JavaScript of the widget whose `__file__` is given, after what all widgets use.
+    """The JavaScript of the widget with this `__file__`, after the code shared by all.
 
     >>> "function render" in script_of(Path(__file__).with_name("slider.py"))
     True
@@ -20,7 +20,7 @@ def script_of(module: str | Path) -> str:
 
 
 def style_of(module: str | Path) -> str:
-    """The CSS of the widget whose `__file__` is given.
+    """The CSS of the widget with this `__file__`.
 
     >>> ".gradwidgets-slider" in style_of(Path(__file__).with_name("slider.py"))
     True

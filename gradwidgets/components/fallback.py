@@ -91,7 +91,7 @@ def _page(view: StaticView, key: str) -> str:
 
 
 def close(widget: ipywidgets.Widget) -> None:
-    """Close a widget and every widget that belongs to it, so that nothing of it stays behind.
+    """Close a widget and every widget inside it, so that nothing is left behind.
 
     >>> box = ipywidgets.VBox([ipywidgets.Label("inside")])
     >>> close(box)

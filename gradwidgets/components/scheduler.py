@@ -47,7 +47,7 @@ class LoopScheduler:
 
     @property
     def deferred(self) -> bool:
-        """True if there is an event loop, which does actions later."""
+        """True if there is an event loop, which runs actions later."""
         return self._loop is not None
 
     def soon(self, action: Action) -> None:
@@ -68,7 +68,7 @@ class LoopScheduler:
 
     @contextmanager
     def now(self) -> Iterator[None]:
-        """Within, code on any thread may do what actions do: after what came before, and alone."""
+        """Let code on any thread act like an action inside the block: in order, and alone."""
         with PROCESS_LOCK:
             self._catch_up()
             within, self._busy = self._busy, True
@@ -135,7 +135,7 @@ class LatestTask:
     def finish(self, enough: Callable[[], bool] = lambda: False, seconds: float = math.inf) -> None:
         """Take steps here and now, without pauses: all, or until `enough`, or for so long.
 
-        What is left then is gone on with on the event loop.
+        The event loop continues with what is left.
         """
         end = time.monotonic() + seconds
         while time.monotonic() < end:

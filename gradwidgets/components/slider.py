@@ -14,7 +14,7 @@ from gradwidgets.core import Control
 class Slider(anywidget.AnyWidget):
     """A slider over the stops of a `Control`, by `name`.
 
-    `value` may be set to what is no stop: it then becomes one. `bars` are drawn under it, one
+    Setting `value` to something that is not a stop adds a stop. `bars` are drawn under it, one
     for each stop: None, or [height in 0 to 1, "" or how it is unstable]; `bars_text` is the same
     in words. `moved_at` is when the learner moved it last, in the browser's milliseconds; it
     grows with each move.

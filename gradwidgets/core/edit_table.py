@@ -1,4 +1,4 @@
-"""The table of the edits that a recipe can ask for: all that is to be said of each, in one place.
+"""The table of the edits that a recipe can ask for: everything about each edit in one place.
 
 Training, programs, sweeps, the stepper and the ledger read this table and its order. To add an
 edit, give `Recipe` a field, write a class below and put it into `EDITS`: see CONTRIBUTING.
@@ -26,11 +26,11 @@ SweptEdit = Callable[[Tensor, Tensor], object]
 
 @dataclass(frozen=True)
 class WrittenModel:
-    """A model as a program writes of it: `model`, its parameters `p`.
+    """A model as it appears in a program: `model`, with parameters `p`.
 
     Args:
         names: the names of its parameters.
-        regular: each parameter gets a gradient and has a dimension, so nothing asks for that.
+        regular: every parameter gets a gradient and has a dimension; the program need not check.
 
     >>> print(WrittenModel(("weight",)).each("p.grad.mul_(2.0)"))
     for p in model.parameters():
@@ -41,14 +41,14 @@ class WrittenModel:
     regular: bool = True
 
     def each(self, *body: str, over: str = "p in model.parameters()", first: str = "") -> str:
-        """A loop over parameters that have a gradient; `first` is made before that is asked."""
+        """A loop over parameters that have a gradient; `first` runs before that check."""
         known = [] if self.regular else ["if p.grad is None:", "    continue"]
         inner = [*([first] if first else []), *known, *body]
         return "\n".join([f"for {over}:", *(f"    {line}" for line in inner)])
 
 
 class TableEdit:
-    """An entry of the table: one edit, in every form that it takes.
+    """An entry of the table: one edit in all its forms.
 
     Attributes:
         stage: the name of a gradient after it, as a column of the ledger.
@@ -71,7 +71,7 @@ class TableEdit:
         raise NotImplementedError
 
     def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
-        """The same as lines of a program; none where it changes nothing."""
+        """The edit as lines of a program; none if it changes nothing."""
         raise NotImplementedError
 
     def setup(self, recipe: Recipe) -> str:
@@ -79,7 +79,7 @@ class TableEdit:
         return ""
 
     def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
-        """The same for many replicas, one a recipe; None where it changes nothing.
+        """The edit for many replicas, one per recipe; None if it changes nothing.
 
         An entry that leaves this out is swept one value after another, with a warning.
         """

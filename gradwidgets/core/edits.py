@@ -1,4 +1,4 @@
-"""Four edits of `.grad`, to be made between `backward()` and `step()`, in any loop.
+"""Four edits of `.grad`, applied between `backward()` and `step()` in any loop.
 
 An edit is a callable on parameters that changes their `.grad` in place. Parameters whose
 `.grad` is None are left alone, as every optimizer leaves them alone.
@@ -56,7 +56,7 @@ class Scale:
 
 
 class Mask:
-    """Set part of every gradient to zero: the same part at each call.
+    """Set part of every gradient to zero, the same part at each call.
 
     Args:
         fraction: the share of each tensor's elements to hide, `round(fraction * numel)` of them.
@@ -168,7 +168,7 @@ class Penalty:
 class Clip:
     """Shrink all gradients together until their joint 2-norm is at most `max_norm`.
 
-    This is `torch.nn.utils.clip_grad_norm_` as it stands.
+    This is `torch.nn.utils.clip_grad_norm_`, unchanged.
 
     Raises:
         ValueError: `max_norm` is not a finite number above 0.
@@ -191,7 +191,7 @@ class Clip:
 
 
 def edit_gradients(optimizer: Optimizer, *edits: Edit) -> RemovableHandle:
-    """Make `edits`, in their order, before every `optimizer.step()`.
+    """Apply `edits`, in order, before every `optimizer.step()`.
 
     A step that is given a closure (LBFGS needs one) evaluates it again and again; the edits are
     then made after each evaluation, so that they count.

@@ -66,7 +66,7 @@ def step_failed(update: int, optimizer: object, error: Exception) -> TrainingErr
 
 
 def check_finite_data(update: int, batches: list[tuple[Any, Any]]) -> None:
-    """Raise if it is a batch's own numbers that made the loss non-finite.
+    """Raise if the loss is non-finite because a batch's data is.
 
     Raises:
         TrainingError: an input or target holds NaN or infinity.
@@ -93,7 +93,7 @@ def described(value: Any) -> str:
 
 
 def described_error(error: Exception) -> str:
-    """An exception's type and the beginning of its first line; or what memory it lacked.
+    """An exception's type and the start of its first line; or the memory it asked for.
 
     >>> described_error(KeyError("weight"))
     "KeyError: 'weight'"

@@ -39,12 +39,12 @@ class History:
         param_norms: (updates, P) norm of each parameter before the update.
         change_norms: (updates, P) norm of each parameter's change.
         parameters: values of small parameters by name, (updates + 1, *shape): the start first.
-        accuracy: (m, 2) rows of (updates done, share of the held-out samples that is right).
+        accuracy: (m, 2) rows of (updates done, share of held-out samples classified correctly).
         stopped: None, or (update, why): "threshold", "diverged", "cancelled" or
             "failed". A run that diverged at update n has n rows: its loss, or a parameter, was
             no longer finite there.
         seconds: how long the training took.
-        make_model: returns the trained model; None has none.
+        make_model: returns the trained model; None if there is none.
 
     >>> from gradwidgets import train
     >>> history = train("line", Recipe(updates=50))
@@ -80,7 +80,7 @@ class History:
 
     @property
     def ended(self) -> bool:
-        """True if the run was over, for whatever reason, when this was taken from it."""
+        """True if the run had ended, for whatever reason, when this history was taken."""
         return self.stopped is not None or self.updates >= self.recipe.updates
 
     @property

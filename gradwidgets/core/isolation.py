@@ -54,7 +54,7 @@ class IsolatedRun:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """The run's state is in force within, the caller's again afterwards.
+        """Use the run's state inside the block; restore the caller's afterwards.
 
         One thread of the process at a time: others wait.
         """
@@ -83,7 +83,7 @@ class IsolatedRun:
 
 @contextmanager
 def one_thread(only: bool = True) -> Iterator[None]:
-    """Torch computes on one thread within, if `only` says so; on as many as before afterwards.
+    """Make torch compute on one thread inside the block, if `only`; restore the count afterwards.
 
     >>> with one_thread():
     ...     torch.get_num_threads()
@@ -100,7 +100,7 @@ def one_thread(only: bool = True) -> Iterator[None]:
 
 
 def is_small(model: nn.Module) -> bool:
-    """Tell whether a model is to be trained on one thread.
+    """Tell whether a model is small enough for one thread.
 
     >>> is_small(nn.Linear(64, 32)), is_small(nn.Linear(1000, 1000))
     (True, False)
@@ -133,7 +133,7 @@ def _sources(data: object) -> list[Source]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model is in eval mode within; afterwards each module's own mode is as it was.
+    """Put the model in eval mode inside the block; restore each module's own mode afterwards.
 
     >>> model = nn.Dropout()
     >>> with evaluating(model):

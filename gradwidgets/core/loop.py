@@ -56,7 +56,7 @@ def train(problem: Problem | str, recipe: Recipe | None = None) -> History:
 def live(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[Run]:
     """Train update by update: yields the `Run` after each, for live drawing.
 
-    Break off whenever you like; `run.cancel()` says so in the history.
+    Break off at any time; `run.cancel()` records it in the history.
 
     >>> for run in live("bowl", Recipe(updates=50)):
     ...     if len(run.losses) == 7:

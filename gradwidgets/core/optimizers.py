@@ -1,4 +1,4 @@
-"""The optimizers of `torch.optim`: which there are, what they take, how one is built."""
+"""The optimizers of `torch.optim`: their names and options, and how to build one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def needs_closure(optimizer: str) -> bool:
-    """Tell whether an optimizer's `step` must be given a closure, as that of LBFGS must.
+    """Tell whether an optimizer's `step` needs a closure, as LBFGS does.
 
     >>> needs_closure("SGD"), needs_closure("LBFGS")
     (False, True)

@@ -64,7 +64,7 @@ class Problem:
             raise not_allowed("Problem.recipe", self.recipe, "a Recipe")
 
     def build(self) -> nn.Module:
-        """A new model, drawn from the global RNG as it stands; a copied one in training mode.
+        """A new model, drawn from the current global RNG; a copied one is in training mode.
 
         Raises:
             ValueError: the factory returns something else than a new `nn.Module` each time, or a

@@ -1,9 +1,9 @@
 """The built-in problems. What you read here is what runs, and what `script` writes.
 
-But for one line: `script` takes the digits from scikit-learn, as a person would who has not got
+One line differs: `script` loads the digits from scikit-learn, since its reader may not have
 this package; the numbers are the same.
 
-`problems.line` and its kin are `Problem` objects, made when first asked for. Each is three
+`problems.line` and the others are `Problem` objects, made when first asked for. Each is three
 plain functions: data, model and loss. Data follows `torch.get_default_dtype()`.
 """
 
@@ -147,7 +147,7 @@ class TokenModel(nn.Module):
 
 
 def token_loss(output: Tensor, target: Tensor) -> Tensor:
-    """Mean over the tokens that are no padding."""
+    """Mean over the tokens that are not padding."""
     return F.cross_entropy(output.flatten(0, 1), target.flatten(), ignore_index=-100)
 
 

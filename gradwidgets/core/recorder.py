@@ -1,7 +1,7 @@
 """Record what happens to gradients and parameters, without slowing the loop it watches.
 
-Rows are kept as they come, gradients by reference where nobody writes to them again, and are
-turned into norms a block at a time.
+Rows are kept as they arrive, gradients by reference where nothing writes to them again, and
+are turned into norms a block at a time.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Copies:
 
 
 class References:
-    """The same for tensors that nobody writes to again: nothing is copied until it is needed."""
+    """Like `Copies`, for tensors that nothing writes to again: keeps references, not copies."""
 
     def __init__(self, like: Sequence[Tensor]) -> None:
         self._like = like
@@ -68,7 +68,7 @@ class References:
         self._rows.append(tensors)
 
     def take_norms(self) -> Tensor:
-        """2-norms of the rows, shape (rows, tensors); the rows are let go."""
+        """2-norms of the rows, shape (rows, tensors); the rows are released."""
         rows, self._rows = self._rows, []
         columns = zip(*rows, strict=True)
         return _norms(
@@ -99,7 +99,7 @@ class Recorder:
     """Writes down gradients before and after the edits, and parameters around the step.
 
     Args:
-        parameters: those of the model, in its order.
+        parameters: the model's parameters, in order.
         updates: how many updates are expected, which decides what fits in memory.
         edited: whether gradients are edited at all; if not, they are recorded once.
         fresh: every update's gradients are new tensors, and nothing but an edit changes them.

@@ -39,7 +39,7 @@ def controls() -> dict[str, Control]:
 
 
 def applies(recipe: Recipe, name: str) -> bool:
-    """Tell whether a setting has a meaning in a recipe: its optimizer may not take an option.
+    """Tell whether a setting applies to a recipe: its optimizer may not take the option.
 
     >>> applies(Recipe(optimizer="Adam"), "momentum")
     False
@@ -70,7 +70,7 @@ def with_(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with some settings changed.
 
     Another optimizer keeps the options that it takes. An option that is changed to its
-    optimizer's default is left out, so that there and back again gives an equal recipe.
+    optimizer's default is left out, so that undoing a change gives an equal recipe.
 
     Raises:
         ValueError: there is no such setting, or a value is not allowed.

@@ -1,4 +1,4 @@
-"""Widgets for the settings of a recipe, made from what the settings say of themselves."""
+"""Widgets for the settings of a recipe, made from each setting's `Control`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Controls:
         self.enable()
 
     def recipe(self) -> Recipe:
-        """The recipe that the widgets stand at.
+        """The recipe that the widgets show.
 
         Raises:
             ValueError: the settings do not go together.
@@ -61,7 +61,7 @@ class Controls:
         return self._with({})
 
     def recipe_at(self, name: str, value: Any) -> Recipe | None:
-        """The recipe if that one widget stood elsewhere; None if that is not allowed."""
+        """The recipe if widget `name` were at `value`; None if that is not allowed."""
         try:
             return self._with({name: value})
         except ValueError:
@@ -73,17 +73,17 @@ class Controls:
         return {name: w for name, w in self.widgets.items() if isinstance(w, Slider)}
 
     def slider(self, name: str) -> Slider | None:
-        """The slider of a setting, if that is what it has."""
+        """The slider of a setting, or None."""
         return self.sliders.get(name)
 
     def moves(self, name: str, indices: Iterable[int]) -> dict[Move, Recipe]:
-        """The recipes to which the slider of that name leads from some of its stops."""
+        """The recipes that the slider `name` gives at the stops `indices`."""
         slider = self.widgets[name]
         recipes = {(name, at): self.recipe_at(name, slider.stops[at]) for at in indices}
         return {move: recipe for move, recipe in recipes.items() if recipe}
 
     def one_move_away(self) -> dict[Move, Recipe]:
-        """The recipes to which one step of any slider leads, as far as one run could train all."""
+        """The recipes one step away on each slider of a `Recipe` field, which sweeps can train."""
         found = {}
         for name, slider in self.sliders.items():
             if name in FIELDS:
@@ -100,13 +100,13 @@ class Controls:
         self.enable()
 
     def enable(self) -> None:
-        """Let those widgets be moved whose setting applies: an optimizer takes certain options."""
+        """Enable the widgets whose setting applies: optimizers differ in the options they take."""
         values = {name: widget.value for name, widget in self.widgets.items()}
         for name in values.keys() - set(settings.FIELDS):
             self.widgets[name].disabled = not settings.applies(self._under(values), name)
 
     def _with(self, elsewhere: dict[str, Any]) -> Recipe:
-        """The recipe of the widgets, if those named here stood at these values."""
+        """The recipe if the widgets named in `elsewhere` were at those values."""
         values = {name: widget.value for name, widget in self.widgets.items()} | elsewhere
         base = self._under(values)
         applied = {name: at for name, at in values.items() if settings.applies(base, name)}
@@ -133,7 +133,7 @@ class Controls:
 
 
 def _put(widget: Any, value: Any) -> None:
-    """Set a widget to a value; a list that does not offer it offers it from now on."""
+    """Set a widget to a value, adding it to a list that does not offer it yet."""
     with widget.hold_sync():
         if isinstance(widget, ipywidgets.Dropdown) and value not in widget.options:
             widget.options = (*widget.options, value)

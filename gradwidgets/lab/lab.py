@@ -144,7 +144,7 @@ class GradLab(StaticFallback):
         return self._work.answer()
 
     def wait(self, timeout: float | None = None, *, prefetched: bool = False) -> bool:
-        """Block until all that is asked for, bands included, is trained and drawn.
+        """Block until everything requested, bands included, is trained and drawn.
 
         The work is done right here, so it may be called in a cell, on any thread, and where no
         event loop runs.
@@ -256,11 +256,11 @@ class GradLab(StaticFallback):
             self._picture.release()
 
     def __repr__(self) -> str:
-        """The sentence under the picture, as far as training has come."""
+        """The sentence under the picture, for the training done so far."""
         return str(self._screen.sentence or self._screen.alt)
 
     def static_view(self) -> StaticView:
-        """The sentence and the picture, as far as training has come by then."""
+        """The sentence and the picture, for the training done so far."""
         self._show_what_there_is()
         with self._scheduler.now():
             return StaticView(repr(self), self._picture.still(), str(self._screen.alt))

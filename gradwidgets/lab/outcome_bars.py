@@ -1,4 +1,4 @@
-"""The bars under a slider: the outcome at each of its stops, as far as it is known."""
+"""The bars under a slider: the outcome at each of its stops, where known."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ Kept = OrderedDict[Recipe, History]
 class Results:
     """Outcomes of a problem's runs by recipe.
 
-    Kept are the histories of finished runs, and previews: those of a sweep, which equal them up
-    to rounding. Of each kind there are at most `capacity` bytes, but never fewer than two runs.
-    Failures and cancelled runs are kept until `forget`, so that they are not tried in a circle.
+    It keeps histories of finished runs, and previews: histories of a sweep, equal to them up to
+    rounding. Each kind takes at most `capacity` bytes, but always holds at least two runs.
+    Failures and cancelled runs are kept until `forget`, so that they are not retried forever.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -90,7 +90,7 @@ def _nbytes(kept: Kept) -> int:
 
 
 def _used(kept: Kept, recipe: Recipe) -> History | None:
-    """The history kept of a recipe, which is now the last to go."""
+    """The history kept of a recipe, marked as the most recently used."""
     if recipe in kept:
         kept.move_to_end(recipe)
     return kept.get(recipe)

@@ -31,7 +31,7 @@ class Screen(anywidget.AnyWidget):
 
     Args:
         heard: called with what the browser says: "cancel" where the learner cancels a run,
-            "shown" for each view of it that there is, "gone" for each that is there no more.
+            "shown" for each view that opens, "gone" for each that closes.
     """
 
     _esm = script_of(__file__)
@@ -68,7 +68,7 @@ class Screen(anywidget.AnyWidget):
             self.send({"kind": "ready", **look}, [png])
 
     def forget(self, slider: str = "") -> None:
-        """Drop the pictures that wait, but for those of one slider."""
+        """Drop the waiting pictures, except those of one slider."""
         kept = {move: png for move, png in self._waiting.items() if move[0] == slider}
         if len(kept) < len(self._waiting):
             self._waiting = kept

@@ -1,4 +1,4 @@
-"""A lab's work: from a change of its recipe to the picture, and on to what may come next."""
+"""A lab's work: train a changed recipe, draw it, and prepare likely next moves."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class LabWork:
     def finish(self, stage: Stage = Stage.BANDS, seconds: float = math.inf) -> bool:
         """Work here and now until `stage` is reached, or for so long; returns whether it is.
 
-        May be called on any thread. What is left is gone on with on the event loop.
+        May be called on any thread. The event loop continues with what is left.
         """
         with self._scheduler.now():
             if self.stage < stage and not self._task.busy:  # it was interrupted
@@ -195,7 +195,7 @@ class LabWork:
         self._prepare()
 
     def view_went(self) -> None:
-        """If nobody looks any more, prepare nothing, and hold no more than what was asked for."""
+        """When the last view closes, stop preparing and keep only what was requested."""
         self._views = max((self._views or 0) - 1, 0)  # a page that is closed says nothing
         if self._unseen:
             self._prepare()
@@ -232,7 +232,7 @@ class LabWork:
         return [recipe, *([self.start.replace(**fair)] if self._compare else [])]
 
     def _answer(self) -> Steps:
-        """All the work for a recipe, that which is most urgent first."""
+        """All the work for a recipe, most urgent first."""
         wanted = self._wanted(self.recipe)
         known = self.results.preview(self.recipe) if self._scheduler.deferred else None
         if known and self.results.missing(wanted):
@@ -286,7 +286,7 @@ class LabWork:
         self.stage = Stage.DONE
 
     def _train_bands(self) -> Steps:
-        """Train and draw what is missing of the bands of the recipe and of the start."""
+        """Train and draw the missing runs of the recipe's and the start's bands."""
         wanted = self._wanted(self.recipe)
         for recipe in wanted:
             if recipe in self._seeded:

@@ -102,7 +102,7 @@ class SweptRun:
         self.seconds += time.perf_counter() - begun
 
     def histories(self) -> list[History]:
-        """One history a recipe, as far as its run has come."""
+        """One history per recipe, for the updates made so far."""
         rows = [self._rows(replica) for replica in range(len(self.recipes))]
         losses = np.array(self._losses, dtype=np.float64).reshape(-1, len(self.recipes))
         return [

@@ -123,7 +123,7 @@ class Sweep:
                 return
 
     def histories(self) -> list[History]:
-        """One history a recipe that has been begun, as far as its run has come."""
+        """One history per recipe begun, for the updates made so far."""
         found: list[History] = []
         for run in self._runs:
             found += run.histories() if isinstance(run, SweptRun) else [run.history()]
@@ -136,7 +136,7 @@ class Sweep:
             self._runs.append(Run(self._problem, self._recipes[self._begun]))
 
     def _fall_back(self, error: Exception) -> None:
-        """Train one by one all that has not been trained together to the end."""
+        """Train one by one the recipes that a joint run has not finished."""
         self.obstacle = str(error) if isinstance(error, NotExactError) else described_error(error)
         self._runs = [run for run in self._runs if run.done]
 
