@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gradwidgets.core import EDITS, Problem, Recipe, Run, is_pair, option_defaults
-from gradwidgets.sweep.run import SweptRun
 from gradwidgets.sweep.step import OWN_OPTIONS, TAKEN
+
+if TYPE_CHECKING:
+    from gradwidgets.sweep.run import SweptRun
 
 _EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
 FIELDS = ("lr", *_EDITED, "stop_below", "seed", *OWN_OPTIONS)

@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradwidgets.core import (
     History,
@@ -21,7 +21,9 @@ from gradwidgets.core import (
 from gradwidgets.sweep import fit
 from gradwidgets.sweep.exact import NotExactError
 from gradwidgets.sweep.fit import differs, obstacle
-from gradwidgets.sweep.run import SweptRun
+
+if TYPE_CHECKING:
+    from gradwidgets.sweep.run import SweptRun
 
 
 def sweep(
@@ -101,7 +103,7 @@ class Sweep:
     @property
     def _begun(self) -> int:
         """The number of recipes that have been begun."""
-        return sum(len(run.recipes) if isinstance(run, SweptRun) else 1 for run in self._runs)
+        return sum(1 if isinstance(run, Run) else len(run.recipes) for run in self._runs)
 
     def advance(self, updates: int | None = None, seconds: float = math.inf) -> None:
         """Train on until all is done, or `updates` are made, or `seconds` have passed.
@@ -126,7 +128,7 @@ class Sweep:
         """One history per recipe begun, for the updates made so far."""
         found: list[History] = []
         for run in self._runs:
-            found += run.histories() if isinstance(run, SweptRun) else [run.history()]
+            found += [run.history()] if isinstance(run, Run) else run.histories()
         return found
 
     def _begin_next(self) -> None:
@@ -150,7 +152,7 @@ class Sweep:
             if not self._chunk:
                 self._chunk = self._fitting(left[0])
             chunk = left[: self._chunk]
-            swept = SweptRun(self._problem, chunk, self._snapshots)
+            swept = self._together(chunk, self._snapshots)
             swept.advance(updates=fit.UPDATES)
         except Exception as error:  # whatever it is, a run alone will say so
             self._fall_back(error)
@@ -165,6 +167,11 @@ class Sweep:
 
     def _fitting(self, recipe: Recipe) -> int:
         """The number of replicas that are trained together: found out by training one."""
-        one = SweptRun(self._problem, [recipe], snapshots=False)
+        one = self._together([recipe], snapshots=False)
         one.advance(updates=1)
         return max(1, fit.CHUNK // max(1, one.largest))
+
+    def _together(self, recipes: list[Recipe], snapshots: bool) -> SweptRun:
+        from gradwidgets.sweep.run import SweptRun  # not before: `import gradwidgets` stays quick
+
+        return SweptRun(self._problem, recipes, snapshots)
