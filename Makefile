@@ -6,7 +6,7 @@
 #   make bench   a table of speed ratios, measured side by side
 #   make hub     a class on a JupyterHub: what it waits for, and what each learner costs
 # PIP_ARGS is passed to pip; with it an ordinary Linux machine can take torch's smaller CPU
-# build: set it to the --index-url that PyTorch's install page names for "CPU".
+# build: set it to the --extra-index-url that PyTorch's install page names for "CPU".
 
 PYTHON ?= python3
 PIP_ARGS ?=

@@ -10,7 +10,7 @@ import ipywidgets
 from gradwidgets.components import Slider
 from gradwidgets.core import GROUPS, Control, Recipe, settings
 from gradwidgets.lab.screen import Move
-from gradwidgets.sweep import FIELDS
+from gradwidgets.sweep import SWEPT_TOGETHER
 
 
 class Controls:
@@ -86,7 +86,7 @@ class Controls:
         """The recipes one step away on each slider of a `Recipe` field, which sweeps can train."""
         found = {}
         for name, slider in self.sliders.items():
-            if name in FIELDS:
+            if name in SWEPT_TOGETHER:
                 near = {max(slider.index - 1, 0), min(slider.index + 1, len(slider.stops) - 1)}
                 found.update(self.moves(name, near - {slider.index}))
         return found

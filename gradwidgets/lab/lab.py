@@ -208,7 +208,7 @@ class GradLab(StaticFallback):
         other: str | None = None,
         values: Sequence[Any] | None = None,
     ) -> Path:
-        """Write the lab as one HTML file whose slider over `field` needs no kernel: see `saving`.
+        """Write the lab as one HTML file whose slider over `field` needs no kernel.
 
         Raises:
             ValueError: a setting has no control, or a value is not allowed.

@@ -17,8 +17,8 @@ Kept = OrderedDict[Recipe, History]
 class Results:
     """Outcomes of a problem's runs by recipe.
 
-    It keeps histories of finished runs, and previews: histories of a sweep, equal to them up to
-    rounding. Each kind takes at most `capacity` bytes, but always holds at least two runs.
+    It keeps histories of finished runs, and previews: histories of a sweep, with the same
+    numbers. Each kind takes at most `capacity` bytes, but always holds at least two runs.
     Failures and cancelled runs are kept until `forget`, so that they are not retried forever.
     """
 
@@ -40,7 +40,7 @@ class Results:
         return found or getattr(self.error(recipe), "history", None)
 
     def preview(self, recipe: Recipe) -> History | None:
-        """The recipe's history, exactly or up to rounding; None if neither is known."""
+        """The recipe's history; None if neither is known."""
         return _used(self._exact, recipe) or _used(self._previews, recipe)
 
     def error(self, recipe: Recipe) -> Exception | None:
@@ -48,7 +48,7 @@ class Results:
         return self._errors.get(recipe)
 
     def knows(self, recipe: Recipe) -> bool:
-        """True if the recipe's outcome is known, if only up to rounding, or its failure."""
+        """True if the recipe's outcome is known or its failure."""
         return bool(self.history(recipe) or self.preview(recipe) or self.error(recipe))
 
     def missing(self, wanted: Sequence[Recipe]) -> Recipe | None:

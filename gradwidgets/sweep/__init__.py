@@ -1,6 +1,6 @@
 """Many values of one setting, trained in one run."""
 
-from gradwidgets.sweep.fit import FIELDS
+from gradwidgets.sweep.eligibility import SWEPT_TOGETHER
 from gradwidgets.sweep.sweep import Sweep, sweep
 
-__all__ = ["FIELDS", "Sweep", "sweep"]
+__all__ = ["SWEPT_TOGETHER", "Sweep", "sweep"]

@@ -18,9 +18,9 @@ from gradwidgets.core import (
     problems,
     settings,
 )
-from gradwidgets.sweep import fit
+from gradwidgets.sweep import eligibility
+from gradwidgets.sweep.eligibility import differs, obstacle
 from gradwidgets.sweep.exact import NotExactError
-from gradwidgets.sweep.fit import differs, obstacle
 
 if TYPE_CHECKING:
     from gradwidgets.sweep.run import SweptRun
@@ -73,7 +73,7 @@ class Sweep:
 
     Raises:
         ValueError: there is no recipe, or the problem is not usable.
-        TrainingError: the model or the loss failed at the first update.
+        TrainingError: the model or the loss failed at one of the first updates.
 
     >>> from gradwidgets import Recipe, problems
     >>> runs = Sweep(problems.moons, [Recipe(lr=lr, updates=5) for lr in (0.1, 0.5)])
@@ -90,7 +90,7 @@ class Sweep:
         self._recipes = list(recipes)
         self._snapshots = snapshots
         self._runs: list[Run | SweptRun] = []
-        self._chunk = 0
+        self._replicas = 0
         self.obstacle = obstacle(problem, recipes)
         if self.obstacle is None:
             self._begin_chunk()
@@ -107,6 +107,8 @@ class Sweep:
 
     def advance(self, updates: int | None = None, seconds: float = math.inf) -> None:
         """Train on until all is done, or `updates` are made, or `seconds` have passed.
+
+        Both count for the present chunk, or run; beginning one makes a few updates more.
 
         Raises:
             TrainingError: the model or the loss failed.
@@ -143,33 +145,36 @@ class Sweep:
         self._runs = [run for run in self._runs if run.done]
 
     def _begin_chunk(self) -> None:
-        """Make the first updates of a chunk, and hold one replica against its run alone."""
+        """Make the first updates of a chunk; one recipe that is left is trained alone."""
         left = self._recipes[self._begun :]
-        if len(left) == 1:  # alone it is at least as fast
+        if len(left) == 1:
             self._runs.append(Run(self._problem, left[0]))
             return
         try:
-            if not self._chunk:
-                self._chunk = self._fitting(left[0])
-            chunk = left[: self._chunk]
-            swept = self._together(chunk, self._snapshots)
-            swept.advance(updates=fit.UPDATES)
+            if not self._replicas:
+                self._replicas = self._fitting(left[0])
+            chunk = self._together(left[: self._replicas], self._snapshots)
+            chunk.advance(updates=eligibility.UPDATES)
         except Exception as error:  # whatever it is, a run alone will say so
             self._fall_back(error)
             return
-        number = len(chunk) // 2
-        one = Run(self._problem, chunk[number])
-        one.advance(updates=fit.UPDATES)
-        if differs(one, swept, number):
-            self._fall_back(NotExactError("the model does not give its own bits in a batch"))
+        if self._is_exact(chunk):
+            self._runs.append(chunk)
         else:
-            self._runs.append(swept)
+            self._fall_back(NotExactError("the model does not give its own bits in a batch"))
+
+    def _is_exact(self, chunk: SweptRun) -> bool:
+        """Hold one replica against its run alone, bit for bit."""
+        number = len(chunk.recipes) // 2
+        alone = Run(self._problem, chunk.recipes[number])
+        alone.advance(updates=eligibility.UPDATES)
+        return not differs(alone, chunk, number)
 
     def _fitting(self, recipe: Recipe) -> int:
         """The number of replicas that are trained together: found out by training one."""
         one = self._together([recipe], snapshots=False)
         one.advance(updates=1)
-        return max(1, fit.CHUNK // max(1, one.largest))
+        return max(1, eligibility.CHUNK_ELEMENTS // max(1, one.largest))
 
     def _together(self, recipes: list[Recipe], snapshots: bool) -> SweptRun:
         from gradwidgets.sweep.run import SweptRun  # not before: `import gradwidgets` stays quick

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradwidgets import Problem, Recipe, TrainingError, problems, sweep, train
 from gradwidgets.core import settings
-from gradwidgets.sweep import Sweep, exact, fit
+from gradwidgets.sweep import Sweep, eligibility, exact
 from gradwidgets.sweep import run as sweep_run
 
 OPTIMIZERS = {
@@ -157,7 +157,7 @@ def test_a_diverging_replica_touches_no_other():
 def test_slices_and_chunks_give_the_same_as_one_go(monkeypatch):
     start = recipe("moons", "Adam")
     recipes = [settings.with_(start, scale=value) for value in (0.5, 1.0, 2.0, 3.0, 4.0)]
-    monkeypatch.setattr(fit, "CHUNK", 2 * 200 * 16)  # two replicas each
+    monkeypatch.setattr(eligibility, "CHUNK_ELEMENTS", 2 * 200 * 16)  # two replicas each
     sliced = Sweep(problems.moons, recipes)
     begun = [len(sliced.histories())]
     while not sliced.done:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from gradwidgets.sweep.run import SweptRun
 
 _EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
-FIELDS = ("lr", *_EDITED, "stop_below", "seed", *OWN_OPTIONS)
+SWEPT_TOGETHER = ("lr", *_EDITED, "stop_below", "seed", *OWN_OPTIONS)
 """The settings in which replicas may differ."""
-CHUNK = 1_000_000
+CHUNK_ELEMENTS = 1_000_000
 """Elements of the largest tensor of a chunk of replicas: more would leave the cache."""
 UPDATES = 3
 """Updates of the run that is trained alone beside its replica."""
@@ -32,7 +32,7 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
             return f"{entry.settings[0]} has no form for many replicas"
     for spec in dataclasses.fields(Recipe):
         differ = any(getattr(r, spec.name) != getattr(first, spec.name) for r in recipes)
-        if differ and spec.name not in (*FIELDS, "options"):
+        if differ and spec.name not in (*SWEPT_TOGETHER, "options"):
             return f"{spec.name} changes the loop itself, and not a number in it"
     if first.edits:
         return "the recipe's own edits are written for one model"
