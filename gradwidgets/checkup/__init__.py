@@ -1,4 +1,4 @@
-"""Diagnosis of a training loop: `checkup` watches it and names the link that is broken."""
+"""Diagnosis of a training loop: `checkup` watches it and names the broken link."""
 
 from gradwidgets.checkup.report import Finding, Report
 from gradwidgets.checkup.watch import checkup

@@ -14,7 +14,7 @@ from gradwidgets.checkup.graph import leaf_of, nodes
 
 
 def prefixes(modules: Sequence[nn.Module]) -> list[str]:
-    """Prefixes for the parameters of several modules: their class, numbered if repeated."""
+    """Parameter-name prefixes of several modules: the class name, numbered if repeated."""
     if len(modules) == 1:
         return [""]
     kinds = [type(module).__name__ for module in modules]
@@ -25,14 +25,14 @@ def prefixes(modules: Sequence[nn.Module]) -> list[str]:
 
 
 def named_modules(modules: Sequence[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
-    """Every module once, by its path; the outermost by its class."""
+    """Every module once, with its path; an outermost one with its class name."""
     for prefix, root in zip(prefixes(modules), modules, strict=True):
         for path, module in root.named_modules():
             yield (prefix + path).rstrip(".") or type(root).__name__, module
 
 
 def named_parameters(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor]]:
-    """Every parameter under each of its names; lazy ones not before they are made."""
+    """Every parameter under each of its names; lazy ones only once they are initialised."""
     for prefix, root in zip(prefixes(modules), modules, strict=True):
         for path, parameter in root.named_parameters(remove_duplicate=False):
             if not is_lazy(parameter):
@@ -40,7 +40,7 @@ def named_parameters(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor
 
 
 def hidden_tensors(modules: Sequence[nn.Module]) -> dict[int, str]:
-    """Leaves that require grad and hang on a module without being registered: id -> where."""
+    """Unregistered leaves that require grad in a module's attributes: id -> where."""
     registered = {id(tensor) for _, tensor in named_parameters(modules)}
     found: dict[int, str] = {}
     for path, module in named_modules(modules):
@@ -55,7 +55,7 @@ def hidden_tensors(modules: Sequence[nn.Module]) -> dict[int, str]:
 
 
 def _tensors_under(value: object, place: str, depth: int = 3) -> Iterator[tuple[str, Tensor]]:
-    """Tensors in an attribute, in a module or in a nest of containers, each with its place."""
+    """Tensors in an attribute, a module or nested containers, each with its place."""
     if isinstance(value, Tensor):
         yield place, value
     elif isinstance(value, nn.Module):
@@ -77,7 +77,7 @@ def _parts(value: object) -> list[tuple[str, object]]:
 
 
 def _leaves(tensor: Tensor) -> Iterator[Tensor]:
-    """A tensor that is a leaf, or the leaves it was computed from."""
+    """The tensor itself if it is a leaf that requires grad, or the leaves it was computed from."""
     if tensor.grad_fn is None:
         if tensor.requires_grad:
             yield tensor
@@ -89,7 +89,7 @@ def _leaves(tensor: Tensor) -> Iterator[Tensor]:
 
 
 def ignored_flags(modules: Sequence[nn.Module]) -> list[str]:
-    """Modules carrying a plain attribute `requires_grad = False` while they are trained."""
+    """Modules with a plain attribute `requires_grad = False` and trainable parameters."""
     return [
         path
         for path, module in named_modules(modules)
@@ -99,7 +99,7 @@ def ignored_flags(modules: Sequence[nn.Module]) -> list[str]:
 
 
 def untied(modules: Sequence[nn.Module]) -> list[tuple[str, str]]:
-    """Embedding and output weights that hold the same numbers in two different parameters."""
+    """Pairs of an embedding and a linear weight: equal numbers in separate parameters."""
     owners = [
         (f"{path}.weight", module, module.weight)
         for path, module in named_modules(modules)
@@ -135,9 +135,9 @@ def differs_in_eval(module: nn.Module) -> bool:
 
 
 def forgotten_in_eval(modules: Sequence[nn.Module]) -> dict[int, str]:
-    """Modules in eval mode that differ in it, id -> path, unless left there on purpose.
+    """Modules apparently left in eval mode by mistake, where it matters: id -> path.
 
-    On purpose means that nothing in eval mode within the outermost such module around it trains.
+    On purpose: the outermost eval-mode module around it has no trainable parameter in eval mode.
     """
     found: dict[int, str] = {}
     for path, module, outermost in _in_eval(modules):

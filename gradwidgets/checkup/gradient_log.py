@@ -1,4 +1,4 @@
-"""The backward calls that every `.grad` holds, known by looking at `.grad` at each event."""
+"""Tracks the backward calls summed in each `.grad`, by looking at `.grad` at each event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradwidgets.checkup.thresholds import FEW, MOST_KEPT, SAME
 
 
 class GradientLog:
-    """Keeps `Parameter.contents`: a backward adds itself, a clear empties it."""
+    """Maintains `Parameter.contents`: each backward is added, a clear empties it."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -24,7 +24,7 @@ class GradientLog:
         self._thrown_away: list[Backward] = []  # cleared unread, and not known to be used
 
     def open(self, parameter: Parameter) -> None:
-        """Start with what is in `.grad` already: a step may have read it before the watch."""
+        """Start with what is already in `.grad`: a step may have read it before the watch."""
         gradient = parameter.tensor.grad
         if gradient is not None:
             parameter.norm = norms([gradient])[0]
@@ -54,7 +54,7 @@ class GradientLog:
                 return
             parameter.ever_written = True
             current.reached.add(key)
-            if tensor.grad is None:  # a hook before ours has stepped and cleared already
+            if tensor.grad is None:  # an earlier hook has already stepped and cleared
                 current.applied = True
             elif current not in parameter.contents:
                 parameter.contents.append(current)
@@ -62,7 +62,7 @@ class GradientLog:
         return received
 
     def after_backward(self) -> None:
-        """Note the norms that backward left, and a parameter by which to notice use by hand."""
+        """Note the norms that backward left, and what is needed to notice use by hand."""
         backward, self._current = self._current, None
         if backward is None:
             return
@@ -93,7 +93,7 @@ class GradientLog:
     def _gradients(
         parameters: Iterable[Parameter],
     ) -> tuple[list[tuple[Parameter, Tensor]], list[float]]:
-        """The parameters that hold a gradient, each with it, and the norms of the gradients."""
+        """Pairs of a parameter and its gradient, where there is one, and the gradients' norms."""
         pairs = ((parameter, parameter.tensor.grad) for parameter in parameters)
         holders = [(parameter, gradient) for parameter, gradient in pairs if gradient is not None]
         return holders, norms([gradient for _, gradient in holders])
@@ -104,9 +104,9 @@ class GradientLog:
         A gradient overwritten by other values is edited, not cleared.
 
         Args:
-            parameters: Those whose gradients are looked at.
+            parameters: The parameters whose gradients are checked.
             now: The time of this event.
-            zero_is_clear: Read a zero gradient as cleared; at a step one may be truly zero.
+            zero_is_clear: Treat zero as cleared; at a step a gradient may really be zero.
         """
         holders, found = self._gradients(parameters)
         if not holders and not any(p.contents or p.norm for p in parameters):
@@ -127,7 +127,7 @@ class GradientLog:
 
     @staticmethod
     def _assigned(parameter: Parameter, value: float) -> bool:
-        """True if `.grad` was written by hand: out of nothing, or over what had been read."""
+        """True if `.grad` was written by hand: into an empty one, or over one already read."""
         if not parameter.contents:
             return True
         if not all(backward.applied for backward in parameter.contents):
@@ -146,7 +146,7 @@ class GradientLog:
         parameter.contents = []
 
     def note_use_by_hand(self, parameters: Iterable[Parameter]) -> None:
-        """A gradient put together by hand may have used the backward calls cleared before it."""
+        """Mark cleared backward calls that a gradient assembled by hand may have used."""
         if not self._thrown_away:
             return
         for parameter in parameters:
@@ -157,7 +157,7 @@ class GradientLog:
 
     @staticmethod
     def _is_put_together(parameter: Parameter) -> bool:
-        """True if it was assigned, replaced by another tensor, or had something added to it.
+        """True if `.grad` was assigned, replaced by another tensor, or had something added.
 
         Scaling, clipping and masking add nothing.
         """
@@ -172,20 +172,20 @@ class GradientLog:
         return before is not None and adds_something(before, elements(gradient, FEW))
 
     def applied(self, parameters: Iterable[Parameter]) -> None:
-        """A step has read these gradients."""
+        """Note that a step has read these gradients."""
         for parameter in parameters:
             for backward in parameter.contents:
                 backward.applied = True
                 backward.witness = None
 
     def skipped(self, parameters: Iterable[Parameter]) -> None:
-        """A GradScaler has looked at these gradients and skipped the step."""
+        """Note that a GradScaler has checked these gradients and skipped the step."""
         for parameter in parameters:
             for backward in parameter.contents:
                 backward.used_by_hand = True
 
     def unscaled(self, parameters: Iterable[Parameter], scale: float) -> None:
-        """A GradScaler has divided these gradients; that is no edit."""
+        """Divide the raw norms as a GradScaler did the gradients: that is not an edit."""
         for parameter in parameters:
             if parameter.raw_norm is not None:
                 parameter.raw_norm /= scale

@@ -1,4 +1,4 @@
-"""Facts read from an autograd graph, from the loss down, before backward frees it."""
+"""Read facts from an autograd graph, starting at the loss, before backward frees it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Mark(NamedTuple):
 
 
 def put_mark(tensor: Tensor, mark: Mark) -> None:
-    """Leave a mark on the graph; it lives and dies with the graph."""
+    """Attach a mark to the graph; it is freed with the graph."""
     if tensor.grad_fn is not None:
         _metadata(tensor.grad_fn).setdefault(_MARKS, []).append(mark)
 
@@ -54,7 +54,7 @@ def tensors_in(value: object, depth: int = 3) -> list[Tensor]:
 
 
 def nodes(roots: Iterable[Node], stop_at_layers: bool = False) -> Iterator[Node]:
-    """Every node once; with `stop_at_layers`, not below the output of a module with parameters."""
+    """Every node once; `stop_at_layers` stops at the outputs of modules with parameters."""
     waiting, visited = list(roots), set[Node]()
     while waiting:
         node = waiting.pop()
@@ -70,7 +70,7 @@ def nodes(roots: Iterable[Node], stop_at_layers: bool = False) -> Iterator[Node]
 
 
 def leaf_of(node: Node) -> Tensor | None:
-    """The leaf tensor that a node accumulates into, if it is such a node."""
+    """The leaf tensor of an AccumulateGrad node; None for any other node."""
     leaf: Tensor | None = getattr(node, "variable", None)
     return leaf
 
@@ -78,7 +78,7 @@ def leaf_of(node: Node) -> Tensor | None:
 def spread_prediction(root: Node) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Shapes of a prediction before and after it was broadcast against its target, if it was.
 
-    Predictions of shape (N, 1) or (N,) and constant targets of the other of the two give (N, N):
+    Predictions of shape (N, 1) and constant targets of shape (N,), or the reverse, give (N, N):
     every prediction is compared with every target. Only nodes between the loss and the last
     module with parameters are looked at, and only where the other operand needs no gradient.
     """
@@ -99,7 +99,7 @@ def spread_prediction(root: Node) -> tuple[tuple[int, ...], tuple[int, ...]] | N
 
 
 def _enlarged(node: Node | None) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Shapes before and after, if a criterion had to repeat the predictions to fit the targets."""
+    """Shapes before and after, if a criterion expanded the predictions to match the targets."""
     if node is None or _operation(node) != "Expand":
         return None
     below, index = node.next_functions[0]
@@ -150,7 +150,7 @@ _PASSING = {
 
 
 def direction(node: Node | None, depth: int = 30) -> int:
-    """+1 if minimising this loss lowers an error, -1 if it raises one, 0 if it cannot be told.
+    """+1 if minimising this loss lowers an error, -1 if it raises one, 0 if unknown.
 
     Known errors are torch's criteria and squared or absolute differences from a constant; known
     opposites are log-likelihoods. Signs are followed through negation, scaling and reduction.
@@ -173,7 +173,7 @@ def direction(node: Node | None, depth: int = 30) -> int:
 
 
 def _sign_of_factor(node: Node) -> int:
-    """The sign by which an operation multiplies its first operand; 0 if it cannot be told."""
+    """The sign of the factor on an operation's first operand; 0 if unknown."""
     operation, below = _operation(node), [child for child, _ in node.next_functions]
     if operation in _PASSING:
         return +1
@@ -185,19 +185,19 @@ def _sign_of_factor(node: Node) -> int:
 
 
 def _is_difference(node: Node | None) -> bool:
-    """A subtraction with one constant operand, the target (perhaps broadcast)."""
+    """True for a subtraction with one constant operand, the target (possibly broadcast)."""
     if node is None or _operation(node) != "Sub":
         return False
     return sum(below is None for below, _ in node.next_functions) == 1
 
 
 def _ends_in_likelihood(node: Node | None) -> bool:
-    """Rewards multiply log-likelihoods, and a negative reward is no mistake."""
+    """True for a log-likelihood: rewards multiply these, and may rightly be negative."""
     return node is not None and any(_operation(n) in _LIKELIHOODS for n in nodes([node], True))
 
 
 def _constant_sign(node: Node, positive_only: bool) -> int:
-    """The sign of a constant factor, 0 if mixed (or negative, where only positive ones tell)."""
+    """The sign of a constant factor; 0 if unknown or mixed, or negative with `positive_only`."""
     try:
         factor: Tensor | None = getattr(node, "_saved_other", None)
     except RuntimeError:  # the graph was freed
@@ -210,10 +210,10 @@ def _constant_sign(node: Node, positive_only: bool) -> int:
 
 
 def read_loss(record: Record, backward: Backward, roots: list[Any]) -> list[Mark]:
-    """Fill in a backward call from the tensors that it starts from.
+    """Fill in a `Backward` from the tensors that it starts from.
 
     Returns:
-        The marks below them, one for each output of a module that the loss depends on.
+        The marks in their graph, one for each module output that the loss depends on.
     """
     tensors = [root for root in roots if isinstance(root, Tensor)]
     starts = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
@@ -237,8 +237,8 @@ def read_loss(record: Record, backward: Backward, roots: list[Any]) -> list[Mark
 
 
 def _outdated(record: Record, marks: list[Mark]) -> set[int]:
-    """Indices of the optimizers that have stepped since the forward of what they train."""
-    latest: dict[int, int] = {}  # by optimizer, the last forward of a module it trains
+    """Indices of the optimizers that have stepped since the forward of their modules."""
+    latest: dict[int, int] = {}  # optimizer index -> last forward of a module it trains
     for mark in marks:
         for tensor in mark.module.own_parameters():
             parameter = record.parameters.get(id(tensor))

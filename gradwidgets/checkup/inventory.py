@@ -1,4 +1,4 @@
-"""The modules, parameters and optimizers that take part; there may be more as the loop runs."""
+"""The modules, parameters and optimizers of a loop; more may appear as it runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gradwidgets.checkup.tensors import norms
 
 
 class Inventory:
-    """Enters everything into the record once, at the start or when it first shows up."""
+    """Adds each object to the record once, at the start or when it first appears."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Inventory:
             parameter.first_size = size
 
     def look_at_model(self) -> None:
-        """Enter modules and parameters that are new."""
+        """Add new modules and parameters to the record."""
         for name, module in anatomy.named_modules(self.modules):
             if id(module) not in self._record.modules:
                 self._record.modules[id(module)] = ModuleSeen(
@@ -74,7 +74,7 @@ class Inventory:
         self._gradient_log.open(parameter)
 
     def optimizer(self, optimizer: Optimizer) -> OptimizerSeen | None:
-        """The entry of an optimizer that steps; None if it concerns other tensors only."""
+        """The entry of an optimizer; None if it holds no watched tensor."""
         known = self._optimizers.get(id(optimizer))
         keys = [id(tensor) for tensor in _held_by(optimizer)]
         if known is not None and known.held == keys:
@@ -110,7 +110,7 @@ class Inventory:
                 self._record.duplicates.add(parameter.name)
 
     def finish(self) -> None:
-        """Compare the model with what it was."""
+        """Compare the model with its state at the start."""
         self.look_at_model()
         now = dict(anatomy.named_parameters(self.modules))
         still_there = {id(tensor) for tensor in now.values()}
@@ -124,7 +124,7 @@ class Inventory:
         self._look_for_moves()
 
     def _look_for_moves(self) -> None:
-        """Notice parameters that no optimizer has moved and that are not what they were."""
+        """Notice parameters that changed although no optimizer stepped them."""
         stepped = any(optimizer.steps for optimizer in self._record.optimizers)
         known = [p for p in self._record.parameters.values() if p.first_size is not None]
         unstepped = [p for p in known if not (stepped and p.optimizers)]
@@ -133,7 +133,7 @@ class Inventory:
 
 
 def _held_by(optimizer: Optimizer) -> list[Tensor]:
-    """The tensors of all param groups, repeated ones repeated."""
+    """The tensors of all param groups, including duplicates."""
     return [tensor for group in optimizer.param_groups for tensor in group["params"]]
 
 

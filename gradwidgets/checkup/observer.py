@@ -1,6 +1,6 @@
-"""The listener: it hears every event of a loop and writes it into the record.
+"""The observer: it listens to every event of a loop and writes it into the record.
 
-It listens by documented global hooks and by wrapped calls, and removes all of it again.
+It uses documented global hooks and wrapped functions, and removes them all at the end.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _safely(
 class Observer:
     """Turns events into entries of `Record`; knows when things happen, not what they mean.
 
-    If a part of it fails, `failures` says so, and the loop goes on as if nobody watched. Every
-    `on_...` that gets a `call` makes that call and returns its result.
+    If a part of it fails, `failures` says so and the loop continues undisturbed. Every `on_...`
+    method that is given a `call` makes that call and returns its result.
     """
 
     def __init__(self, modules: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> None:
@@ -75,10 +75,10 @@ class Observer:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear every event within the block; whatever happens, leave torch as it was found.
+        """Record every event within the block; restore torch afterwards, even after an error.
 
-        The hooks are the global ones, so nothing is attached to a model or an optimizer: copies
-        made of them inside the loop carry nothing away.
+        The hooks on modules and optimizers are global: nothing is attached to an object, so
+        copies made inside the loop carry no such hook.
         """
         with ExitStack() as stack:
             stack.callback(self._finish)
@@ -122,7 +122,7 @@ class Observer:
 
     @_safely
     def _look_at_gradients(self, optimizer: OptimizerSeen | None = None) -> None:
-        """Look at the gradients that are about to matter: all of them, or one optimizer's."""
+        """Look at all gradients, or at those of the optimizer about to step."""
         looked_at = optimizer.parameters if optimizer else list(self.record.parameters.values())
         now = self._timeline.now
         if self._gradient_log.look(looked_at, now, zero_is_clear=optimizer is None):
@@ -155,7 +155,7 @@ class Observer:
     def on_backward(self, call: Call, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         """Read the graph, let it be freed, and look at the gradients it left."""
         roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        if self._within_backward:  # checkpointing runs a part of the graph from within
+        if self._within_backward:  # checkpointing calls backward again for part of the graph
             self._read_loss(roots)
             return call(tensors, *args, **kwargs)
         backward = Backward(time=self._timeline.now, root="graph")
@@ -185,7 +185,7 @@ class Observer:
 
     @_safely
     def _read_loss(self, roots: list[Any]) -> None:
-        """Enter what the graph tells: the loss, the modules it depends on, and their modes."""
+        """Record what the graph shows: the loss, the modules it depends on, and their modes."""
         backward = self.record.backwards[-1]
         marks = graph.read_loss(self.record, backward, roots)
         for module in {mark.module for mark in marks}:
@@ -217,14 +217,14 @@ class Observer:
             self._note_non_finite(f"gradient of {backward.non_finite[-1]}")
 
     def on_grad(self, call: Call, *args: Any, **kwargs: Any) -> Any:
-        """Note it: it returns gradients and stores none."""
+        """Note the call: `autograd.grad` returns gradients and stores none."""
         if not self._within_backward:
             self._timeline.tick("autograd.grad")
             self.record.grad_calls += 1
         return call(*args, **kwargs)
 
     def on_zero_grad(self, call: Call, *args: Any, **kwargs: Any) -> Any:
-        """Note the clear and the gradients that it emptied."""
+        """Note the call and the gradients that it cleared."""
         result = call(*args, **kwargs)
         self._cleared()
         return result
@@ -236,7 +236,7 @@ class Observer:
 
     @_safely
     def before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-        """Measure what the step is about to read, and remember what it is about to change."""
+        """Measure the gradients before a step, and sample the parameters it will change."""
         known = self._inventory.optimizer(optimizer)
         if known is None:
             return None
@@ -246,7 +246,7 @@ class Observer:
         return self._watch_closure(known, args, kwargs)
 
     def _watch_closure(self, optimizer: OptimizerSeen, args: Any, kwargs: Any) -> Any:
-        """Wrap a closure: every evaluation consumes the gradient of the one before."""
+        """Wrap a closure: each evaluation uses up the gradient of the previous one."""
         closure = kwargs.get("closure") or (*args, None, None)[1]
         if closure is None:
             return None
@@ -266,7 +266,7 @@ class Observer:
         if not self._open_steps or self._inventory.optimizer(optimizer) is None:
             return
         step = self._open_steps.pop()
-        while step.optimizer.optimizer is not optimizer:  # one that raised left its entry behind
+        while step.optimizer.optimizer is not optimizer:  # a step that raised left its entry behind
             step = self._open_steps.pop()
         known = step.optimizer
         if kwargs.get("closure") or len(args) > 1:
@@ -284,12 +284,12 @@ class Observer:
         self._note_non_finite(step_readings.first_non_finite(step.readings))
 
     def on_scale(self, call: Call, *args: Any, **kwargs: Any) -> Any:
-        """From here on infinite gradients are the scaler's business."""
+        """Note that a scaler is used: it handles infinite gradients itself."""
         self.record.scaler_used = True
         return call(*args, **kwargs)
 
     def on_unscale(self, call: Call, scaler: Any, optimizer: Optimizer) -> Any:
-        """Dividing by the scale is no edit."""
+        """Correct the raw norms: dividing by the scale does not count as an edit."""
         scale = scaler.get_scale()
         result = call(scaler, optimizer)
         known = self._entry_of(optimizer)

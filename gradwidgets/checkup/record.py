@@ -1,9 +1,9 @@
 """The record of a watched loop: plain data, which the rules read and do not change.
 
-Time is a counter of events, so "before" and "after" are comparisons of integers. Every part has
-one writer, named above its fields: the inventory enters things, the gradient log follows what
-happens to `.grad`, and the observer enters all that happens in time. Other files return to the
-observer what they find.
+Time is a counter of events, so "before" and "after" are comparisons of integers. Comments above
+fields name their writers: the inventory adds objects, the gradient log tracks `.grad`, the
+observer records events, `graph.read_loss` fills in its `Backward`, and `step_readings` makes each
+`Step` and its `Reading`s and measures parameters.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Event:
 
 @dataclass
 class Timeline:
-    """The order of events: `now` is the number of the latest, repeated ones are listed once."""
+    """Events in order; `now` is the latest one's number, and equal neighbours are one entry."""
 
     now: int = 0
     events: list[Event] = field(default_factory=list)
 
     def tick(self, kind: str, detail: str = "") -> int:
-        """Enter an event and return its number; one forward is many modules."""
+        """Add an event and return its number; forwards are not counted (one per module)."""
         self.now += 1
         latest = self.events[-1] if self.events else None
         if latest is not None and latest.kind == kind and latest.detail == detail:
@@ -59,9 +59,9 @@ class Timeline:
 
 @dataclass(eq=False)
 class Backward:
-    """One call of `backward`, or another way by which a gradient came into `.grad`."""
+    """One call of `backward`, or another source of a gradient in `.grad`."""
 
-    # The observer, with what `graph.read_loss` finds:
+    # The observer and `graph.read_loss`:
     time: int
     root: Root
     loss: float | None = None
@@ -75,16 +75,16 @@ class Backward:
     failed: str = ""  # the error that it raised
     # The gradient log:
     reached: set[int] = field(default_factory=set)  # id of every parameter that got a gradient
-    non_finite: list[str] = field(default_factory=list)  # parameters whose gradient was
+    non_finite: list[str] = field(default_factory=list)  # parameters with a non-finite gradient
     applied: bool = False  # a step has read it
     cleared: bool = False  # it was cleared unread
     used_by_hand: bool = False  # the loop moved parameters with it, or a scaler skipped it
-    witness: Sample | None = None  # of a parameter, to notice such use
+    witness: Sample | None = None  # of a parameter, to notice use by hand
 
 
 @dataclass(eq=False)
 class Parameter:
-    """One tensor of the model or of an optimizer, and which backward calls its `.grad` holds."""
+    """One tensor of the model or of an optimizer, and the backward calls summed in its `.grad`."""
 
     # The inventory:
     name: str
@@ -98,22 +98,22 @@ class Parameter:
     contents: list[Backward] = field(default_factory=list)
     norm: float | None = None  # of .grad, when last looked at
     raw_norm: float | None = None  # of .grad, as backward left it (unscaled), where measured
-    raw_address: int | None = None  # of .grad, then; another one later means it was replaced
-    raw_elements: Tensor | None = None  # a few of .grad, then; kept only while it matters
+    raw_address: int | None = None  # of .grad at that time; if it changes, .grad was replaced
+    raw_elements: Tensor | None = None  # a few of .grad at that time; kept only while needed
     ever_written: bool = False  # a gradient came, by backward or by hand
     # `step_readings`:
     size: float | None = None  # norm of the tensor, when last measured
 
     @cached_property
     def typical_size(self) -> float:
-        """The norm that a usual initialisation of its shape has."""
+        """The norm that a usual initialisation gives a tensor of its shape."""
         shape = self.tensor.shape
         fan_in = self.tensor.numel() / max(shape[0], 1) if len(shape) > 1 else 1.0
         return TYPICAL_SIZE * math.sqrt(self.tensor.numel() / max(fan_in, 1.0))
 
     @property
     def is_bias(self) -> bool:
-        """By its name, as torch's layers have it: bias, bias_ih_l0, in_proj_bias."""
+        """True if its name says so, as in torch's layers: bias, bias_ih_l0, in_proj_bias."""
         return "bias" in self.name.rpartition(".")[2]
 
     @property
@@ -124,7 +124,7 @@ class Parameter:
 
 @dataclass(eq=False)
 class OptimizerSeen:
-    """One optimizer: given to `checkup`, or seen to step tensors that were."""
+    """One optimizer: given to `checkup`, or seen to step parameters that are watched."""
 
     # The inventory:
     name: str
@@ -132,7 +132,7 @@ class OptimizerSeen:
     index: int
     given: bool
     held: list[int] = field(default_factory=list)  # id of every tensor in its groups
-    parameters: list[Parameter] = field(default_factory=list)  # those of them that are known
+    parameters: list[Parameter] = field(default_factory=list)  # the watched ones among them
     # The observer:
     last_step: int = 0
     steps: int = 0
@@ -146,7 +146,7 @@ class OptimizerSeen:
 
     @property
     def measures_next(self) -> bool:
-        """True if the next step is one of those at which everything is measured."""
+        """True if everything is measured at the next step."""
         return self.steps < ALWAYS_MEASURED or self.steps % THEN_EVERY == 0
 
 
@@ -167,7 +167,7 @@ class Reading:
 
     @property
     def reference(self) -> float:
-        """The parameter's norm, or that of a usual initialisation of its shape if it is smaller."""
+        """The parameter's norm, or the typical initial norm for its shape if that is larger."""
         return max(self.size, self.parameter.typical_size) or 1.0
 
     @property
@@ -185,16 +185,16 @@ class Step:
     lrs: list[float]
     maximize: bool
     readings: list[Reading]
-    measured: bool  # with sizes, raw norms and changes; otherwise the sizes are the last ones
+    measured: bool  # sizes, raw norms and changes; if False, sizes are the last measured
 
     @property
     def has_new_gradient(self) -> bool:
-        """True if anything in it is read for the first time."""
+        """True if it read a backward call's gradient for the first time."""
         return any(reading.new for reading in self.readings)
 
     @cached_property
     def judged(self) -> list[Reading]:
-        """The readings whose size means something: matrices, where there are any."""
+        """The finite readings whose size is meaningful: of matrices if any, otherwise all."""
         usable = [r for r in self.readings if r.grad is not None and math.isfinite(r.grad)]
         usable = [r for r in usable if math.isfinite(r.change or 0.0)]
         return [r for r in usable if r.parameter.is_matrix] or usable
@@ -257,12 +257,12 @@ class Record:
         return not stepped and any(p.moved_by_loop for p in self.parameters.values())
 
     def loss_before(self, step: Step) -> float | None:
-        """The last loss before a step, None where no backward had a number."""
+        """The last loss before a step, None if no earlier backward had a scalar loss."""
         earlier = [b.loss for b in self.real_backwards if b.time < step.time and b.loss is not None]
         return earlier[-1] if earlier else None
 
     def steps_of(self, optimizer: OptimizerSeen) -> list[Step]:
-        """The steps kept of one optimizer, in order."""
+        """The kept steps of one optimizer, in order."""
         return [step for step in self.steps if step.optimizer is optimizer]
 
     def readings_by_parameter(self) -> dict[int, list[Reading]]:
@@ -286,13 +286,13 @@ def names_of(things: Iterable[Parameter | Reading]) -> tuple[str, ...]:
 
 
 def norms_around_edit(readings: Iterable[Reading]) -> tuple[float, float]:
-    """Norm of the gradient as backward left it and as the step read it, where both are known."""
+    """Gradient norms as backward left them and as the step read them, where both are known."""
     both = [(r.raw, r.grad) for r in readings if r.raw is not None and r.grad is not None]
     return math.hypot(*(raw for raw, _ in both)), math.hypot(*(grad for _, grad in both))
 
 
 def keep(items: list[Any], item: Any) -> None:
-    """Append to a list that never grows beyond `MOST_KEPT`: the first half and the latest."""
+    """Append to a list of at most `MOST_KEPT` items: keep the first half and the latest."""
     items.append(item)
     if len(items) > MOST_KEPT:
         del items[MOST_KEPT // 2]

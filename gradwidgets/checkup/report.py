@@ -1,6 +1,6 @@
-"""The result of a checkup: findings, most likely root first, and the events of the loop.
+"""The result of a checkup: the findings and the events of the loop.
 
-Printed it is text; in Jupyter it is a table.
+`print` shows it as text, Jupyter as a table.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Finding:
     """One broken link in the chain from the loss to a parameter that moves.
 
     Args:
-        code: Its name, as in the table of lesson 09.
+        code: The name of the fault, as in the table of lesson 09.
         severity: "error", "warning" or "info".
         parameters: Names of the parameters (or modules) concerned.
         message: What was seen.
@@ -73,7 +73,7 @@ class Finding:
 
     @property
     def section(self) -> str | None:
-        """The heading in lesson 09 that explains the code; None of a code that is not there."""
+        """The heading in lesson 09 that explains the code; None if the code is not there."""
         return next((name for name, codes in SECTIONS.items() if self.code in codes), None)
 
     def __str__(self) -> str:
@@ -99,12 +99,12 @@ class Finding:
 
 @dataclass
 class Report:
-    """The findings and events of a watched block, filled when the block ends, however it ends.
+    """The findings and events of a watched block, filled when it ends, even by an error.
 
     Args:
-        findings: Broken links, the most likely root first.
+        findings: Broken links: by severity, likeliest cause first, each before its consequences.
         events: What the loop did, in order.
-        steps: Optimizer steps that were watched.
+        steps: Number of optimizer steps watched.
         failures: Parts of the checkup itself that failed, and how.
         complete: True once the block has ended.
 
@@ -129,7 +129,7 @@ class Report:
 
     @property
     def headline(self) -> str:
-        """One sentence: the codes of errors and warnings, and the number of steps."""
+        """One line: the codes of errors and warnings, and the number of steps."""
         grave = [finding.code for finding in self.findings if finding.severity != "info"]
         steps = f"{counted(self.steps, 'step')} watched"
         text = ", ".join(grave) or "nothing wrong seen"

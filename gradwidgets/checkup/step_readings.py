@@ -19,16 +19,16 @@ from gradwidgets.checkup.thresholds import EDITED, LOST_SHARE
 
 @dataclass(eq=False)
 class OpenStep:
-    """A step under way."""
+    """A step that has begun and not ended."""
 
     optimizer: OptimizerSeen
     lrs: list[float]
     readings: list[Reading]
-    samples: list[Sample]  # of the parameters before it; empty where it is not measured
+    samples: list[Sample]  # of the parameters before the step; empty if it is not measured
 
 
 def begin(record: Record, optimizer: OptimizerSeen) -> OpenStep:
-    """Measure what a step is about to read, and remember what it is about to change."""
+    """Read the gradients before a step, and sample the parameters it will change."""
     measured = optimizer.measures_next
     lrs = optimizer.learning_rates
     rows = _rows(record, optimizer, lrs)
@@ -68,7 +68,7 @@ def _reading(optimizer: OptimizerSeen, parameter: Parameter, lr: float) -> Readi
 
 
 def read_again(record: Record, step: OpenStep) -> None:
-    """Read the gradient that a closure made within the step; keep the sizes from before it."""
+    """Read the gradients that a closure computed; keep the sizes from before the step."""
     before, rows = step.readings, _rows(record, step.optimizer, step.lrs)
     step.readings = [_reading(step.optimizer, *row) for row in rows]
     for reading, earlier in zip(step.readings, before, strict=True):
@@ -76,7 +76,7 @@ def read_again(record: Record, step: OpenStep) -> None:
 
 
 def end(step: OpenStep, now: int) -> Step:
-    """Measure what the step did."""
+    """Measure what the step changed, and return its record."""
     if step.samples:
         for reading, change in zip(step.readings, changes(step.samples), strict=True):
             reading.change = change
@@ -94,7 +94,7 @@ def end(step: OpenStep, now: int) -> Step:
 
 
 def _compare(reading: Reading, sample: Sample) -> None:
-    """Recognise updates lost to rounding in the sample of the differences."""
+    """Detect updates lost to rounding; the sample holds differences by now."""
     gradient = reading.parameter.tensor.grad
     half = sample.before.dtype in HALVES
     if gradient is None or not reading.grad or (reading.change and not half):
@@ -104,7 +104,7 @@ def _compare(reading: Reading, sample: Sample) -> None:
         share = float((pushed == 0).double().mean())
         reading.stuck = share >= LOST_SHARE if half else share == 1
     elif not reading.change:
-        reading.change = None  # what moves is not in the sample
+        reading.change = None  # elements that moved are not in the sample
 
 
 def edit(readings: list[Reading]) -> str | None:

@@ -1,8 +1,8 @@
-"""Numbers about tensors, and a few of their elements as they were, without touching them.
+"""Norms of tensors, and copies of a few elements, without changing the tensors.
 
 A copy of every parameter would be the largest cost of a watch, in time and in memory. Norms of
-changes are estimated from evenly spaced elements instead: exact for tensors of up to `SAMPLED`,
-within two per cent for larger ones, where the thresholds are orders of magnitude apart.
+changes are estimated from evenly spaced elements instead: exactly for up to `SAMPLED` elements,
+within about two per cent beyond, which is enough: thresholds are orders of magnitude apart.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def _values(tensor: Tensor) -> Tensor:
 
 
 def magnitude(value: object) -> Tensor | None:
-    """The norm as a tensor without dimensions, not finite if any number is not; nothing waits.
+    """The norm as a 0-d tensor, without synchronising; non-finite if any element is.
 
-    None of anything but a dense tensor of floating point numbers with elements.
+    None for anything but a dense, non-empty, floating-point tensor.
     """
     if not isinstance(value, Tensor) or value.layout != torch.strided:
         return None
@@ -57,12 +57,12 @@ def magnitude(value: object) -> Tensor | None:
 
 
 def address(tensor: Tensor) -> int | None:
-    """Where a dense tensor is stored; sparse ones are stored in several places."""
+    """The memory address of a dense tensor; None for a sparse one, which has several."""
     return tensor.data_ptr() if tensor.layout == torch.strided else None
 
 
 class Sample:
-    """Evenly spaced elements of a tensor; of a table with a sparse gradient, the rows it touches.
+    """Evenly spaced elements of a tensor, or the rows touched by its row-sparse gradient.
 
     Args:
         tensor: The tensor to remember.
@@ -86,7 +86,7 @@ class Sample:
 
     @property
     def scale(self) -> float:
-        """Norm of the whole over norm of the sample; outside touched rows nothing moves."""
+        """Estimated norm of the whole over that of the sample; untouched rows do not move."""
         if self._rows is not None or not self.before.numel():
             return 1.0
         return math.sqrt(self._tensor.numel() / self.before.numel())
@@ -100,14 +100,14 @@ class Sample:
         return not torch.equal(self.before, self.now())
 
     def pushed(self, gradient: Tensor) -> Tensor:
-        """A boolean for each of them: it has a gradient."""
+        """For each sampled element, True if its gradient is not zero."""
         if self._rows is not None:
             return torch.ones_like(self.before, dtype=torch.bool)
         return self._of(gradient) != 0
 
 
 def _stride(tensor: Tensor, most: int) -> int:
-    """Steps between elements, such that every column of a matrix is visited."""
+    """Distance between sampled elements, coprime to the width so that all columns are sampled."""
     stride = max(1, tensor.numel() // most)
     width = tensor.shape[-1] if tensor.dim() else 1
     while stride > 1 and math.gcd(stride, width) > 1:
@@ -116,7 +116,7 @@ def _stride(tensor: Tensor, most: int) -> int:
 
 
 def changes(samples: list[Sample]) -> list[float]:
-    """Norms of what has been added to each tensor since its sample was taken.
+    """Norms of each tensor's change since its sample was taken.
 
     The samples are overwritten by the differences.
     """
@@ -127,7 +127,7 @@ def changes(samples: list[Sample]) -> list[float]:
 
 
 def elements(tensor: Tensor, most: int) -> Tensor | None:
-    """A copy of evenly spaced elements; None of a sparse tensor."""
+    """A copy of evenly spaced elements; None for a sparse tensor."""
     if tensor.layout != torch.strided:
         return None
     kept = Sample(tensor, most=most).before
@@ -135,9 +135,9 @@ def elements(tensor: Tensor, most: int) -> Tensor | None:
 
 
 def adds_something(before: Tensor, after: Tensor | None) -> bool:
-    """True if a tensor was changed in another way than by scaling, clipping or masking it.
+    """True if a tensor was changed other than by scaling, clipping or masking.
 
-    These keep every sign and, apart from one common factor, enlarge no element.
+    Those flip no sign and, apart from one common factor, enlarge no element.
     """
     if after is None or before.shape != after.shape:
         return True

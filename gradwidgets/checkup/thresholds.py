@@ -1,9 +1,9 @@
-"""Every limit that is compared with, and why it is that number.
+"""The limits that the checkup compares with, and the reason for each number.
 
-All are relative: a gradient or an update is compared with the parameter's own size, so the unit
-of the loss, the width of the model and its initialisation drop out. Biases, gains and gates
-(fewer than two dimensions) are left out: they start at zero by design, and one in front of a
-normalisation has a gradient of pure rounding noise.
+Limits on gradients and updates are ratios, mostly to the parameter's own norm, so the model's
+width and initialisation drop out; those at the end are counts. Where a step has matrices, sizes
+are judged on them alone: biases, gains and gates (fewer than two dimensions) may start at zero,
+and the gradient of a bias before a normalisation is pure rounding noise.
 """
 
 EXPLODING_GRADIENT = 1e4
@@ -11,15 +11,15 @@ EXPLODING_GRADIENT = 1e4
 on a step at lr 1e-3 replaces the parameters ten times over."""
 
 EXPLODING_SENSITIVITY = 1.0
-"""|grad| |parameter| / |loss| that must go with it: the parameters themselves drive the loss. Large
-targets alone (prices in dollars) make large gradients to which the loss is hardly sensitive."""
+"""|grad| |parameter| / |loss| also required: the parameters themselves drive the loss. Large
+targets alone (prices in dollars) give large gradients, but the loss is hardly sensitive to them."""
 
 EXPLODING_GROWTH = 1e3
-"""Growth of that ratio from the first step to the last. Losses that fall bring gradients that
-fall; noise between batches is within a factor of ten."""
+"""Growth of |grad| / |parameter| from the first step to the worst. A falling loss has falling
+gradients; noise between batches is within a factor of ten."""
 
 EXPLODING_LOSS_GROWTH = 10.0
-"""Growth of the loss that must go with it, so that a flat start is not called an explosion."""
+"""Growth of the loss also required, so that a flat start is not called an explosion."""
 
 VANISHING_GRADIENT = 1e-5
 """Smallest |grad| / |parameter| over the largest, among matrices. Healthy deep networks stay above
@@ -38,11 +38,11 @@ UPDATE_TOO_SMALL = 1e-7
 changes by one per cent in a hundred thousand steps."""
 
 LIVE_GRADIENT = 1e-6
-"""|grad| / |parameter| from which on a tiny update is the lr's doing, not convergence's."""
+"""|grad| / |parameter| above which a tiny update is due to the lr, not to convergence."""
 
 NOISE_GRADIENT = 1e-6
-"""A parameter's |grad| / |parameter| relative to the largest: below is rounding noise, and an
-update lost to rounding loses nothing."""
+"""A parameter's |grad| / |parameter| relative to the largest. Below this the gradient is rounding
+noise, and losing its update to rounding does no harm."""
 
 LOST_SHARE = 0.5
 """Share of a half-precision parameter's elements that have a gradient and stay bit-identical."""
@@ -52,44 +52,44 @@ UPDATE_TOO_LARGE = 1.0
 step in the right direction, so the loss or the gradient must get worse as well."""
 
 UPDATE_TOO_LARGE_WORSE = 3.0
-"""Factor by which it must get worse; noise between batches is below two."""
+"""Factor by which the loss or gradient must get worse; noise between batches is below two."""
 
 UPDATE_HUGE = 30.0
-"""|update| / |parameter| that needs no second witness, for loops of a single step."""
+"""|update| / |parameter| that suffices by itself, for loops of a single step."""
 
 TYPICAL_SIZE = 1.0
-"""Parameters smaller than TYPICAL_SIZE / sqrt(fan-in) per element are measured against that, the
-usual initialisation: zero-initialised layers make a large relative first step."""
+"""TYPICAL_SIZE / sqrt(fan-in) per element, the usual initialisation, replaces the size of smaller
+parameters: otherwise the first step of a zero-initialised layer would look huge."""
 
 CLIPPED_AWAY_NORM = 1e-3
-"""Norm read by the step over the norm that backward left. Clipping an outlier by a factor of a
-hundred is what clipping is for; a factor of a thousand at every step removes the gradient."""
+"""Gradient norm that the step read over the one that backward left. Clipping an outlier by a factor
+of a hundred is normal; a factor of a thousand at every step removes the gradient."""
 
 CLIPPED_AWAY_REST = 1e-3
-"""|grad| / |parameter| left after it: clipping a truly exploding gradient to a norm of one leaves
-more than this, a max_norm for scaled gradients applied to unscaled ones leaves less."""
+"""|grad| / |parameter| after clipping. A truly exploding gradient clipped to a norm of one is above
+this; unscaled gradients clipped with a max_norm meant for scaled ones are below."""
 
 SAME = 1e-5
-"""Relative difference of two norms below which nobody edited the gradient between them."""
+"""Relative difference of two norms below which the gradient was not edited in between."""
 
 EDITED = 1e-3
-"""Relative difference of the whole gradient's norm from which the report lists an edit."""
+"""Relative difference of the whole gradient's norm above which the report lists an edit."""
 
 ROUNDING = 0.01
 """Relative difference of two elements that rounding explains, in half precision too."""
 
 SAMPLED = 4096
-"""Elements from which the norm of a change is estimated. The relative error of a norm of n
+"""Elements sampled to estimate the norm of a change. The relative error of a norm of n
 independent elements is about 1 / sqrt(2 n): one per cent."""
 
 FEW = 256
-"""Elements by which to notice that a tensor was changed by hand, however slightly."""
+"""Number of elements compared to notice that a tensor was changed by hand, however slightly."""
 
 ALWAYS_MEASURED = 4
-"""Everything is measured at this many first steps of an optimizer,"""
+"""Number of an optimizer's first steps at which everything is measured."""
 
 THEN_EVERY = 8
-"""and then at one step in so many; at the others, only the norms of the gradients it reads."""
+"""After those, everything is measured once in so many steps; gradient norms at all others."""
 
 MOST_KEPT = 400
-"""Events, steps and backward calls that are kept: a loop may run for days under a watch."""
+"""Most events, steps and backward calls kept of each: a watched loop may run for days."""

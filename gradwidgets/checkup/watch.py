@@ -1,4 +1,4 @@
-"""`checkup`, the context manager: it listens, lets the rules judge, and fills the report."""
+"""`checkup`, the context manager: it watches a loop, runs the rules and fills the report."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from gradwidgets.checkup.rules import diagnose
 def checkup(
     model: nn.Module | Sequence[nn.Module], optimizer: Optimizer | Sequence[Optimizer]
 ) -> Iterator[Report]:
-    """Watch the loop in the `with` block, unchanged, and say which link is broken.
+    """Watch the loop in the `with` block without changing it, and report the broken link.
 
-    Training is bit-identical with and without, and an exception raised inside propagates; the
-    report is complete either way.
+    Training is bit-identical with and without it. An exception raised inside propagates; the
+    report is filled all the same.
 
     Args:
         model: The module being trained, or several (a generator and a discriminator).
-        optimizer: The optimizer that trains it, or several; wrappers that keep the real one in
-            an attribute `optimizer` are looked through.
+        optimizer: The optimizer that trains it, or several; a wrapper that keeps the real one
+            in an attribute `optimizer` may be given instead.
 
     Yields:
         The report, filled when the block ends.

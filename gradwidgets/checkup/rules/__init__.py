@@ -1,7 +1,7 @@
-"""The rules: each is a small function that reads the record; here they are put in order.
+"""The rules, in order: each is a small function that reads the record.
 
-The order is by how likely each is the root: what was wired wrongly before what was called in the
-wrong order, and both before sizes, which suffer from either.
+The likeliest root causes come first: mostly wiring, then call order, then the sizes of gradients
+and updates, which either can spoil.
 """
 
 from __future__ import annotations
@@ -74,15 +74,15 @@ CONSEQUENCES: dict[str, set[str]] = {
     "clipped-away": {"update-too-small"},
     "vanishing": {"update-too-small"},
 }
-"""The findings that each broken link brings about by itself."""
+"""The findings that each broken link can cause by itself."""
 
 
 def diagnose(record: Record) -> tuple[list[Finding], list[str]]:
-    """All findings, likeliest root first, its consequences behind it as information.
+    """All findings by severity, likeliest root first, each followed by its consequences as info.
 
     Returns:
-        The findings, and the rules that failed: a bug in one must not hide what the others find,
-        nor an error of the loop.
+        The findings, and the rules that failed: a bug in one must not hide the findings of the
+        others or an error in the loop.
     """
     found, failures = zip(*(_found_by(rule, record) for rule in RULES), strict=True)
     roots: list[Finding] = []
@@ -101,7 +101,7 @@ def diagnose(record: Record) -> tuple[list[Finding], list[str]]:
 
 
 def _found_by(rule: Rule, record: Record) -> tuple[list[Finding], str]:
-    """The findings of a rule, and its failure, "" if there is none."""
+    """The findings of a rule, and its failure ("" if none)."""
     try:
         return list(rule(record)), ""
     except Exception as error:

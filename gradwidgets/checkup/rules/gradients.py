@@ -1,4 +1,4 @@
-"""Gradients that are too large, too small or not numbers (see `thresholds`)."""
+"""Gradients that are too large, too small or not finite (see `thresholds`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gradwidgets.checkup.report import Finding, counted
 
 
 def non_finite(record: Record) -> Iterator[Finding]:
-    """NaN or infinity, and where it first appeared."""
+    """NaN or infinity appeared; the finding names the first place."""
     if record.first_non_finite:
         yield Finding(
             "non-finite",
@@ -24,7 +24,7 @@ def non_finite(record: Record) -> Iterator[Finding]:
 
 
 def exploding_at_once(record: Record) -> Iterator[Finding]:
-    """Gradients enormous from the first step on."""
+    """Gradients are huge at the first step."""
     for optimizer in record.optimizers:
         steps = record.steps_of(optimizer)
         if steps and _explodes(steps[0], record):
@@ -38,7 +38,7 @@ def _explodes(step: Step, record: Record) -> bool:
 
 
 def _sensitivity(step: Step, record: Record) -> float | None:
-    """|grad| |parameter| / |loss| as backward left them; None where the loss is unknown or zero."""
+    """|grad| |parameter| / |loss| before edits; None if the loss is unknown, 0 or not finite."""
     loss = record.loss_before(step)
     if not loss or not math.isfinite(loss):
         return None
@@ -47,7 +47,7 @@ def _sensitivity(step: Step, record: Record) -> float | None:
 
 
 def exploding_later(record: Record) -> Iterator[Finding]:
-    """Gradients that grow from step to step, and the loss with them."""
+    """Gradients grow far beyond those of the first step, and the loss with them."""
     for optimizer in record.optimizers:
         steps = [step for step in record.steps_of(optimizer) if step.gradient > 0]
         if len(steps) < 2 or _explodes(steps[0], record):
@@ -73,7 +73,7 @@ def _exploding(step: Step, how: str) -> Finding:
 
 
 def vanishing(record: Record) -> Iterator[Finding]:
-    """Some matrices get a vanishing part of the gradient, or the loss is flat in all of them."""
+    """Some matrices have vanishing gradients, or the loss is flat in all parameters."""
     for optimizer in record.optimizers:
         steps = [s for s in record.steps_of(optimizer) if s.has_new_gradient and not _is_gated(s)]
         best = _best_ratios(steps)
@@ -86,7 +86,7 @@ def vanishing(record: Record) -> Iterator[Finding]:
 
 
 def _is_gated(step: Step) -> bool:
-    """A gain or gate (no bias, no matrix) is nearly closed, and a gradient is opening it."""
+    """True if a gain or gate (not a bias or matrix) is nearly closed and gets a gradient."""
     gates = [r for r in step.readings if not (r.parameter.is_matrix or r.parameter.is_bias)]
     return any(
         r.grad and r.size < limit.NEARLY_CLOSED * r.parameter.tensor.numel() ** 0.5 for r in gates
@@ -94,9 +94,9 @@ def _is_gated(step: Step) -> bool:
 
 
 def _best_ratios(steps: list[Step]) -> dict[str, float]:
-    """The largest |grad| / |parameter| that each live matrix had at any step.
+    """The largest |grad| / |parameter| over all steps, for each matrix with a gradient.
 
-    At any, because a gate that starts nearly closed lets more through after every step.
+    The largest, because a gate that starts nearly closed lets more through after every step.
     """
     best: dict[str, float] = {}
     for reading in (reading for step in steps for reading in step.judged):
@@ -118,7 +118,7 @@ def _vanishing(names: list[str], how: str) -> Finding:
 
 
 def zero_gradient(record: Record) -> Iterator[Finding]:
-    """Exactly zero, everywhere in the parameter, at every step."""
+    """A parameter's whole gradient is exactly zero at every step."""
     judged = [step for step in record.steps if not _opens_gate(step)]
     readings = [r for step in judged for r in step.readings if r.new]
     alive = {id(r.parameter) for r in readings if r.grad or r.raw}
@@ -136,15 +136,15 @@ def zero_gradient(record: Record) -> Iterator[Finding]:
 
 
 def _opens_gate(step: Step) -> bool:
-    """A zero-initialised factor gets a gradient: what it hides will get one after this step.
+    """True if a zero factor gets a gradient: what it hides will get one after this step.
 
-    So begin low-rank adapters, gated branches and zero-initialised heads. A bias is no factor.
+    Low-rank adapters, gated branches and zero-initialised heads start so. A bias is not a factor.
     """
     return any(r.size == 0 and r.grad and not r.parameter.is_bias for r in step.readings)
 
 
 def _has_live_weight(name: str, readings: list[Reading]) -> bool:
-    """A bias whose weight is alive is shifted away by what follows, as in front of BatchNorm."""
+    """True for a bias whose weight gets a gradient: BatchNorm, say, cancels the bias after it."""
     module, _, attribute = name.rpartition(".")
     if not attribute.startswith("bias"):
         return False
@@ -153,7 +153,7 @@ def _has_live_weight(name: str, readings: list[Reading]) -> bool:
 
 
 def clipped_away(record: Record) -> Iterator[Finding]:
-    """Edited to less than a thousandth at every step, and too little is left."""
+    """Every measured step reads under a thousandth of the gradient, and too little is left."""
     for optimizer in record.optimizers:
         steps = [s for s in record.steps_of(optimizer) if s.measured and s.has_new_gradient]
         if steps and all(_is_clipped_away(step) for step in steps):

@@ -39,7 +39,7 @@ def ascending(record: Record) -> Iterator[Finding]:
 
 
 def _all_negated(record: Record) -> bool:
-    """In adversarial training one loss is the negative of another; then none is a mistake."""
+    """True if every loss is negated; in adversarial training, only one of a pair is."""
     return all(backward.direction < 0 for backward in record.real_backwards)
 
 

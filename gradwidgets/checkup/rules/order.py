@@ -1,4 +1,4 @@
-"""Order: the calls that were made, missed or made at the wrong moment."""
+"""Order: calls that are missing, repeated or made at the wrong moment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def no_graph(record: Record) -> Iterator[Finding]:
 
 
 def _is_rebuilt(backward: Backward, record: Record) -> bool:
-    """A number was taken out of the graph and made into a new leaf (then perhaps scaled)."""
+    """True if the loss was rebuilt from a number as a new leaf (then perhaps scaled)."""
     known = record.parameters.keys() | record.hidden.keys()
     if backward.root != "graph" or backward.leaves & known:
         return False
@@ -53,7 +53,7 @@ def _why_no_graph(record: Record, cut: list[Backward]) -> str:
 
 
 def no_backward(record: Record) -> Iterator[Finding]:
-    """Steps, and never a new gradient."""
+    """An optimizer stepped, but no gradient ever came."""
     for optimizer in record.optimizers:
         held = optimizer.parameters
         if optimizer.given and optimizer.steps and not any(p.ever_written for p in held):
@@ -73,7 +73,7 @@ def no_backward(record: Record) -> Iterator[Finding]:
 
 
 def no_step(record: Record) -> Iterator[Finding]:
-    """Gradients came, and the optimizer never stepped."""
+    """Gradients came, but the optimizer never stepped."""
     interrupted = record.error and not record.steps
     if record.moved_by_hand or interrupted:
         return
@@ -94,7 +94,7 @@ def no_step(record: Record) -> Iterator[Finding]:
 
 
 def not_cleared(record: Record) -> Iterator[Finding]:
-    """A step read a gradient that still contained an earlier step's."""
+    """A step read a gradient that still contained one that an earlier step had used."""
     stale = [r for step in record.steps for r in step.readings if r.old and r.new and r.grad]
     if stale:
         names = dict.fromkeys(reading.parameter.name for reading in stale)
@@ -113,8 +113,8 @@ def not_cleared(record: Record) -> Iterator[Finding]:
 def _lost(record: Record) -> list[Backward]:
     """Backward calls cleared before any step read them, and not used in another way.
 
-    Gradients are rightly thrown away when the input was being differentiated (attacks), when the
-    graph was kept for another backward, and when the loop itself moved parameters with them.
+    Discarding gradients is right if the input was being differentiated (attacks), if the graph
+    was kept for another backward, or if the loop itself moved parameters with them.
     """
     trained = {key for key, p in record.parameters.items() if p.optimizers}
     return [
@@ -126,7 +126,7 @@ def _lost(record: Record) -> list[Backward]:
 
 
 def cleared_before_step(record: Record) -> Iterator[Finding]:
-    """Cleared between backward and step: at least half of the gradients were for nothing."""
+    """Gradients were cleared before a step at least as often as steps used them."""
     lost = _lost(record)
     applied = [b for b in record.real_backwards if b.applied]
     if lost and record.steps and len(lost) >= len(applied):
@@ -142,7 +142,7 @@ def cleared_before_step(record: Record) -> Iterator[Finding]:
 
 
 def step_twice(record: Record) -> Iterator[Finding]:
-    """A step read the same gradient again."""
+    """A step applied a gradient that an earlier step had already applied."""
     for optimizer in record.optimizers:
         if not any(p.ever_written for p in optimizer.parameters):
             continue
@@ -163,7 +163,7 @@ def step_twice(record: Record) -> Iterator[Finding]:
 
 
 def step_before_backward(record: Record) -> Iterator[Finding]:
-    """The step came between a forward and its backward."""
+    """A step came between a forward and its backward, or before all gradients."""
     late = [b for b in record.backwards if b.outdated]
     if late or _starts_with_empty_step(record):
         yield Finding(
@@ -178,7 +178,7 @@ def step_before_backward(record: Record) -> Iterator[Finding]:
 
 
 def _starts_with_empty_step(record: Record) -> bool:
-    """The loop begins with a step that reads nothing, and no step ever reads anything."""
+    """True if the loop begins with a step and no step ever reads a gradient."""
     if not record.steps or not record.real_backwards:
         return False
     reads = any(r.new or r.old for step in record.steps for r in step.readings)
@@ -186,7 +186,7 @@ def _starts_with_empty_step(record: Record) -> bool:
 
 
 def amp_skipping(record: Record) -> Iterator[Finding]:
-    """A GradScaler skipped every step; a single one is how a scaler finds its first scale."""
+    """A GradScaler skipped every step; one skip is normal while it finds its scale."""
     for optimizer in record.optimizers:
         if optimizer.skipped and not optimizer.steps:
             every = "the only step" if optimizer.skipped == 1 else f"all {optimizer.skipped} steps"
@@ -202,7 +202,7 @@ def amp_skipping(record: Record) -> Iterator[Finding]:
 
 
 def leftover(record: Record) -> Iterator[Finding]:
-    """Gradients still waiting for a step when the watch ended."""
+    """Gradients were still waiting for a step when the watch ended."""
     held = {key for key, p in record.parameters.items() if p.optimizers}
     waiting = [
         b
@@ -221,7 +221,7 @@ def leftover(record: Record) -> Iterator[Finding]:
 
 
 def accumulating(record: Record) -> Iterator[Finding]:
-    """Several backward calls per step."""
+    """A step read the sum of several backward calls."""
     most = max((r.new for step in record.steps for r in step.readings), default=0)
     if most > 1:
         yield Finding(

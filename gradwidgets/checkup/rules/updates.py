@@ -11,7 +11,7 @@ from gradwidgets.checkup.report import Finding, counted
 
 
 def zero_lr(record: Record) -> Iterator[Finding]:
-    """A group's learning rate is zero at every step, and at the end."""
+    """A param group's learning rate is zero at every step and at the end."""
     for optimizer in record.optimizers:
         steps, groups = record.steps_of(optimizer), optimizer.optimizer.param_groups
         idle = [
@@ -35,7 +35,7 @@ def zero_lr(record: Record) -> Iterator[Finding]:
 
 
 def update_too_small(record: Record) -> Iterator[Finding]:
-    """Live gradients, and updates at or below the rounding of the parameters."""
+    """Updates are too small for the parameters' precision, though gradients are not tiny."""
     for optimizer in record.optimizers:
         steps = [s for s in record.steps_of(optimizer) if s.measured and s.has_new_gradient]
         if not steps or _warms_up(optimizer, steps):
@@ -73,7 +73,7 @@ def _stuck(step: Step) -> set[str]:
 
 
 def _warms_up(optimizer: OptimizerSeen, steps: list[Step]) -> bool:
-    """The lr rises, or is seen once and below the value it was set to."""
+    """True if the lr rose, or if only one step was seen, with lr below `initial_lr`."""
     now = max(optimizer.learning_rates)
     groups = optimizer.optimizer.param_groups
     intended = max(float(group.get("initial_lr", 0.0)) for group in groups)
@@ -81,7 +81,7 @@ def _warms_up(optimizer: OptimizerSeen, steps: list[Step]) -> bool:
 
 
 def update_too_large(record: Record) -> Iterator[Finding]:
-    """A step replaces a parameter, and things get worse."""
+    """A step replaces a parameter, and the loss or gradient gets worse, or the step is huge."""
     for optimizer in record.optimizers:
         steps = record.steps_of(optimizer)
         for step, following in zip(steps, [*steps[1:], None], strict=False):

@@ -1,4 +1,4 @@
-"""Wiring: what the model and the optimizers hold, flags, and where the graph ends."""
+"""Wiring: the tensors of model and optimizers, their flags, and where the graph ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gradwidgets.checkup.report import Finding, counted
 
 
 def _frozen(record: Record) -> set[int]:
-    """The id of every tensor never trainable at a step; without any step, not trainable now."""
+    """Ids of tensors not trainable at any step, or, if no step read them, not trainable now."""
     readings = record.readings_by_parameter()
     trainable = {key for key in readings if any(r.requires_grad for r in readings[key])}
     return {
@@ -21,7 +21,7 @@ def _frozen(record: Record) -> set[int]:
 
 
 def frozen(record: Record) -> Iterator[Finding]:
-    """Given to an optimizer, and requires_grad False at every step."""
+    """An optimizer holds parameters with requires_grad False at every step."""
     never_trainable = _frozen(record)
     for optimizer in record.optimizers:
         held = optimizer.parameters
@@ -54,7 +54,7 @@ def ignored_flag(record: Record) -> Iterator[Finding]:
 
 
 def not_in_model(record: Record) -> Iterator[Finding]:
-    """The optimizer holds tensors that the model no longer has."""
+    """The optimizer holds tensors that are not, or no longer, in the model."""
     orphans = [
         p
         for p in record.parameters.values()
@@ -79,7 +79,7 @@ def _unheld(record: Record) -> list[Parameter]:
 
 
 def not_in_optimizer(record: Record) -> Iterator[Finding]:
-    """Requires grad, took part in the loss, and no optimizer holds it."""
+    """A parameter requires grad and takes part in the loss, but no optimizer holds it."""
     used = {key for b in record.real_backwards for key in b.leaves | b.reached}
     missing = [p for p in _unheld(record) if p.in_model and id(p.tensor) in used]
     missing = [p for p in missing if not p.moved_by_loop]
@@ -96,7 +96,7 @@ def not_in_optimizer(record: Record) -> Iterator[Finding]:
 
 
 def unregistered(record: Record) -> Iterator[Finding]:
-    """A trainable tensor that hangs on a module without being registered."""
+    """A trainable tensor is an attribute of a module but not a registered parameter."""
     used = {key for b in record.real_backwards for key in b.leaves}
     trained = {key for key, p in record.parameters.items() if p.optimizers}
     places = tuple(place for key, place in record.hidden.items() if key in used - trained)
@@ -113,7 +113,7 @@ def unregistered(record: Record) -> Iterator[Finding]:
 
 
 def detached(record: Record) -> Iterator[Finding]:
-    """In model and optimizer, and never got a gradient: unused, or the graph is cut."""
+    """In model and optimizer, but never got a gradient: unused, or the graph is cut."""
     finished = [b for b in record.real_backwards if not b.failed]
     if not finished:
         return
@@ -141,7 +141,7 @@ def detached(record: Record) -> Iterator[Finding]:
 
 
 def _may_have_had_a_backward(optimizer: OptimizerSeen, record: Record) -> bool:
-    """With several optimizers the watch may see only the phase of another one."""
+    """False if only other optimizers were active while the loop was watched."""
     if optimizer.steps or not any(other.steps for other in record.optimizers):
         return True
     return any(parameter.ever_written for parameter in optimizer.parameters)
@@ -184,7 +184,7 @@ def _where_graph_ends(parameters: list[Parameter], record: Record) -> str:
 
 
 def eval_mode(record: Record) -> Iterator[Finding]:
-    """Dropout or running statistics in eval mode during a forward that was trained on."""
+    """Dropout or running statistics were in eval mode in a forward used for training."""
     kept = [b for b in record.real_backwards if not b.cleared or b.applied]
     names = tuple(sorted({name for b in kept for name in b.eval_modules}))
     if names:
@@ -200,7 +200,7 @@ def eval_mode(record: Record) -> Iterator[Finding]:
 
 
 def duplicate(record: Record) -> Iterator[Finding]:
-    """The same parameter twice in one optimizer."""
+    """An optimizer holds the same parameter twice."""
     if record.duplicates:
         yield Finding(
             "duplicate",
@@ -212,7 +212,7 @@ def duplicate(record: Record) -> Iterator[Finding]:
 
 
 def untied(record: Record) -> Iterator[Finding]:
-    """Weights that were tied, or filled with the same numbers, and are two parameters now."""
+    """Weights that were tied, or hold the same numbers, are separate parameters now."""
     for first, second in record.untied:
         yield Finding(
             "duplicate",
