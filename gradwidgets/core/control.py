@@ -1,4 +1,8 @@
-"""Controls: plain data beside a field, from which a view makes a widget for it."""
+"""Controls: plain data beside a field, from which a view makes a widget for it.
+
+The stops of each setting, such as the range of the learning rate, stand beside its field in
+`recipe.py`; those of optimizer options, such as momentum, in `settings.py`.
+"""
 
 from __future__ import annotations
 

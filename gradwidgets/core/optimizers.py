@@ -1,4 +1,8 @@
-"""The optimizers of `torch.optim`: their names and options, and how to build one."""
+"""The optimizers of `torch.optim`: their names and options, and how to build one.
+
+Every class of `torch.optim` is known without an entry here. The lab's list is the control of
+`Recipe.optimizer` in `recipe.py`; the steps that sweeps know are in `sweep/step.py`.
+"""
 
 from __future__ import annotations
 
