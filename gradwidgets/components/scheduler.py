@@ -89,9 +89,20 @@ class LoopScheduler:
             self._busy = True
             try:
                 while self._coming:
-                    self._coming.popleft()()
+                    self._do_next()
             finally:
                 self._busy = False
+
+    def _do_next(self) -> None:
+        """One action that fails must not end the work of another, which may be waiting here."""
+        action = self._coming.popleft()
+        try:
+            action()
+        except Exception as error:
+            if self._loop is None:
+                raise
+            failed = {"message": f"{action!r} failed", "exception": error}
+            self._loop.call_soon_threadsafe(self._loop.call_exception_handler, failed)
 
 
 class LatestTask:

@@ -36,8 +36,11 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
             return f"{spec.name} changes the loop itself, and not a number in it"
     if first.edits:
         return "the recipe's own edits are written for one model"
-    if not is_pair(problem.batches()) and len({recipe.seed for recipe in recipes}) > 1:
+    seeds = {recipe.seed for recipe in recipes}
+    if not is_pair(problem.batches()) and len(seeds) > 1:
         return "the seeds would draw different batches from one loader"
+    if first.batch_size is not None and first.accumulation_steps > 1 and len(seeds) > 1:
+        return "micro-batches of different draws lie elsewhere in memory, which sums depend on"
     return _obstacle_in_options(recipes)
 
 

@@ -371,7 +371,7 @@ def layers_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 def _chain(name: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
     if type(module) is nn.Sequential:
-        parts = [key for key, _ in module.named_children()]
+        parts = list(module._modules)  # a module that stands there twice is run twice
     elif type(module) in CHAINS:
         parts = list(CHAINS[type(module)])
     else:
@@ -397,8 +397,10 @@ def _unknown(module: nn.Module) -> str:
         module.affine and module.track_running_stats and module.momentum is not None
     ):
         return "a BatchNorm2d without weights, statistics or momentum"
-    if isinstance(module, nn.Embedding) and (module.max_norm is not None or module.sparse):
-        return "an Embedding with max_norm or sparse gradients"
+    if isinstance(module, nn.Embedding) and (
+        module.max_norm is not None or module.sparse or module.scale_grad_by_freq
+    ):
+        return "an Embedding with max_norm, or with sparse or scaled gradients"
     if isinstance(module, nn.GRU) and (
         module.num_layers > 1 or module.bidirectional or not (module.bias and module.batch_first)
     ):

@@ -127,12 +127,9 @@ def known_loss(loss: Any) -> KnownLoss:
     Raises:
         NotExactError: it is not known.
     """
-    if isinstance(loss, nn.CrossEntropyLoss) and repr(vars(loss)) == repr(
-        vars(nn.CrossEntropyLoss())
-    ):
-        return cross_entropy
-    if isinstance(loss, nn.MSELoss) and loss.reduction == "mean":
-        return squared
+    for kind, known in ((nn.CrossEntropyLoss, cross_entropy), (nn.MSELoss, squared)):
+        if type(loss) is kind and repr(vars(loss)) == repr(vars(kind())):  # no option, no hook
+            return known
     try:
         return LOSSES[loss]
     except (KeyError, TypeError):

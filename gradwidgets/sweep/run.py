@@ -261,6 +261,8 @@ def _check(model: nn.Module) -> None:
         raise NotExactError(f"the parameters are {parameters[0].dtype}")
     if any(not p.requires_grad for p in parameters):
         raise NotExactError("some parameters are frozen")
+    if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters):
+        raise NotExactError("some parameters have hooks")
     if not is_small(model):
         raise NotExactError("the model is large, and its sums depend on the number of threads")
 

@@ -172,3 +172,29 @@ def test_an_error_ends_the_work_and_is_told_to_the_loop():
 
     raised = []
     on_a_loop(scenario)
+
+
+def test_an_action_that_fails_ends_no_work_that_waits_with_it():
+    told = []
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(repr(context["exception"])))
+        scheduler = LoopScheduler()
+        done = []
+
+        def from_elsewhere():
+            scheduler.soon(lambda: 1 / 0)
+            scheduler.soon(lambda: done.append("later"))
+
+        thread = threading.Thread(target=from_elsewhere)
+        thread.start()
+        thread.join()
+        with scheduler.now():  # catches up first
+            done.append("now")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert done == ["later", "now"]
+
+    asyncio.run(scenario())
+    assert told == ["ZeroDivisionError('division by zero')"]

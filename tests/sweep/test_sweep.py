@@ -16,6 +16,7 @@ from gradwidgets import Problem, Recipe, TrainingError, problems, sweep, train
 from gradwidgets.core import settings
 from gradwidgets.sweep import Sweep, eligibility, exact
 from gradwidgets.sweep import run as sweep_run
+from gradwidgets.sweep.layers import layers_of
 
 OPTIMIZERS = {
     "SGD": ("SGD", {}),
@@ -93,13 +94,12 @@ def test_every_setting_of_every_problem_and_optimizer(problem, label):
     "changes",
     [
         {"accumulation_steps": 3},
-        {"accumulation_steps": 7, "average": False, "batch_size": 45},
+        {"accumulation_steps": 7, "average": False},
         {"clear": "never", "updates": 20},
         {"clear": "never", "accumulation_steps": 2},
         {"clear": "zero"},
         {"scale": 0.5, "mask": 0.3, "l1": 1e-4, "l2": 0.01, "max_norm": 0.2},
         {"batch_size": 1},
-        {"batch_size": 32, "accumulation_steps": 32},
     ],
 )
 @pytest.mark.parametrize("field", ["scale", "seed", "lr"])
@@ -189,7 +189,17 @@ def shared():
     return nn.Sequential(first, nn.Tanh(), last)
 
 
+def one_activation_twice():
+    """Its second use changes nothing until the weights have moved for a while."""
+    torch.manual_seed(0)
+    act = nn.ReLU()
+    model = nn.Sequential(nn.Linear(2, 8), act, nn.Linear(8, 2), act)
+    nn.init.constant_(model[2].bias, 1.0)
+    return model
+
+
 OWN = {
+    "one activation twice": one_activation_twice,
     "sigmoid": lambda: nn.Sequential(nn.Linear(2, 9), nn.Sigmoid(), nn.Linear(9, 2)),
     "gelu": lambda: nn.Sequential(nn.Linear(2, 7), nn.GELU(), nn.Linear(7, 2)),
     "elu, no bias": lambda: nn.Sequential(nn.Linear(2, 5, bias=False), nn.ELU(), nn.Linear(5, 2)),
@@ -221,6 +231,10 @@ def test_models_of_known_layers_are_trained_together(name):
         check(of_model(OWN[name]), start, field, VALUES[field])
 
 
+def test_a_module_that_stands_twice_in_a_chain_is_run_twice():
+    assert [name for name, _ in layers_of(one_activation_twice())] == ["0", "1", "2", "3"]
+
+
 @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), F.cross_entropy])
 def test_losses_as_modules_and_as_functions(loss):
     check(of_model(problems.moons.model, loss), Recipe(updates=10), "lr", (0.1, 0.2))
@@ -248,6 +262,30 @@ def hooked():
     model = problems.moons.build()
     model[0].register_forward_hook(lambda *_: None)
     return model
+
+
+def with_parameter_hook(register):
+    def model():
+        built = problems.moons.build()
+        for p in built.parameters():
+            getattr(p, register)(lambda _: None)
+        return built
+
+    return model
+
+
+class OwnMean(nn.MSELoss):
+    """Not what its base class is."""
+
+    def forward(self, output, target):
+        return super().forward(output.clamp(-4, 4), target)
+
+
+def by_frequency():
+    x = torch.arange(24).reshape(8, 3) % 5
+    table = nn.Embedding(5, 2, scale_grad_by_freq=True)
+    model = nn.Sequential(table, nn.Flatten(), nn.Linear(6, 2))
+    return Problem("mine", model, (x, torch.arange(8) % 2), F.cross_entropy)
 
 
 class OwnLinear(nn.Linear):
@@ -308,6 +346,29 @@ def packed_problem():
             (0.1, 0.2),
             {},
             "loss",
+        ),
+        (of_model(with_parameter_hook("register_hook")), "lr", (0.1, 0.2), {}, "have hooks"),
+        (
+            of_model(with_parameter_hook("register_post_accumulate_grad_hook")),
+            "lr",
+            (0.1, 0.2),
+            {},
+            "have hooks",
+        ),
+        (
+            Problem("mine", problems.line.model, problems.line.batches(), OwnMean()),
+            "lr",
+            (0.1, 0.2),
+            {},
+            "the loss",
+        ),
+        (by_frequency(), "lr", (0.1, 0.2), {}, "Embedding"),
+        (
+            problems.moons,
+            "seed",
+            (1, 2),
+            {"batch_size": 45, "accumulation_steps": 3},
+            "micro-batches",
         ),
         (half_problem(), "scale", (1.0, 2.0), {}, "bfloat16"),
         (packed_problem(), "scale", (1.0, 2.0), {}, "a Packed"),
