@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from gradwidgets.core import EDITS, Problem, Recipe, Run, is_pair, option_defaults
 from gradwidgets.sweep.step import OWN_OPTIONS, TAKEN
@@ -66,5 +67,8 @@ def differs(alone: Run, swept: SweptRun, replica: int) -> bool:
     assert other.model is not None
     states = zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True)
     pairs = [(getattr(one, name), getattr(other, name)) for name in names]
-    pairs += [(a.cpu().numpy(), b.cpu().numpy()) for a, b in states]
-    return not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
+        return True
+    return not all(
+        torch.allclose(a.double(), b.double(), 0.0, 0.0, equal_nan=True) for a, b in states
+    )

@@ -20,8 +20,10 @@ class NotExactError(ValueError):
     """Replicas are not known to have the bits of runs alone; says why."""
 
 
-TRIED = 64
-"""Replicas with random operands that are tried at least: short sums often round alike."""
+TRIED = (64, 1024)
+"""Replicas with random operands that are tried, at least and at most."""
+ELEMENTS = 1_000_000
+"""Elements that are tried between these: two ways to compute often round alike."""
 _has_same_bits: dict[tuple[object, ...], bool] = {}
 
 
@@ -39,9 +41,15 @@ def exactly(
     key = (name, torch.get_num_threads(), *(_layout(operand) for operand in operands))
     if key not in _has_same_bits:
         draw = torch.Generator().manual_seed(1)
-        trials = (_drawn_like(operands, draw) for _ in range(-(-TRIED // len(operands[0]))))
+        trials = (_drawn_like(operands, draw) for _ in range(_number_of_trials(operands)))
         _has_same_bits[key] = all(_same(together(*t), _one_by_one(alone, t)) for t in trials)
     return together(*operands) if _has_same_bits[key] else _one_by_one(alone, operands)
+
+
+def _number_of_trials(operands: tuple[Tensor, ...]) -> int:
+    elements = max(operand[0].numel() for operand in operands)
+    wanted = min(max(TRIED[0], ELEMENTS // max(1, elements)), TRIED[1])
+    return -(-wanted // len(operands[0]))
 
 
 def is_shared(operand: Tensor) -> bool:

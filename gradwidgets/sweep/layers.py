@@ -21,9 +21,18 @@ Own = Callable[[str], Tensor]
 Layer = Callable[[Any, Own, Tensor], Tensor]
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
-    """(R, n, k) times (R, k, m)."""
-    return exactly("product", torch.bmm, torch.mm, a, b)
+@torch.enable_grad()
+def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
+    """Autograd's own, whose product depends on the shapes."""
+    x = gradient.new_zeros(len(gradient), weight.shape[1], requires_grad=True)
+    return torch.autograd.grad(F.linear(x, weight), x, gradient)[0]
+
+
+@torch.enable_grad()
+def _weight_gradient(gradient: Tensor, x: Tensor) -> Tensor:
+    """Autograd's own, whose product depends on the shapes."""
+    weight = x.new_zeros(gradient.shape[1], x.shape[1], requires_grad=True)
+    return torch.autograd.grad(F.linear(x, weight), weight, gradient)[0]
 
 
 class _Linear(Function):
@@ -34,17 +43,27 @@ class _Linear(Function):
         ctx.save_for_backward(x, weight)
         ctx.has_bias = bias is not None
         if bias is None:
-            return product(x, weight.mT)
+            return exactly("product", _bmm, F.linear, x, weight)
         return exactly("linear", _baddbmm, F.linear, x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         return (
-            product(gradient, weight) if ctx.needs_input_grad[0] else None,
-            product(gradient.mT, x),
+            exactly("linear input", torch.bmm, _input_gradient, gradient, weight)
+            if ctx.needs_input_grad[0]
+            else None,
+            exactly("linear weight", _bmm_of_transposed, _weight_gradient, gradient, x),
             _summed(gradient) if ctx.has_bias else None,
         )
+
+
+def _bmm(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.bmm(x, weight.mT)
+
+
+def _bmm_of_transposed(gradient: Tensor, x: Tensor) -> Tensor:
+    return torch.bmm(gradient.mT, x)
 
 
 def _baddbmm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -296,6 +315,8 @@ def pool(module: nn.Module, own: Own, x: Tensor) -> Tensor:  # noqa: ARG001
 def embedding(module: nn.Embedding, own: Own, x: Tensor) -> Tensor:
     """(R, N, T) indices to (R, N, T, d): one table, replica after replica."""
     table = own("weight")
+    if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < table.shape[1]:
+        raise NotExactError("an index of the Embedding is out of range")  # of another's rows
     first = torch.arange(len(table), device=x.device).view(-1, *[1] * (x.ndim - 1)) * table.shape[1]
     out = F.embedding(x + first, table.flatten(0, 1))
     if module.padding_idx is not None:

@@ -56,6 +56,7 @@ class SweptRun:
             self.model = problem.build()
             self._isolated.choose_threads(self.model)
             _check(self.model)
+            _check_numbers(self.recipes, next(self.model.parameters()).dtype)
             self._names = [name for name, _ in self.model.named_parameters()]
             self._shapes = [p.shape for p in self.model.parameters()]
             self._sizes = [p.numel() for p in self.model.parameters()]
@@ -237,6 +238,8 @@ class SweptRun:
         assert self._test is not None
         x, y = self._test
         out = self._forward(x.expand(len(self.recipes), *x.shape), training=False)
+        if out.ndim != 3 or y.shape != out.shape[1:2]:
+            raise NotExactError("the held-out targets are not one class for each sample")
         right = (out.argmax(2) == y).double().mean(1).tolist()
         for replica in replicas:
             self._accuracy[replica].append((self.count, right[replica]))
@@ -263,8 +266,24 @@ def _check(model: nn.Module) -> None:
         raise NotExactError("some parameters are frozen")
     if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters):
         raise NotExactError("some parameters have hooks")
+    if any(isinstance(hooks, dict) and hooks for hooks in _global_hooks()):
+        raise NotExactError("there are hooks for all modules")
     if not is_small(model):
         raise NotExactError("the model is large, and its sums depend on the number of threads")
+
+
+def _global_hooks() -> Iterable[object]:
+    known = vars(torch.nn.modules.module).items()
+    return [hooks for name, hooks in known if name.startswith("_global_")]
+
+
+def _check_numbers(recipes: Sequence[Recipe], dtype: torch.dtype) -> None:
+    """Check that every factor, and what an optimizer makes of it, is finite in the dtype."""
+    for recipe in recipes:
+        given = (recipe.lr, recipe.scale, recipe.l1, recipe.l2, recipe.max_norm)
+        numbers = [n for n in (*given, *recipe.options.values()) if isinstance(n, float)]
+        if any(abs(number) > torch.finfo(dtype).max / 1e6 for number in numbers):
+            raise NotExactError(f"a number is too large for {dtype}")
 
 
 def _with(model: nn.Module, values: Tensor, buffers: dict[str, Tensor]) -> nn.Module:

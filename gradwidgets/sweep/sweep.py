@@ -155,13 +155,12 @@ class Sweep:
                 self._replicas = self._fitting(left[0])
             chunk = self._together(left[: self._replicas], self._snapshots)
             chunk.advance(updates=eligibility.UPDATES)
+            if not self._is_exact(chunk):
+                raise NotExactError("the model does not give its own bits in a batch")
         except Exception as error:  # whatever it is, a run alone will say so
             self._fall_back(error)
-            return
-        if self._is_exact(chunk):
-            self._runs.append(chunk)
         else:
-            self._fall_back(NotExactError("the model does not give its own bits in a batch"))
+            self._runs.append(chunk)
 
     def _is_exact(self, chunk: SweptRun) -> bool:
         """Hold one replica against its run alone, bit for bit."""

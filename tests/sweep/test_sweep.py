@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import warnings
 
 import numpy as np
@@ -235,6 +236,24 @@ def test_a_module_that_stands_twice_in_a_chain_is_run_twice():
     assert [name for name, _ in layers_of(one_activation_twice())] == ["0", "1", "2", "3"]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_narrow_layers_and_batches_of_one_sample(dtype):
+    """Shapes for which PyTorch takes other routes; a fuzz found other numbers there."""
+    torch.set_default_dtype(dtype)
+    try:
+        draw = torch.Generator().manual_seed(1)
+        x, y = torch.randn(40, 17, generator=draw), torch.randint(3, (16,), generator=draw)
+        code = lambda: nn.Sequential(nn.Linear(17, 1), nn.Linear(1, 17))  # noqa: E731
+        start = Recipe(batch_size=13, updates=45)
+        check(Problem("code", code, (x, x), F.mse_loss), start, "lr", (0.01, 0.03, 0.05, 0.07))
+        silu = lambda: nn.Sequential(nn.Linear(5, 2), nn.SiLU(), nn.Linear(2, 3))  # noqa: E731
+        start = Recipe(batch_size=7, accumulation_steps=2, updates=40)
+        scales = [0.5 + 0.25 * number for number in range(8)]
+        check(Problem("silu", silu, (x[:16, :5], y), F.cross_entropy), start, "scale", scales)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), F.cross_entropy])
 def test_losses_as_modules_and_as_functions(loss):
     check(of_model(problems.moons.model, loss), Recipe(updates=10), "lr", (0.1, 0.2))
@@ -286,6 +305,19 @@ def by_frequency():
     table = nn.Embedding(5, 2, scale_grad_by_freq=True)
     model = nn.Sequential(table, nn.Flatten(), nn.Linear(6, 2))
     return Problem("mine", model, (x, torch.arange(8) % 2), F.cross_entropy)
+
+
+def that_cannot_be_copied():
+    model = problems.moons.build()
+    model.lock = threading.Lock()
+    return model
+
+
+def with_held_out_columns():
+    x, y = problems.moons.batches()
+    held_out = (x[:6], y[:6].unsqueeze(1))
+    model = problems.moons.model
+    return Problem("mine", model, (x, y), F.cross_entropy, held_out=held_out)
 
 
 class OwnLinear(nn.Linear):
@@ -370,6 +402,9 @@ def packed_problem():
             {"batch_size": 45, "accumulation_steps": 3},
             "micro-batches",
         ),
+        (problems.moons, "lr", (0.1, 1e37), {}, "too large"),
+        (with_held_out_columns(), "lr", (0.1, 0.2), {}, "held-out"),
+        (of_model(that_cannot_be_copied), "lr", (0.1, 0.2), {}, "lock"),
         (half_problem(), "scale", (1.0, 2.0), {}, "bfloat16"),
         (packed_problem(), "scale", (1.0, 2.0), {}, "a Packed"),
         (of_loader(), "seed", (0, 1), {}, "loader"),
@@ -449,3 +484,22 @@ def test_a_batch_that_fails_in_the_middle_is_left_to_the_run_alone():
     problem = Problem("mine", problems.moons.model, batches, F.cross_entropy)
     with pytest.raises(TrainingError, match="at update 8"):
         sweep(problem, Recipe(), "scale", (1.0, 2.0))
+
+
+def test_hooks_for_all_modules_are_left_to_runs_alone():
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        with pytest.warns(UserWarning, match="hooks for all modules"):
+            sweep("moons", Recipe(updates=3), "lr", (0.1, 0.2))
+    finally:
+        handle.remove()
+
+
+@pytest.mark.filterwarnings("ignore:sweep")
+def test_an_index_out_of_range_reads_no_other_replica():
+    x = torch.tensor([[0], [1], [2], [3], [4]])
+    model = lambda: nn.Sequential(nn.Embedding(4, 2), nn.Flatten(), nn.Linear(2, 2))  # noqa: E731
+    problem = Problem("mine", model, (x, torch.zeros(5, dtype=torch.long)), F.cross_entropy)
+    for batch_size in (None, 1):
+        with pytest.raises(TrainingError, match="IndexError"):
+            sweep(problem, Recipe(batch_size=batch_size, updates=9), "lr", (0.1, 0.2))
