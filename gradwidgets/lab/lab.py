@@ -32,7 +32,8 @@ class GradLab(StaticFallback):
         show: the settings to give controls to: fields of `Recipe`, or "momentum", "weight_decay".
         recipe: where the controls start, and what `compare` compares with; None takes the
             problem's own.
-        compare: draw the starting recipe beside the present one, on the same seed and batches.
+        compare: draw the starting recipe beside the present one, on the same seed and number of
+            updates.
         panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem.
         size: (width, height) of the picture in pixels.
         look_ahead: train what may be asked for next while nothing happens. Many learners on one
@@ -118,7 +119,7 @@ class GradLab(StaticFallback):
 
     @property
     def baseline(self) -> History | None:
-        """The history of the starting settings on the same seed, batches and number of updates."""
+        """The history of the starting settings on the same seed and number of updates."""
         self._work.finish()
         with self._scheduler.now():
             return self._work.baseline

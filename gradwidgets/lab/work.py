@@ -93,7 +93,7 @@ class LabWork:
 
     @property
     def baseline(self) -> History | None:
-        """The start's history, on the same seed, batches and number of updates."""
+        """The start's history, on the same seed and number of updates."""
         return self._baseline(self.recipe)[0]
 
     @property
@@ -227,9 +227,9 @@ class LabWork:
         return baseline, bands if self._banded else ((), ())
 
     def _wanted(self, recipe: Recipe) -> list[Recipe]:
-        """A recipe, then the start on what must be equal for a fair comparison."""
-        fair = {name: getattr(recipe, name) for name in ("seed", "batch_size", "updates")}
-        return [recipe, *([self.start.replace(**fair)] if self._compare else [])]
+        """A recipe, then the start on the same seed and number of updates."""
+        start = self.start.replace(seed=recipe.seed, updates=recipe.updates)
+        return [recipe, *([start] if self._compare else [])]
 
     def _answer(self) -> Steps:
         """All the work for a recipe, most urgent first."""
