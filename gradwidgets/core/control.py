@@ -7,7 +7,8 @@ The stops of each setting, such as the range of the learning rate, stand beside 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 GROUPS = ("Gradient", "Penalty", "Accumulation", "Optimizer", "Run")
@@ -24,9 +25,10 @@ class Control:
         stops: the values that a slider visits or a list offers, in order; a (False, True) pair
             is a switch.
         slider: stops are ordered quantities, to be dragged; otherwise a list to choose from.
-        none: what None is called on the screen, where it is a stop.
+        names: what values are called on the screen, where not as they are written.
+        short: the control's name where there is little room; "" takes the label.
 
-    >>> size = Control("size", "Run", "Samples per update.", (4, 8, None), none="all")
+    >>> size = Control("size", "Run", "Samples per update.", (4, 8, None), names={None: "all"})
     >>> [size.text(stop) for stop in size.stops]
     ['4', '8', 'all']
     >>> size.including(6)
@@ -38,12 +40,15 @@ class Control:
     help: str
     stops: tuple[Any, ...]
     slider: bool = True
-    none: str = "off"
+    names: Mapping[Any, str] = field(default_factory=dict, hash=False)
+    short: str = ""
 
     def text(self, value: object) -> str:
         """A stop as it is shown: short, and never ambiguous."""
-        if value is None:
-            return self.none
+        if value in self.names:
+            return self.names[value]
+        if value is None or isinstance(value, bool):
+            return "on" if value else "off"
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     def including(self, value: Any) -> tuple[Any, ...]:

@@ -70,7 +70,13 @@ class Recipe:
     lr: float = _setting(
         0.1,
         Number(0),
-        Control("learning rate", "Optimizer", "lr: how far a step goes.", logarithmic(1e-4, 10.0)),
+        Control(
+            "learning rate",
+            "Optimizer",
+            "lr: how far a step goes.",
+            logarithmic(1e-4, 10.0),
+            short="lr",
+        ),
     )
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     scale: float = _setting(
@@ -104,12 +110,14 @@ class Recipe:
     l1: float = _setting(
         0.0,
         Number(0),
-        Control("L1 penalty", "Penalty", "Adds l1 * sign(p) to every gradient.", STRENGTHS),
+        Control(
+            "L1 penalty", "Penalty", "Adds l1 * sign(p) to every gradient.", STRENGTHS, short="l1"
+        ),
     )
     l2: float = _setting(
         0.0,
         Number(0),
-        Control("L2 penalty", "Penalty", "Adds l2 * p to every gradient.", STRENGTHS),
+        Control("L2 penalty", "Penalty", "Adds l2 * p to every gradient.", STRENGTHS, short="l2"),
     )
     max_norm: float | None = _setting(
         None,
@@ -119,6 +127,7 @@ class Recipe:
             "Gradient",
             "max_norm: the largest joint norm of the gradients.",
             (*logarithmic(1e-3, 100.0, 5), None),
+            short="clip",
         ),
     )
     accumulation_steps: int = _setting(
@@ -129,6 +138,7 @@ class Recipe:
             "Accumulation",
             "Micro-batches whose gradients add up before one step.",
             (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32),
+            short="accumulate",
         ),
     )
     average: bool = _setting(
@@ -147,9 +157,11 @@ class Recipe:
         Control(
             "clear",
             "Accumulation",
-            'zero_grad(): "none" drops gradients, "zero" fills them with 0, "never" forgets it.',
+            "What zero_grad() does before an update: it sets every .grad to None, fills it with "
+            "zeros, or is never called.",
             ("none", "zero", "never"),
             slider=False,
+            names={"none": "to None", "zero": "to zeros"},
         ),
     )
     batch_size: int | None = _setting(
@@ -160,7 +172,8 @@ class Recipe:
             "Run",
             "Samples per update.",
             (4, 8, 16, 32, 64, 128, 256, None),
-            none="all",
+            names={None: "all"},
+            short="batch",
         ),
     )
     updates: int = _setting(
@@ -181,7 +194,7 @@ class Recipe:
             "Run",
             "End the run below this loss.",
             (None, *logarithmic(1e-4, 1.0, 5)),
-            none="never",
+            names={None: "never"},
         ),
     )
     seed: int = _setting(

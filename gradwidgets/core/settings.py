@@ -6,6 +6,7 @@ Controls, saved pages, scenes and sweeps read and change recipes here and nowher
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from gradwidgets.core.control import STRENGTHS, Control, linear
@@ -26,6 +27,8 @@ OPTION_CONTROLS = {
     ),
 }
 """Controls for what stands in `Recipe.options`, if the optimizer takes it."""
+ALWAYS = ("optimizer", "lr", "updates", "seed")
+"""Settings that are named even where they are the defaults."""
 
 
 def controls() -> dict[str, Control]:
@@ -107,3 +110,47 @@ def _kept(recipe: Recipe, fields: dict[str, Any]) -> dict[str, Any]:
 def _known(optimizer: str) -> str:
     options = ", ".join(option_defaults(optimizer))
     return f"a field of Recipe ({', '.join(FIELDS)}) or an option of {optimizer} ({options})"
+
+
+def differences(recipe: Recipe, start: Recipe) -> list[str]:
+    """The settings in which a recipe differs from another, each in a few characters.
+
+    >>> differences(Recipe(optimizer="Adam", lr=0.05, options={"eps": 0.1}), Recipe())
+    ['Adam', 'lr 0.05', 'eps 0.1']
+    """
+    fields = [name for name in FIELDS if name not in ("options", "edits")]
+    other = with_(start, optimizer=recipe.optimizer)  # with those of its options that it takes
+    options = sorted({*recipe.options, *other.options})
+    parts = [_brief(recipe, name) for name in fields if get(recipe, name) != get(start, name)]
+    parts += [_brief(recipe, name) for name in options if get(recipe, name) != get(other, name)]
+    return parts + ["other edits"] * (recipe.edits != start.edits)
+
+
+def _brief(recipe: Recipe, name: str) -> str:
+    """A setting and its value; an optimizer goes by its own name."""
+    control, value = controls().get(name), get(recipe, name)
+    if control is None:
+        return f"{name} {value}"
+    text = control.text(value)
+    return text if name == "optimizer" else f"{control.short or control.label} {text}"
+
+
+def in_words(recipes: Sequence[Recipe]) -> str:
+    """The settings that all recipes have in common and that say most, in a line.
+
+    >>> in_words([Recipe(scale=2.0), Recipe(scale=2.0, mask=0.5)])
+    'optimizer SGD, learning rate 0.1, scale 2, updates 200, seed 0'
+    """
+    first, usual = recipes[0], Recipe()
+    parts = []
+    for spec in dataclasses.fields(Recipe):
+        control, value = spec.metadata.get("control"), getattr(first, spec.name)
+        same = all(getattr(recipe, spec.name) == value for recipe in recipes)
+        if control and same and (value != getattr(usual, spec.name) or spec.name in ALWAYS):
+            parts.append(f"{control.label} {control.text(value)}")
+    for name, value in first.options.items():
+        if all(recipe.options.get(name) == value for recipe in recipes):
+            parts.append(f"{name} {value}")
+    if count := len(first.edits):
+        parts.append(f"{count} edit{'s' * (count > 1)} of your own")
+    return ", ".join(parts)

@@ -194,7 +194,7 @@ def _fixed_parts(
         "title": escape(f"{problem.name}: {' and '.join(dial.control.label for dial in dials)}"),
         "name": escape(problem.name),
         "description": escape(problem.description),
-        "shared": escape(runs.shared([history.recipe for history in histories])),
+        "shared": escape(settings.in_words([history.recipe for history in histories])),
         "start": "".join(map(_start, start)),
         "swatch": _swatch("live"),
         "head": "".join(f'<th scope="col">{name}</th>' for name in columns),
@@ -208,7 +208,7 @@ def _start(run: StyledRun) -> str:
     """The line on the run that the others are compared with."""
     return (
         f'<p class="run">{_swatch(run.role)} {run.label} '
-        f"<small>{escape(runs.shared([run.history.recipe]))}</small></p>"
+        f"<small>{escape(settings.in_words([run.history.recipe]))}</small></p>"
         f"<p>{escape(run.history.summary())}</p>"
     )
 

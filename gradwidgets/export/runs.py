@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from gradwidgets.core import History, Problem, Recipe
+from gradwidgets.core import History, Problem
 from gradwidgets.export.svg import PanelMarkup
 from gradwidgets.plots import ACCURACY, GRADIENT, LOSS, RATIO, StyledRun, describe
 from gradwidgets.script import script_lines
@@ -21,8 +20,6 @@ ROWS = 11
 """Updates in the table of a run, about; its lowest and highest loss are among them."""
 NOTHING = "\N{EN DASH}"
 """Stands where a table has no number."""
-ALWAYS = ("optimizer", "lr", "updates", "seed")
-"""Settings to name even where they are the defaults."""
 
 
 def points_each(count: int) -> int:
@@ -121,20 +118,3 @@ def extremes(histories: Sequence[History], places: Sequence[str]) -> str:
         return said
     lowest, place = min(finite, key=lambda end: end[0])
     return f"The lowest last loss, {lowest:.4g}, is at {place}. {said}"
-
-
-def shared(recipes: Sequence[Recipe]) -> str:
-    """The settings that all runs have in common and that say most, in a line."""
-    first, usual = recipes[0], Recipe()
-    parts = []
-    for spec in dataclasses.fields(Recipe):
-        control, value = spec.metadata.get("control"), getattr(first, spec.name)
-        same = all(getattr(recipe, spec.name) == value for recipe in recipes)
-        if control and same and (value != getattr(usual, spec.name) or spec.name in ALWAYS):
-            parts.append(f"{control.label} {control.text(value)}")
-    for name, value in first.options.items():
-        if all(recipe.options.get(name) == value for recipe in recipes):
-            parts.append(f"{name} {value}")
-    if count := len(first.edits):
-        parts.append(f"{count} edit{'s' * (count > 1)} of your own")
-    return ", ".join(parts)

@@ -135,8 +135,10 @@ class Controls:
 def _put(widget: Any, value: Any) -> None:
     """Set a widget to a value, adding it to a list that does not offer it yet."""
     with widget.hold_sync():
-        if isinstance(widget, ipywidgets.Dropdown) and value not in widget.options:
-            widget.options = (*widget.options, value)
+        if isinstance(widget, ipywidgets.Dropdown):
+            offered = [value for _, value in widget.options]
+            if value not in offered:
+                widget.options = (*widget.options, (str(value), value))
         widget.value = value
 
 
@@ -150,7 +152,7 @@ def _widget(name: str, control: Control, value: Any) -> Any:
     stops = control.stops if value in control.stops else (*control.stops, value)
     style: Mapping[str, str] = {"description_width": "initial"}
     return ipywidgets.Dropdown(
-        options=stops,
+        options=[(control.text(stop), stop) for stop in stops],
         value=value,
         description=control.label,
         tooltip=control.help,

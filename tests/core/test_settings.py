@@ -122,3 +122,35 @@ def test_a_wrong_name_or_value_is_named(change: dict[str, Any], words: list[str]
 def test_a_wrong_name_is_named_when_it_is_read() -> None:
     with pytest.raises(ValueError, match=r"'nope' is not a setting; give a field of Recipe"):
         settings.get(Recipe(), "nope")
+
+
+@given(recipes(), recipes())
+def test_differences_name_each_setting_that_differs_and_no_other(one: Recipe, two: Recipe) -> None:
+    said = settings.differences(one, two)
+    differing = [name for name in FIELDS if settings.get(one, name) != settings.get(two, name)]
+    taken = TAKEN[one.optimizer]
+    differing += [n for n in taken if one.options.get(n, 0) != two.options.get(n, 0)]
+    if one.optimizer == "AdamW":  # whose own default is another
+        differing = [n for n in differing if n != "weight_decay"]
+        said = [text for text in said if not text.startswith("weight decay")]
+    assert len(said) == len(differing)
+    assert settings.differences(one, one) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scale": 6.3}, ["scale 6.3"]),
+        ({"optimizer": "Adam", "lr": 0.05}, ["Adam", "lr 0.05"]),
+        ({"clear": "none"}, ["clear to None"]),
+        ({"clear": "zero"}, ["clear to zeros"]),
+        ({"average": False}, ["divide the loss off"]),
+        ({"batch_size": None, "max_norm": 1.0}, ["clip 1", "batch all"]),
+        ({"options": {"momentum": 0.9, "nesterov": True}}, ["momentum 0.9", "nesterov True"]),
+        ({"edits": (print,)}, ["other edits"]),
+    ],
+)
+def test_differences_are_named_as_on_the_controls(changes: Any, said: list[str]) -> None:
+    start = Recipe(clear="never", batch_size=8)
+    recipe = start.replace(**changes)
+    assert settings.differences(recipe, start) == said

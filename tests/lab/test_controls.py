@@ -96,7 +96,7 @@ def test_code_may_choose_what_a_list_does_not_offer():
     lab = GradLab("moons", show=("optimizer", "mask_kind"), recipe=Recipe(updates=5))
     lab.recipe = Recipe(optimizer="NAdam", mask_kind="2.*", mask=0.5, updates=5)
     assert lab.controls["optimizer"].value == "NAdam"
-    assert lab.controls["mask_kind"].options[-1] == "2.*"
+    assert lab.controls["mask_kind"].options[-1] == ("2.*", "2.*")
     assert lab.history.loss.tolist() == train("moons", lab.recipe).loss.tolist()
     lab.controls["optimizer"].value = "SGD"
     assert lab.recipe == Recipe(mask_kind="2.*", mask=0.5, updates=5)
