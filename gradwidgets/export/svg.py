@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -36,8 +35,6 @@ class PanelMarkup:
 
     def __init__(self, panel: LinePanel, runs: Sequence[StyledRun], most: int) -> None:
         finite = [run for run in runs if not run.history.diverged] or list(runs)
-        if any(panel.limits([run]).log for run in finite):  # another run may reach zero
-            panel = dataclasses.replace(panel, log=True)
         limits = panel.limits(finite)
         last = max(run.history.recipe.updates for run in runs)
         self.panel, self.most = panel, most
@@ -86,9 +83,9 @@ class PanelMarkup:
 
         parts = []
         for height, text, run in placed_labels(self.panel, runs, share, LINE / UP):
-            x, y = LEFT + ACROSS + 7, TOP + (1 - height) * UP + 4
-            lines = enumerate(text.split("\n"))
-            parts += [_text(x, y + LINE * n, line, run.role) for n, line in lines]
+            lines = text.split("\n")
+            x, y = LEFT + ACROSS + 7, TOP + (1 - height) * UP + 4 - LINE * (len(lines) - 1) / 2
+            parts += [_text(x, y + LINE * n, line, run.role) for n, line in enumerate(lines)]
         return "".join(parts)
 
     def across(self, x: Array) -> Array:

@@ -81,7 +81,7 @@ class GradLab(StaticFallback):
         )
         self.controls = self._controls.widgets
         self._screen = Screen(lambda said: soon(partial(self._heard, said)))
-        self._screen.observe(lambda _: soon(self._work.redraw), "dark")
+        self._screen.observe(lambda _: soon(self._work.redraw), ["dark", "narrow"])
         self._picture = Picture(self.problem, panels, size, self._screen, text_scale)
         self._listing = Listing()
         ahead = self._controls if look_ahead else None
@@ -174,10 +174,13 @@ class GradLab(StaticFallback):
         self.recipe = self.start
 
     def pin(self, label: str = "") -> None:
-        """Keep the present curve on the picture, under a name."""
+        """Keep the present curve on the picture, under a name.
+
+        Without one it is named by the settings that differ from the start, such as "scale 6.3".
+        """
         history = self.run()
         with self._scheduler.now():
-            self._picture.pin(history, label)
+            self._picture.pin(history, label, self.start)
             self._work.redraw()
 
     def unpin(self) -> None:
@@ -195,7 +198,7 @@ class GradLab(StaticFallback):
         return lab_line(self.problem, self.recipe, tuple(self.controls))
 
     def save(self, path: str | Path) -> None:
-        """Write the picture (.png) or the numbers (.csv).
+        """Write the picture with its settings (.png) or the numbers (.csv).
 
         Raises:
             ValueError: the path ends otherwise.
@@ -217,7 +220,7 @@ class GradLab(StaticFallback):
         return save_page(self.problem, self.recipe, self.baseline, path, field, other, values)
 
     def download(self, suffix: str) -> None:
-        """Hand the picture (".png") or the numbers (".csv") to the browser.
+        """Hand the picture with its settings (".png") or the numbers (".csv") to the browser.
 
         Raises:
             ValueError: the suffix is another.
@@ -239,7 +242,11 @@ class GradLab(StaticFallback):
     def _file(self, suffix: str) -> bytes:
         if suffix not in (".png", ".csv"):
             raise not_allowed("suffix", suffix, "'.png' or '.csv'")
-        return self.picture if suffix == ".png" else self.run().to_csv().encode()
+        if suffix == ".csv":
+            return self.run().to_csv().encode()
+        self._work.finish()
+        with self._scheduler.now():
+            return self._picture.captioned()
 
     def toggle(self, text: str) -> None:
         """Show "code" or the line to "share" under the lab, or hide it again."""

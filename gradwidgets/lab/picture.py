@@ -6,9 +6,10 @@ import os
 import traceback
 from collections.abc import Hashable, Sequence
 from functools import cached_property, partial
+from itertools import chain, count
 
 from gradwidgets.components import Steps
-from gradwidgets.core import History, Problem
+from gradwidgets.core import History, Problem, Recipe, settings
 from gradwidgets.lab.screen import Move, Screen
 from gradwidgets.plots import (
     DARK,
@@ -28,7 +29,7 @@ Seeds = tuple[History, ...]
 
 
 class Picture:
-    """Draws runs on a `Screen`, whose theme it follows.
+    """Draws runs on a `Screen`, whose theme and width it follows.
 
     Args:
         problem: what is trained.
@@ -49,6 +50,7 @@ class Picture:
         screen: Screen,
         text_scale: float = 1.0,
     ) -> None:
+        self._problem = problem
         self._panels = tuple(panels or suited(problem))
         self._made = partial(Canvas, make(self._panels, problem), size, text_scale)
         self._pinned: list[StyledRun] = []
@@ -69,10 +71,25 @@ class Picture:
         """True if a panel draws `History.parameters`."""
         return not OF_PARAMETERS.isdisjoint(self._panels)
 
-    def pin(self, history: History, label: str) -> None:
-        """Keep a history on the picture, under a name."""
+    def pin(self, history: History, label: str, start: Recipe) -> None:
+        """Keep a history on the picture, under a name.
+
+        Args:
+            history: what is kept.
+            label: its name; "" names the settings in which it differs from `start`.
+            start: the lab's starting settings.
+        """
         number = len(self._pinned)
-        self._pinned.append(StyledRun(history, label or f"pin {number + 1}", "pinned", number))
+        if not label:
+            usual = ", ".join(settings.differences(history.recipe, start)) or "pinned start"
+            label = self._unused(usual)
+        self._pinned.append(StyledRun(history, label, "pinned", number))
+
+    def _unused(self, name: str) -> str:
+        """The name, with a number if a pinned run has it already."""
+        taken = {run.label for run in self._pinned}
+        numbered = (f"{name} ({number})" for number in count(2))
+        return next(each for each in chain([name], numbered) if each not in taken)
 
     def unpin(self) -> None:
         """Take all pinned histories away."""
@@ -93,7 +110,8 @@ class Picture:
         self._forget_others(baseline, seeds)
         with self.screen.hold_sync():
             if self._runs:
-                self.screen.png = self._canvas.render(self._runs, self._theme)
+                stacked = self.screen.narrow
+                self.screen.png = self._canvas.render(self._runs, self._theme, stacked)
                 self.screen.alt = describe(self._runs, self._panels)
             if error:
                 self.screen.sentence = str(error) or repr(error)
@@ -117,7 +135,7 @@ class Picture:
             seeds: both under several seeds.
         """
         runs = self._together(live, baseline, seeds)
-        png = yield from self._canvas.prepare(runs, self._theme)
+        png = yield from self._canvas.prepare(runs, self._theme, self.screen.narrow)
         alt = describe(runs, self._panels)
         self.screen.keep_ready(move, png, alt, _sentence(live, baseline, seeds))
 
@@ -125,10 +143,14 @@ class Picture:
         """The picture as PNG, to be looked at where no widget lives."""
         return self._canvas.render(self._runs, LIGHT)
 
+    def captioned(self) -> bytes:
+        """The picture as PNG below the names of the problem and of all settings, to be kept."""
+        return self._canvas.render(self._runs, self._theme, heading=self._problem.name)
+
     def _forget_others(self, baseline: History | None, seeds: tuple[Seeds, Seeds]) -> None:
-        """Drop what waits if it was drawn with other runs or colours than those of today."""
+        """Drop what waits if it was drawn with other runs, colours or places of the panels."""
         others = self._together(None, baseline, seeds)
-        surroundings = (self._theme, *(run.key for run in others))
+        surroundings = (self._theme, self.screen.narrow, *(run.key for run in others))
         if surroundings != self._surroundings:
             self._surroundings = surroundings
             self.screen.forget()

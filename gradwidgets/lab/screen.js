@@ -4,6 +4,9 @@ const isDark = () => {
   return light === undefined ? document.body.classList.contains("vscode-dark") : light === "false";
 };
 
+const NARROW = 640; // CSS pixels, below which three panels side by side cannot be read
+const ENLARGED = 1.25; // a picture is shown at most so much larger than it was drawn
+
 function download({ name, data }) {
   const url = URL.createObjectURL(new Blob([data]));
   create("a", { href: url, download: name }).click();
@@ -33,6 +36,7 @@ function render({ model, el }) {
     if (thisPaint === latestPaint) {
       const old = img.src;
       img.src = url; // decoded already: no flicker
+      img.style.maxWidth = `${Math.min(1100, ENLARGED * next.naturalWidth)}px`;
       if (old) URL.revokeObjectURL(old);
     } else URL.revokeObjectURL(url);
   }
@@ -79,12 +83,20 @@ function render({ model, el }) {
     model.set("dark", isDark());
     model.save_changes();
   }
+  function fit() {
+    const width = el.clientWidth; // 0 where the page does not show it
+    if (!width || model.get("narrow") === width < NARROW) return;
+    model.set("narrow", width < NARROW);
+    model.save_changes();
+  }
   model.on("change:png change:answered", repaint);
   model.on("change:answered change:alt change:sentence change:trace change:progress", describe);
   model.on("msg:custom", (message, buffers) => messages[message.kind](message, buffers));
   document.addEventListener("gradwidgets-moved", follow);
   const theme = new MutationObserver(adapt);
   theme.observe(document.body, { attributes: true });
+  const size = new ResizeObserver(fit);
+  size.observe(el);
   el.classList.add("gradwidgets-screen");
   el.append(img, working, sentence, details);
   repaint();
@@ -93,6 +105,7 @@ function render({ model, el }) {
   model.send({ kind: "shown" });
   return () => {
     theme.disconnect();
+    size.disconnect();
     document.removeEventListener("gradwidgets-moved", follow);
     model.off(null, repaint);
     model.off(null, describe);

@@ -27,7 +27,8 @@ class Screen(anywidget.AnyWidget):
     Pictures that may be asked for next wait in the browser: when a slider is moved to the stop
     that one belongs to, it is shown before the kernel hears of it. `answered` is the latest move
     that the kernel has answered, by `Slider.moved_at`; until it is the learner's latest, older
-    answers are not shown.
+    answers are not shown. `dark` and `narrow` say what the browser's page is like: on a narrow
+    one panels stand one above the other.
 
     Args:
         heard: called with what the browser says: "cancel" where the learner cancels a run,
@@ -42,6 +43,7 @@ class Screen(anywidget.AnyWidget):
     trace = traitlets.Unicode().tag(sync=True)
     progress = traitlets.Float(-1.0).tag(sync=True)
     dark = traitlets.Bool(False).tag(sync=True)
+    narrow = traitlets.Bool(False).tag(sync=True)
     answered = traitlets.Float(0.0).tag(sync=True)
 
     def __init__(self, heard: Callable[[str], object] = lambda _: None) -> None:

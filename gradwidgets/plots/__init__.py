@@ -1,8 +1,8 @@
 """Histories as pictures: a `Canvas` draws them, `describe` says in words what they show."""
 
 from gradwidgets.plots.canvas import Canvas
+from gradwidgets.plots.labels import placed_labels
 from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel, Series
-from gradwidgets.plots.pane import placed_labels
 from gradwidgets.plots.panels import OF_PARAMETERS, make, suited
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.style import DARK, LIGHT, StyledRun, Theme

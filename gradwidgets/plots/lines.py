@@ -89,7 +89,7 @@ class LinePanel:
     Args:
         title: stands above the axes.
         series: the curves of one history.
-        log: a logarithmic vertical axis; None takes it where it helps.
+        log: a logarithmic vertical axis; None takes it unless a value is below zero.
         only_live: the curves of other runs would hide those of the live one.
         says_end: the label says where a run diverged.
 
@@ -166,9 +166,14 @@ class LinePanel:
         return quartiles([(series.x, series.y) for series in curves])
 
     def labels(self, run: StyledRun) -> list[tuple[float, str]]:
-        """(height, text) of the label at the end of each curve that has one."""
+        """(height, text) of the label at the end of each curve that has one.
+
+        The live run's say what its further curves are; those of other runs look the same.
+        """
         labels = []
         for series in self.series(run.history):
+            if series.name and run.role != "live":
+                continue
             finite = series.y[np.isfinite(series.y)]
             if len(finite) and not (self.only_live and not series.name):
                 text = f"{run.label} {series.name}".strip()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import dataclasses
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import matplotlib
@@ -13,15 +14,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from gradwidgets.plots.labels import DPI, LINE, placed_labels, wrapped
+from gradwidgets.plots.lines import LinePanel
 from gradwidgets.plots.panels import Panel
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.style import StyledRun, Theme
 
-DPI = 100
 MARGINS = (64, 78, 50, 38)
 """Pixels to the left, right, bottom and top of the axes: numbers, curve names, labels, title."""
-LABEL_GAP = 14
-"""Least pixels between two curve names."""
+LABEL_AT, LABEL_SIZE = 1.02, 8.5
+"""Place of the names of curves, as a share of the axes, and their points of type."""
 BACKGROUNDS = 4
 """Stored at most, each of half a megabyte."""
 
@@ -49,10 +51,22 @@ class Pane:
         self._axes: Axes = self._figure.add_axes(
             (left / width, bottom / height, across / width, up / height)
         )
-        self._gap = text_scale * LABEL_GAP / up
+        self._line = text_scale * LINE / up
+        self._label_room = (width - left - LABEL_AT * across) / text_scale - 2
         self._axes_are_for: Any = None
         self._static_key: Any = None
         self._backgrounds: dict[Hashable, Any] = {}
+
+    def limits(self, runs: Sequence[StyledRun]) -> Limits:
+        """The ranges of the axes for these runs, whatever was drawn before.
+
+        Only one thing is remembered: an axis that had to be linear, because a value was below
+        zero, stays so.
+        """
+        limits = self.panel.limits(runs)
+        if isinstance(self.panel, LinePanel) and not limits.log:
+            self.panel = dataclasses.replace(self.panel, log=False)
+        return limits
 
     def render(
         self, runs: Sequence[StyledRun], theme: Theme, limits: Limits
@@ -115,56 +129,20 @@ class Pane:
             return float(np.nan_to_num(axes.transAxes.inverted().transform(pixels)[1]))
 
         style: Any = {
-            "fontsize": 8.5,
+            "fontsize": LABEL_SIZE,
             "va": "center",
             "transform": axes.transAxes,
             "clip_on": False,
             "parse_math": False,  # names are not formulas
         }
+
+        def fit(text: str) -> str:
+            return wrapped(text, self._label_room, LABEL_SIZE)
+
         return [
-            Text(1.02, y, text, color=run.color(theme), **style)
-            for y, text, run in placed_labels(self.panel, runs, share, self._gap)
+            Text(LABEL_AT, y, text, color=run.color(theme), **style)
+            for y, text, run in placed_labels(self.panel, runs, share, self._line, fit)
         ]
-
-
-def placed_labels(
-    panel: Panel, runs: Sequence[StyledRun], share: Callable[[float], float], gap: float
-) -> list[tuple[float, str, StyledRun]]:
-    """(height, text, run) of the names of curves, moved apart where they would overlap.
-
-    Args:
-        panel: gives each run's labels.
-        runs: what is drawn.
-        share: the share of the axes' height, 0 at the bottom, at which a value stands.
-        gap: least share between two names.
-
-    >>> from gradwidgets import train
-    >>> from gradwidgets.plots import LOSS
-    >>> history = train("bowl")
-    >>> runs = [StyledRun(history, label) for label in ("one", "two")]
-    >>> [(y, text) for y, text, _ in placed_labels(LOSS, runs, lambda loss: 0.5, 0.1)]
-    [(0.5, 'one'), (0.6, 'two')]
-    """
-    wanted = [
-        (min(max(share(height), 0.0), 1.0), text, run)
-        for run in runs
-        for height, text in panel.labels(run)
-    ]
-    wanted.sort(key=lambda label: label[:2])
-    heights = apart([y for y, _, _ in wanted], gap)
-    return [(y, text, run) for y, (_, text, run) in zip(heights, wanted, strict=True)]
-
-
-def apart(heights: Sequence[float], gap: float) -> list[float]:
-    """The same ascending heights, at least `gap` apart, and none above 1 if that can be."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + gap) if placed else height)
-    ceiling = 1.0
-    for index in reversed(range(len(placed))):
-        placed[index] = min(placed[index], ceiling)
-        ceiling = placed[index] - gap
-    return placed
 
 
 def _style(theme: Theme) -> Any:

@@ -1,4 +1,10 @@
-"""Axis limits that move in coarse steps, so that a picture does not jump while a slider moves."""
+"""Axis limits in coarse steps, so that a picture seldom jumps while a slider moves.
+
+They depend on the curves alone, and not on what was drawn before: a stop of a slider has one
+picture, whichever way the learner comes to it. An axis whose kind is free is logarithmic unless
+a value is below zero: the losses of two stops may lie decades apart, and equal steps are equal
+factors everywhere.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +23,6 @@ DECADES_UP = 3
 """... and at most this far above where the curves start: beyond, a run has diverged."""
 LARGEST, SMALLEST = 1e300, 1e-300
 """Beyond, there is no room for a margin, or for steps."""
-DECADES_WASTED = 2
-FACTOR_WASTED = 2.6
-"""Limits stay as they are until they waste more than this."""
-RATIO_FOR_LOG = 20
-"""Curves that span more than this factor are drawn on a logarithmic axis."""
 FEW_DECADES = 300
 """A logarithmic axis over less than this factor has ticks at 1, 2 and 5."""
 
@@ -49,13 +50,13 @@ class Limits:
 
 
 def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, float, bool]:
-    """Coarse (low, high, logarithmic) for some curves; `log=None` takes it where it helps."""
+    """Coarse (low, high, logarithmic); `log=None` takes a logarithm if no value is below 0."""
     arrays = [np.clip(curve[np.isfinite(curve)], -LARGEST, LARGEST) for curve in curves]
     values = np.concatenate([np.empty(0), *arrays])
     starts = [abs(array[0]) for array in arrays if len(array)]
     positive = values[values > 0]
     if log is None:
-        log = len(positive) == len(values) > 0 and values.max() > RATIO_FOR_LOG * values.min()
+        log = not (values < 0).any()
     if not len(values) or (log and not len(positive)):
         return (1e-3, 1.0, True) if log else (0.0, 1.0, False)
     ceiling = max(starts) * 10**DECADES_UP if max(starts) > 0 else math.inf
@@ -69,20 +70,6 @@ def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, f
         return 0.0, 1.0, False
     step = nice((top - bottom) / 4)
     return math.floor(bottom / step) * step, math.ceil(top / step * 1.02) * step, False
-
-
-def steadied(old: Limits | None, new: Limits) -> Limits:
-    """The old limits as long as they hold the new ones and do not waste too much room."""
-    if old is None or old.log != new.log or old.x != new.x:
-        return new
-    (low, high), (bottom, top) = old.y, new.y
-    if low > bottom or high < top:
-        return new
-    if new.log:
-        roomy = math.log10(high / low) <= math.log10(top / bottom) + DECADES_WASTED
-    else:
-        roomy = high - low <= FACTOR_WASTED * (top - bottom)
-    return old if roomy else new
 
 
 def nice(value: float) -> float:

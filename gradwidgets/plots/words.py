@@ -26,7 +26,7 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
     parts = [f"Plots of {', '.join(panels)}."]
     for run in runs:
         history = run.history
-        parts.append(f"{run.label.capitalize()}: {history.summary()}")
+        parts.append(f"{run.label[:1].upper()}{run.label[1:]}: {history.summary()}")
         if run.seeds:
             parts.append(over_seeds(run.seeds))
         if not history.updates:

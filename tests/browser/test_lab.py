@@ -92,7 +92,7 @@ def test_pin_reset_share_and_downloads(lab):
     lab.page.get_by_role("button", name="Reset").click()
     lab.wait_sentence("Converged")
     image = lab.page.locator(".gradwidgets-screen img")
-    expect(image).to_have_attribute("alt", re.compile("Pin 1: Stalled"))
+    expect(image).to_have_attribute("alt", re.compile("Mask 1: Stalled"))
     lab.page.get_by_role("button", name="Share").click()
     lab.page.get_by_text("GradLab('moons', recipe=Recipe(lr=0.5))").wait_for()
     with lab.page.expect_download() as download:

@@ -138,6 +138,53 @@ def test_pins_stay_on_the_picture(lab):
     assert "Four times" not in screen_of(lab).alt
 
 
+def test_pins_are_named_by_what_differs_from_the_start_and_never_alike():
+    lab = GradLab("moons", show=("scale", "lr", "optimizer", "updates"), recipe=FAST)
+    lab.pin()
+    lab.controls["scale"].value = 6.3
+    lab.pin()
+    lab.pin()
+    lab.recipe = FAST.replace(optimizer="Adam", lr=0.05)
+    lab.pin()
+    lab.pin("my own name")
+    lab.reset()
+    alt = screen_of(lab).alt
+    for name in ("Pinned start", "Scale 6.3", "Scale 6.3 (2)", "Adam, lr 0.05", "My own name"):
+        assert alt.count(f" {name}: ") == 1
+    lab.close()
+
+
+def test_a_saved_picture_names_the_problem_and_the_settings_of_each_run(lab, tmp_path):
+    """Above the panels stand the words that differ between two labs, and nothing else does."""
+
+    def heading(lab):
+        lab.save(tmp_path / "a.png")
+        return pixels((tmp_path / "a.png").read_bytes())[: -pixels(lab.picture).shape[0]]
+
+    plain = heading(lab)
+    lab.controls["scale"].value = 2.0
+    changed = heading(lab)
+    assert len(changed) > len(plain)  # the start has other settings now, in a line of their own
+    other = GradLab("spirals", recipe=FAST)
+    assert (heading(other)[:, :400] != plain[:, :400]).any()
+    other.close()
+
+
+def test_on_a_narrow_screen_the_same_panels_stand_one_above_the_other(lab):
+    wide = pixels(lab.picture)
+    screen_of(lab).narrow = True
+    stacked = pixels(lab.picture)
+    width = stacked.shape[1]
+    assert stacked.shape == (3 * 320, 366, 3)
+    assert (stacked[:320] == wide[:, :width]).all()
+    lab.controls["scale"].value = 2.0
+    assert pixels(lab.picture).shape == stacked.shape
+    lab.reset()
+    assert (pixels(lab.static_view().png) == wide).all()  # who looks at it later may have room
+    screen_of(lab).narrow = False
+    assert (pixels(lab.picture) == wide).all()
+
+
 def test_share_gives_the_same_lab(lab):
     lab.controls["mask"].value = 0.5
     again = eval(lab.share(), {"GradLab": GradLab, "Recipe": Recipe})
@@ -164,7 +211,8 @@ def test_the_script_of_a_lab_gives_its_losses(lab):
 
 def test_save_writes_picture_and_numbers(lab, tmp_path):
     lab.save(tmp_path / "a.png")
-    assert (pixels((tmp_path / "a.png").read_bytes()) == pixels(lab.picture)).all()
+    saved, shown = pixels((tmp_path / "a.png").read_bytes()), pixels(lab.picture)
+    assert (saved[-len(shown) :] == shown).all()
     lab.save(tmp_path / "a.csv")
     rows = (tmp_path / "a.csv").read_text().splitlines()
     assert rows[0].startswith("update,loss,grad_norm")

@@ -173,3 +173,46 @@ def test_without_colours_the_two_regions_still_differ(theme):
     picture = Image.open(io.BytesIO(canvas.render([shown(updates=200)], theme))).convert("L")
     upper_left, lower_right = picture.getpixel((70, 45)), picture.getpixel((275, 242))
     assert abs(upper_left - lower_right) > 25  # of 255
+
+
+@pytest.mark.parametrize("problem", ["moons", "bowl", "digits"])
+def test_the_picture_of_a_run_does_not_depend_on_what_was_drawn_before(problem):
+    panels = plots.make(plots.suited(problems.get(problem)), problems.get(problem))
+    baseline = shown(problem, "baseline")
+    runs = [shown(problem, scale=scale) for scale in (0.0, 0.1, 1.0, 10.0, 100.0)]
+    there, back = plots.Canvas(panels), plots.Canvas(panels)
+    forwards = [there.render([baseline, run]) for run in runs]
+    backwards = [back.render([baseline, run]) for run in reversed(runs)]
+    assert forwards == backwards[::-1]
+
+
+def test_the_loss_has_one_kind_of_axis_at_every_stop():
+    runs = [shown("moons", scale=scale) for scale in (0.0, 0.001, 1.0, 10.0, 100.0)]
+    assert {plots.LOSS.limits([run]).log for run in runs} == {True}
+
+
+def losing(*losses):
+    """A run with these losses."""
+    history = train("bowl", Recipe(updates=len(losses)))
+    return plots.StyledRun(dataclasses.replace(history, loss=np.array(losses)), "now")
+
+
+def test_an_axis_that_was_linear_once_for_a_loss_below_zero_stays_linear():
+    fresh, used = (plots.Canvas([plots.LOSS], (360, 300)) for _ in range(2))
+    above, below = losing(2.0, 1.0, 0.5), losing(2.0, 1.0, -0.5)
+    used.render([below])
+    linear = dataclasses.replace(plots.LOSS, log=False)
+    assert used.render([above]) == plots.Canvas([linear], (360, 300)).render([above])
+    assert used.render([above]) != fresh.render([above])
+
+
+@pytest.mark.parametrize(
+    "label", ["scale 6.3", "Adam, lr 0.05, mask 0.5, l2 0.1", "W" * 40, "many " * 30]
+)
+def test_the_name_of_a_curve_is_drawn_within_the_picture(label):
+    history = train("bowl", Recipe(updates=20))
+    canvas = plots.Canvas([plots.LOSS], (360, 300))
+    named, bare = (pixels(canvas.render([plots.StyledRun(history, n)])) for n in (label, ""))
+    assert (named != bare).any()
+    assert (named[:, -1] == 255).all()  # white paper
+    assert not (named != bare)[:, : 360 - 78].any()  # the axes are left alone

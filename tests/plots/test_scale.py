@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gradwidgets.plots.pane import apart
-from gradwidgets.plots.scale import Limits, nice, steadied, vertical
+from gradwidgets.plots.labels import apart
+from gradwidgets.plots.scale import nice, vertical
 
 
 @pytest.mark.parametrize(
@@ -47,22 +47,15 @@ def test_a_curve_that_explodes_does_not_crush_the_others():
     assert low >= 1e-6
 
 
-def test_limits_stay_while_they_hold_and_do_not_waste_too_much():
-    old = Limits((0, 200), (0.0, 1.0))
-    assert steadied(old, Limits((0, 200), (0.0, 0.8))) is old
-    smaller, larger, longer = (
-        Limits((0, 200), (0.0, 0.1)),
-        Limits((0, 200), (0.0, 2.0)),
-        Limits((0, 300), (0.0, 0.8)),
-    )
-    assert steadied(old, smaller) is smaller
-    assert steadied(old, larger) is larger
-    assert steadied(old, longer) is longer
-    assert steadied(None, old) is old
+@given(arrays(np.float64, st.integers(1, 20), elements=st.floats(-1e6, 1e6)))
+def test_an_axis_is_logarithmic_unless_a_value_is_below_zero(curve):
+    assert vertical([curve])[2] == bool((curve >= 0).all())
 
 
-@given(st.lists(st.floats(0, 1), max_size=8))
-def test_names_of_curves_do_not_overlap(heights):
-    placed = apart(sorted(heights), 0.08)
-    assert all(b - a >= 0.08 - 1e-9 for a, b in pairwise(placed))
-    assert all(y <= 1 + 1e-9 for y in placed)
+@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.05, 0.1, 0.15])), max_size=6))
+def test_names_of_curves_do_not_overlap(labels):
+    labels.sort()
+    placed = apart([height for height, _ in labels], [size for _, size in labels])
+    edges = [(y - size / 2, y + size / 2) for y, (_, size) in zip(placed, labels, strict=True)]
+    assert all(low >= high - 1e-9 for (_, high), (low, _) in pairwise(edges))
+    assert all(high <= 1 + 1e-9 for _, high in edges)
