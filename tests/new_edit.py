@@ -6,6 +6,7 @@ Prints the names of what it has checked.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -47,7 +48,8 @@ def check_loop() -> None:
 
 def check_script() -> None:
     names: dict[str, list[float]] = {}
-    exec(script("moons", RECIPE), names)
+    with contextlib.redirect_stdout(None):
+        exec(script("moons", RECIPE), names)
     assert names["losses"] == by_hand()
 
 
@@ -63,7 +65,7 @@ def check_sweep() -> None:
 
 def check_stepper() -> None:
     (statement,) = [s for s in program_of("moons", RECIPE) if "sign" in s.settings]
-    assert statement.text == "for p in model.parameters():\n    p.grad.sign_()"
+    assert statement.text == "for p in model.parameters():  # sign\n    p.grad.sign_()"
 
 
 def check_ledger() -> None:

@@ -32,19 +32,19 @@ class WrittenModel:
         names: the names of its parameters.
         regular: every parameter gets a gradient and has a dimension; the program need not check.
 
-    >>> print(WrittenModel(("weight",)).each("p.grad.mul_(2.0)"))
-    for p in model.parameters():
+    >>> print(WrittenModel(("weight",)).each("scale", "p.grad.mul_(2.0)"))
+    for p in model.parameters():  # scale
         p.grad.mul_(2.0)
     """
 
     names: tuple[str, ...]
     regular: bool = True
 
-    def each(self, *body: str, over: str = "p in model.parameters()", first: str = "") -> str:
-        """A loop over parameters that have a gradient; `first` runs before that check."""
+    def each(self, comment: str, *body: str, over: str = "p in model.parameters()") -> str:
+        """A loop over parameters that have a gradient, with a comment on what it does."""
         known = [] if self.regular else ["if p.grad is None:", "    continue"]
-        inner = [*([first] if first else []), *known, *body]
-        return "\n".join([f"for {over}:", *(f"    {line}" for line in inner)])
+        inner = "".join(f"\n    {line}" for line in (*known, *body))
+        return f"for {over}:  # {comment}{inner}"
 
 
 class TableEdit:
@@ -74,7 +74,7 @@ class TableEdit:
         """The edit as lines of a program; none if it changes nothing."""
         raise NotImplementedError
 
-    def setup(self, recipe: Recipe) -> str:
+    def setup(self, recipe: Recipe, model: WrittenModel) -> str:
         """Lines of the program before its loop, if it needs any."""
         return ""
 
@@ -105,7 +105,7 @@ class ScaleEntry(TableEdit):
     def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
         """One product for each parameter."""
         if recipe.scale != 1:
-            yield model.each(f"p.grad.mul_({recipe.scale!r})"), ("scale",)
+            yield model.each("scale", f"p.grad.mul_({recipe.scale!r})"), ("scale",)
 
     def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
         """A factor for each replica."""
@@ -119,7 +119,7 @@ class MaskEntry(TableEdit):
     stage = "masked"
     help = ".grad after the mask"
     settings = ("mask", "mask_kind")
-    names = ("draw", "hidden", "index", "name", "rows")
+    names = ("chosen", "draw", "hidden", "place", "rows")
 
     def edit(self, recipe: Recipe, model: nn.Module) -> Mask | None:
         """`Mask`, of its own kinds or of the parameters that a pattern names."""
@@ -131,35 +131,33 @@ class MaskEntry(TableEdit):
         return Mask(recipe.mask, only=map(model.get_parameter, names))
 
     def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
-        """Elements are chosen by their place, or by indices that were drawn before."""
-        if recipe.mask:
-            yield self._line(recipe, model), self.settings
-
-    def _line(self, recipe: Recipe, model: WrittenModel) -> str:
-        leading = f"p.grad.view(-1)[: round({recipe.mask!r} * p.numel())] = 0"
-        if recipe.mask_kind == "first":
-            return model.each(leading)
-        if recipe.mask_kind == "random":
-            over = "p, index in zip(model.parameters(), hidden)"
-            return model.each("p.grad.view(-1)[index] = 0", over=over)
+        """Leading slices, or the elements that were chosen before the loop."""
+        if not recipe.mask:
+            return
         if recipe.mask_kind != "unit":
-            over = f"name in {matching(recipe.mask_kind, model.names)}"
-            return model.each(leading, over=over, first="p = model.get_parameter(name)")
-        if model.regular:
-            return model.each(f"p.grad[: round({recipe.mask!r} * len(p))] = 0")
-        rows = "rows = torch.atleast_1d(p.grad)"
-        return model.each(rows, f"rows[: round({recipe.mask!r} * len(rows))] = 0")
+            line = model.each("mask", "p.grad[chosen] = 0", over="p, chosen in hidden")
+        elif model.regular:
+            line = model.each("mask", f"p.grad[: round({recipe.mask!r} * len(p))] = 0")
+        else:
+            rows = f"rows[: round({recipe.mask!r} * len(rows))] = 0"
+            line = model.each("mask", "rows = torch.atleast_1d(p.grad)", rows)
+        yield line, self.settings
 
-    def setup(self, recipe: Recipe) -> str:
-        """Draws the indices of a random mask."""
-        if not recipe.mask or recipe.mask_kind != "random":
+    def setup(self, recipe: Recipe, model: WrittenModel) -> str:
+        """Chooses the elements, as `Mask` does: by their place, whatever the memory format."""
+        if not recipe.mask or recipe.mask_kind == "unit":
             return ""
+        over, place, draw = "model.parameters()", "torch.arange(p.numel())", ""
+        if recipe.mask_kind == "random":
+            place = "torch.randperm(p.numel(), generator=draw).argsort()"
+            draw = f"draw = torch.Generator().manual_seed({recipe.seed})\n"
+        elif recipe.mask_kind != "first":
+            over = f"map(model.get_parameter, {matching(recipe.mask_kind, model.names)})"
         return f"""\
-draw = torch.Generator().manual_seed({recipe.seed})
-hidden = [
-    torch.randperm(p.numel(), generator=draw)[: round({recipe.mask!r} * p.numel())]
-    for p in model.parameters()
-]"""
+{draw}hidden = []  # what the mask zeroes, the same at every update
+for p in {over}:
+    place = {place}
+    hidden.append((p, place.view(p.shape) < round({recipe.mask!r} * p.numel())))"""
 
     def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
         """A flag for each element of each replica."""
@@ -189,10 +187,15 @@ class PenaltyEntry(TableEdit):
 
     def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
         """One sum for each parameter and each penalty."""
+        order = ["not scaled"] * (recipe.scale != 1)
+        order += ["masked elements get it too"] * (recipe.mask > 0)
+        after = f"  # {'; '.join(order)}" if order else ""
         if recipe.l1:
-            yield model.each(f"p.grad.add_(p.detach().sign(), alpha={recipe.l1!r})"), ("l1",)
+            line = f"p.grad.add_(p.detach().sign(), alpha={recipe.l1!r}){after}"
+            yield model.each("L1 penalty", line), ("l1",)
         if recipe.l2:
-            yield model.each(f"p.grad.add_(p.detach(), alpha={recipe.l2!r})"), ("l2",)
+            line = f"p.grad.add_(p.detach(), alpha={recipe.l2!r}){after}"
+            yield model.each("L2 penalty (weight decay in the gradient)", line), ("l2",)
 
     def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
         """Two strengths for each replica."""
@@ -224,8 +227,8 @@ class ClipEntry(TableEdit):
     def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
         """PyTorch's own function."""
         if recipe.max_norm is not None:
-            norm = f"{recipe.max_norm!r}"
-            yield f"torch.nn.utils.clip_grad_norm_(model.parameters(), {norm})", ("max_norm",)
+            call = f"torch.nn.utils.clip_grad_norm_(model.parameters(), {recipe.max_norm!r})"
+            yield f"{call}  # clip all gradients together", ("max_norm",)
 
     def sweep(self, recipes: Sequence[Recipe], model: nn.Module) -> SweptEdit | None:
         """A joint norm for each replica, computed as `clip_grad_norm_` does."""

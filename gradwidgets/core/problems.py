@@ -1,8 +1,5 @@
 """The built-in problems. What you read here is what runs, and what `script` writes.
 
-One line differs: `script` loads the digits from scikit-learn, since its reader may not have
-this package; the numbers are the same.
-
 `problems.line` and the others are `Problem` objects, made when first asked for. Each is three
 plain functions: data, model and loss. Data follows `torch.get_default_dtype()`.
 """
@@ -10,6 +7,7 @@ plain functions: data, model and loss. Data follows `torch.get_default_dtype()`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +88,7 @@ def spirals_model() -> nn.Module:
 
 def digits_data(test: bool = False) -> tuple[Tensor, Tensor]:
     """8x8 handwritten digits: 1437 to train on, every fifth (360) held out."""
-    from gradwidgets.core.digits import load_digits
+    from gradwidgets.core.digits import load_digits  # the same as in sklearn.datasets
 
     digits = load_digits()
     x = torch.tensor(digits.data / 16, dtype=torch.get_default_dtype())
@@ -189,7 +187,7 @@ _BUILT_IN: dict[str, Callable[[], Problem]] = {
         digits_model,
         digits_data,
         F.cross_entropy,
-        held_out=lambda: digits_data(test=True),
+        held_out=partial(digits_data, test=True),
         recipe=Recipe(lr=0.5, batch_size=64, updates=300),
         description="Read handwritten digits.",
     ),
@@ -198,7 +196,7 @@ _BUILT_IN: dict[str, Callable[[], Problem]] = {
         digits_cnn_model,
         digits_data,
         F.cross_entropy,
-        held_out=lambda: digits_data(test=True),
+        held_out=partial(digits_data, test=True),
         recipe=Recipe(optimizer="Adam", lr=0.01, batch_size=64, updates=100),
         description="Read handwritten digits with convolutions and batch normalisation.",
     ),

@@ -11,16 +11,16 @@ from gradwidgets.script.source import Line, Sources, indented, lines_of
 def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
     """A plain PyTorch program that trains like `train`: its `losses` are the same, bit for bit.
 
-    It imports only torch, and what the problem's own functions import; the built-in digits come
-    from scikit-learn (`pip install scikit-learn`). What cannot be written
-    down (a model instance, tensors, a lambda, a global that a function uses) is a name that its
-    first lines ask you to bring.
+    It imports only torch, and what the problem's own functions import; those of the built-in
+    digits read them from this package. What cannot be written down (a model instance, tensors, a
+    lambda, a global that a function uses) is a name that its first lines ask you to bring.
 
     Raises:
         ValueError: the mask's pattern matches no parameter.
 
     >>> names = {}
     >>> exec(script("line", Recipe(updates=10, scale=2.0)), names)
+    update 9: loss 0.1103
     >>> from gradwidgets import train
     >>> names["losses"] == train("line", Recipe(updates=10, scale=2.0)).loss.tolist()
     True
@@ -32,7 +32,7 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
     """The lines of `script`, each with the settings it belongs to.
 
     >>> [line.text for line in script_lines("line", Recipe(seed=3)) if "seed" in line.settings]
-    ['torch.manual_seed(3)']
+    ['torch.manual_seed(3)  # the same start in every run']
     """
     problem = problems.get(problem)
     recipe = recipe or problem.recipe
@@ -40,47 +40,41 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
     title = " ".join(f"{problem.name}: {problem.description}".split()).rstrip(":")
     missing = [*sources.missing, *(["edits"] if recipe.edits else [])]
     program = [Line(f"# {title}"), *(Line(f"# Bring with you: {name}") for name in missing)]
-    program += _imports(sources)
+    program += map(Line, sources.imports)
     for source in sources.texts:
         program += [Line(""), Line(""), *map(Line, source.splitlines())]
     program += [Line(""), Line(""), *_setup(recipe, sources)]
-    return [*program, *_loop(recipe, sources)]
-
-
-def _imports(sources: Sources) -> list[Line]:
-    text = "\n".join([*sources.texts, sources.loss])
-    lines = [Line("import torch")]
-    if "Tensor" in text.replace("torch.Tensor", ""):
-        lines += [Line("from torch import Tensor, nn")]
-    elif "nn." in text:
-        lines += [Line("from torch import nn")]
-    if "F." in text:
-        lines += [Line("from torch.nn import functional as F")]
-    return lines
+    program += [Line(""), Line("losses = []"), head(recipe, sources)]
+    return [*program, *indented(update(recipe, sources)), *_end(sources)]
 
 
 def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
-    lines = [Line("torch.set_num_threads(1)  # best for a small model")] if sources.small else []
+    lines = []
+    if sources.small:
+        lines += [Line("torch.set_num_threads(1)  # a small model trains fastest on one thread")]
     if sources.has_data_function:
         target = "x, y" if sources.pair else "loader"
-        lines += [Line("torch.manual_seed(0)"), Line(f"{target} = {sources.data}()")]
+        if not sources.built_in:
+            lines += [Line("torch.manual_seed(0)  # the same data in every run")]
+        lines += [Line(f"{target} = {sources.data}()")]
     options = "".join(f", {name}={value!r}" for name, value in recipe.options.items())
     build = f"torch.optim.{recipe.optimizer}(model.parameters(), lr={recipe.lr!r}{options})"
     lines += [
-        Line(f"torch.manual_seed({recipe.seed})", ("seed",)),
+        Line(f"torch.manual_seed({recipe.seed})  # the same start in every run", ("seed",)),
         Line(f"model = {sources.model}()"),
         Line(f"optimizer = {build}", ("optimizer", "lr", *recipe.options)),
     ]
-    return [*lines, *edit_setup(recipe), *batches(recipe, sources.pair)]
+    return [*lines, *edit_setup(recipe, sources), *batches(recipe, sources.pair)]
 
 
-def edit_setup(recipe: Recipe) -> list[Line]:
+def edit_setup(recipe: Recipe, sources: Sources) -> list[Line]:
     """The lines before the loop that prepare the edits, such as the draw of a random mask.
 
-    >>> edit_setup(Recipe(mask=0.5, mask_kind="random", seed=2))[0].text
+    >>> recipe = Recipe(mask=0.5, mask_kind="random", seed=2)
+    >>> edit_setup(recipe, Sources(problems.line))[0].text
     'draw = torch.Generator().manual_seed(2)'
     """
-    texts = [(entry.setup(recipe), entry.settings) for entry in EDITS]
+    texts = [(entry.setup(recipe, sources.written), entry.settings) for entry in EDITS]
     return [line for text, settings in texts if text for line in lines_of(text, *settings)]
 
 
@@ -90,6 +84,8 @@ def batches(recipe: Recipe, pair: bool) -> list[Line]:
     >>> batches(Recipe(batch_size=8, seed=1), pair=True)[0].text
     'order = torch.Generator().manual_seed(1)'
     """
+    if not pair and recipe.accumulation_steps == 1:
+        return lines_of(EPOCHS)
     if not pair:
         return lines_of(GROUPS.format(recipe.accumulation_steps), "accumulation_steps")
     if recipe.batch_size is not None:
@@ -97,18 +93,26 @@ def batches(recipe: Recipe, pair: bool) -> list[Line]:
     return []
 
 
+EPOCHS = """
+
+
+def batches():
+    while True:  # one epoch after another
+        yield from loader
+
+"""
 GROUPS = """
 
 
 def groups():
-    while True:
+    while True:  # one epoch after another
         group = []
         for batch in loader:
             group.append(batch)
             if len(group) == {}:
                 yield group
                 group = []
-        if group:
+        if group:  # what is left of the epoch
             yield group
 
 """
@@ -116,36 +120,33 @@ BATCHES = """
 order = torch.Generator().manual_seed({})
 
 
+# Shuffled batches, as a DataLoader gives with shuffle=True; here the very ones that `train` draws.
 def batches():
-    while True:
+    while True:  # one epoch after another
         for index in torch.randperm(len(x), generator=order).split({}):
             yield x[index], y[index]
 
 """
 
 
-def _loop(recipe: Recipe, sources: Sources) -> list[Line]:
-    body = indented(update(recipe, sources))
-    return [Line(""), Line("losses = []"), head(recipe, sources), *body]
-
-
 def head(recipe: Recipe, sources: Sources) -> Line:
     """The line that opens the loop and fetches what one update trains on.
 
     >>> head(Recipe(updates=10), Sources(problems.line)).text
-    'for _ in range(10):'
+    'for update in range(10):'
     """
-    text = f"for _ in range({recipe.updates}):"
-    if not sources.pair:
-        text = f"for _, group in zip(range({recipe.updates}), groups()):"
-    elif recipe.batch_size is not None:
-        text = f"for _, (xb, yb) in zip(range({recipe.updates}), batches()):"
+    count = f"range({recipe.updates})"
+    text = f"for update in {count}:"
+    if not sources.pair and recipe.accumulation_steps > 1:
+        text = f"for update, group in zip({count}, groups()):"
+    elif not sources.pair or recipe.batch_size is not None:
+        text = f"for update, (xb, yb) in zip({count}, batches()):"
     return Line(text, ("updates", "batch_size"))
 
 
 NOT_FINITE = """
-if not abs(mean) < float("inf"):
-    break
+if not math.isfinite(mean):
+    break  # the loss is no longer a finite number: stop
 """
 
 
@@ -158,9 +159,9 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     loss = F.mse_loss(model(x), y)
     loss.backward()
     mean = loss.item()
-    if not abs(mean) < float("inf"):
-        break
-    for p in model.parameters():
+    if not math.isfinite(mean):
+        break  # the loss is no longer a finite number: stop
+    for p in model.parameters():  # scale
         p.grad.mul_(2.0)
     optimizer.step()
     losses.append(mean)
@@ -170,44 +171,49 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     if needs_closure(recipe.optimizer):
         inner = [*gradients, Line("evaluated.append(mean)"), *edits, Line("return mean")]
         body = [Line("evaluated = []"), Line(""), Line("def closure():"), *indented(inner)]
-        body += [Line(""), Line("optimizer.step(closure)", ("optimizer",))]
-        body += [Line("mean = evaluated[0]"), *lines_of(NOT_FINITE)]
+        step = "optimizer.step(closure)  # calls it once or more"
+        body += [Line(""), Line(step, ("optimizer",))]
+        body += [Line("mean = evaluated[0]  # before the parameters moved")]
+        body += lines_of(NOT_FINITE)
     else:
-        step = Line("optimizer.step()", ("optimizer",))
-        body = [*gradients, *lines_of(NOT_FINITE), *edits, step]
+        step = "optimizer.step()"
+        body = [*gradients, *lines_of(NOT_FINITE), *edits, Line(step, ("optimizer",))]
     body += [Line("losses.append(mean)")]
     if recipe.stop_below is not None:
-        body += lines_of(f"if mean < {recipe.stop_below!r}:\n    break", "stop_below")
+        limit = f"if mean < {recipe.stop_below!r}:\n    break  # the loss is low enough: stop"
+        body += lines_of(limit, "stop_below")
     return body
 
 
 def _clear(recipe: Recipe) -> list[Line]:
-    argument = {"none": "", "zero": "set_to_none=False"}
-    if recipe.clear not in argument:
-        return []
-    return [Line(f"optimizer.zero_grad({argument[recipe.clear]})", ("clear",))]
+    call = {
+        "none": "optimizer.zero_grad()",
+        "zero": "optimizer.zero_grad(set_to_none=False)  # to zeros",
+    }
+    return [Line(call[recipe.clear], ("clear",))] if recipe.clear in call else []
 
 
 def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
-    whole = ("x", "y") if recipe.batch_size is None else ("xb", "yb")
+    whole = sources.pair and recipe.batch_size is None
+    x, y = ("x", "y") if whole else ("xb", "yb")
     parts = recipe.accumulation_steps
+    kept = "  # adds to .grad, which is never cleared" if recipe.clear == "never" else ""
     if parts == 1:
-        lines = [] if sources.pair else [Line("xb, yb = group[0]")]
-        x, y = whole if sources.pair else ("xb", "yb")
-        lines += lines_of(f"loss = {sources.loss}(model({x}), {y})\nloss.backward()")
+        lines = lines_of(f"loss = {sources.loss}(model({x}), {y})")
+        lines += lines_of(f"loss.backward(){kept}", *(["clear"] * bool(kept)))
         return [*lines, Line("mean = loss.item()")]
-    share = f"(loss / {parts})" if recipe.average else "loss"
-    x, y = whole
-    source = f"zip({x}.chunk({parts}), {y}.chunk({parts}))" if sources.pair else "group"
+    share = f"(loss / {parts}).backward()  # a chunk counts 1/{parts}, whatever its size"
+    if not recipe.average:
+        share = "loss.backward()  # the gradients of the chunks add up"
     return lines_of(
         f"""
         total, seen = 0.0, 0
-        for xk, yk in {source}:
+        for xk, yk in {f"zip({x}.chunk({parts}), {y}.chunk({parts}))" if sources.pair else "group"}:
             loss = {sources.loss}(model(xk), yk)
-            {share}.backward()
+            {share}
             total += loss.item() * len(yk)
             seen += len(yk)
-        mean = total / seen
+        mean = total / seen  # every sample counts alike
         """,
         "accumulation_steps",
         "average",
@@ -219,4 +225,20 @@ def _edits(recipe: Recipe, sources: Sources) -> Iterator[Line]:
         for text, settings in entry.lines(recipe, sources.written):
             yield from lines_of(text, *settings)
     if recipe.edits:
-        yield from lines_of("for edit in edits:\n    edit(list(model.parameters()))", "edits")
+        own = "for edit in edits:  # your own\n    edit(list(model.parameters()))"
+        yield from lines_of(own, "edits")
+
+
+def _end(sources: Sources) -> list[Line]:
+    """Lines that print the last loss, and the accuracy on what a built-in problem holds out."""
+    lines = ['print(f"update {update}: loss {mean:.4g}")']
+    if sources.held_out:
+        lines += [
+            "",
+            f"x, y = {sources.held_out}  # held out: not trained on",
+            "model.eval()",
+            "with torch.no_grad():",
+            "    right = model(x).argmax(dim=1) == y",
+            'print(f"held-out accuracy: {right.double().mean():.1%}")',
+        ]
+    return [Line(""), *map(Line, lines)]

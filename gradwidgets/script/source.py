@@ -8,6 +8,7 @@ import inspect
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from torch.nn import functional
@@ -42,21 +43,23 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 # fmt: off
 USED = {
     "batches", "closure", "edit", "edits", "evaluated", "group", "groups", "index", "loader",
-    "loss", "losses", "mean", "model", "optimizer", "order", "p", "seen", "total",
-    "x", "xb", "xk", "y", "yb", "yk", *(name for entry in EDITS for name in entry.names),
+    "loss", "losses", "mean", "model", "optimizer", "order", "p", "right", "seen", "total",
+    "update", "x", "xb", "xk", "y", "yb", "yk", *(name for entry in EDITS for name in entry.names),
 }
 # fmt: on
 """Names that a program gives to its own things: a function of this name gets another."""
-KNOWN = {"torch", "nn", "F", "Tensor", *vars(builtins)}
-"""Names that every program can use."""
-
-
-ELSEWHERE = {"from gradwidgets.core.digits import": "from sklearn.datasets import"}
-"""Imports that a program makes from where a person without this package finds the same."""
+KNOWN = {"math", "torch", "nn", "F", "Tensor", *vars(builtins)}
+"""Names that every program can import."""
 
 
 class Sources:
     """Names of a problem's data, model and loss in a program, and the texts that define them.
+
+    Attributes:
+        imports: the first lines of the program.
+        texts: functions and classes in full.
+        missing: names that its reader has to bring.
+        held_out: a call that returns the held-out data of a built-in problem, or nothing.
 
     >>> sources = Sources(problems.moons)
     >>> sources.data, sources.model, sources.loss, sources.missing
@@ -77,7 +80,10 @@ class Sources:
         self.model = self._name(problem.model, "make_model")
         self.loss = self._name(problem.loss, "loss_fn")
         self.has_data_function = self.data not in ("x, y", "loader")
-        self.missing += _missing_names(self.texts)
+        self.held_out = _call(problem.held_out) if self.built_in else ""
+        used, defined = _names(self.texts)
+        self.missing += sorted(used - defined - KNOWN)
+        self.imports = _imports(used | {self.loss.split(".")[0]})
 
     def _name(self, thing: Any, alias: str, fallback: str | None = None) -> str:
         name = getattr(thing, "__name__", "")
@@ -89,8 +95,6 @@ class Sources:
             except (OSError, TypeError):
                 pass
             else:
-                for ours, theirs in ELSEWHERE.items():
-                    text = text.replace(ours, theirs)
                 self.texts.append(text)
                 if name not in USED or name == alias:
                     return name
@@ -100,8 +104,24 @@ class Sources:
         return fallback or alias
 
 
-def _missing_names(texts: list[str]) -> list[str]:
-    """Names that the texts use, but neither they nor the program define."""
+def _call(function: Any) -> str:
+    """The call that a partial function stands for, as text."""
+    if not isinstance(function, partial):
+        return ""
+    options = ", ".join(f"{name}={value!r}" for name, value in function.keywords.items())
+    return f"{function.func.__name__}({options})"
+
+
+def _imports(used: set[str]) -> list[str]:
+    """The imports of a program whose functions use these names."""
+    lines = ["import math", "", "import torch"]
+    if names := ", ".join(name for name in ("Tensor", "nn") if name in used):
+        lines += [f"from torch import {names}"]
+    return [*lines, *(["from torch.nn import functional as F"] if "F" in used else [])]
+
+
+def _names(texts: list[str]) -> tuple[set[str], set[str]]:
+    """Names that the texts read, and names that they define."""
     nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
     names = [node for node in nodes if isinstance(node, ast.Name)]
     defined = {node.id for node in names if isinstance(node.ctx, ast.Store)}
@@ -110,4 +130,4 @@ def _missing_names(texts: list[str]) -> list[str]:
     for node in nodes:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             defined |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    return sorted({node.id for node in names} - defined - KNOWN)
+    return {node.id for node in names}, defined

@@ -84,7 +84,7 @@ def remark(executed: Sequence[str], before: Entries, changed: Set[Entry]) -> str
         return _remark_on_step(last, bool(some), moved)
     if "zero_grad" in text and last == "backward" and some:
         return "These gradients are gone before any step has used them."
-    first = text.endswith("backward()") and last in (None, "step")
+    first = ".backward()" in text and last in (None, "step")
     if first and any(bool((grad != 0).any()) for grad in some):
         return ".grad still held earlier gradients; backward() has added to them."
     return None

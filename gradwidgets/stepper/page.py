@@ -152,15 +152,16 @@ def _grid(texts: list[str], row: int) -> str:
 def _sentence(program: Program, shot: Snapshot) -> str:
     """The effect of the last line, for the status line."""
     if shot.failure is not None:
-        return f"`{_first_line(program, shot.index)}` raised {shot.failure.kind}."
+        return f"`{_code(program, shot.index)}` raised {shot.failure.kind}."
     if shot.executed is None:
         return f"At the start of update {shot.update}: nothing of it is executed yet."
-    effect = f"`{_first_line(program, shot.executed)}` {_effect(program[shot.executed].kind, shot)}"
+    effect = f"`{_code(program, shot.executed)}` {_effect(program[shot.executed].kind, shot)}"
     return " ".join(filter(None, [ENDED.get(shot.ended or ""), effect, shot.remark]))
 
 
-def _first_line(program: Program, index: int) -> str:
-    return program[index].text.splitlines()[0]
+def _code(program: Program, index: int) -> str:
+    """The first line of a statement, less its comment."""
+    return program[index].text.splitlines()[0].partition("  # ")[0]
 
 
 def _effect(kind: str, shot: Snapshot) -> str:

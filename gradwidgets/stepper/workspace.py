@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -180,18 +181,21 @@ def _names_before_loop(
 ) -> Names:
     """The names that a program has before its loop, as `script` gives them."""
     data = problem.batches()
-    names: Names = {"torch": torch, "nn": nn, "F": functional}
+    names: Names = {"math": math, "torch": torch, "nn": nn, "F": functional}
     names |= {"model": model, "optimizer": optimizer, "edits": recipe.edits}
-    names |= {Sources(problem).loss: problem.loss}
+    sources = Sources(problem)
+    names |= {sources.loss: problem.loss}
     if is_pair(data):
         names |= dict(zip(("x", "y"), data, strict=True))
-    exec("\n".join(line.text for line in edit_setup(recipe)), names)
+    exec("\n".join(line.text for line in edit_setup(recipe, sources)), names)
     return names
 
 
 def _batches(data: Any, recipe: Recipe, names: Names) -> Iterator[Names]:
     """The variables that the head of the loop assigns, update after update."""
-    if not is_pair(data):
+    if not is_pair(data) and recipe.accumulation_steps == 1:
+        yield from ({"xb": x, "yb": y} for [(x, y)] in groups(data, recipe))
+    elif not is_pair(data):
         yield from ({"group": group} for group in groups(data, recipe))
     elif recipe.batch_size is None:
         while True:

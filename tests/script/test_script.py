@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 from torch.utils.data import DataLoader, TensorDataset
@@ -52,10 +58,106 @@ def test_the_random_recipes_visit_what_they_should() -> None:
     assert sum(recipe.accumulation_steps > 1 for recipe in drawn) > 50
 
 
+EVERYTHING = Recipe(
+    lr=0.05,
+    scale=2.0,
+    mask=0.3,
+    mask_kind="random",
+    l1=0.001,
+    l2=0.01,
+    max_norm=1.0,
+    accumulation_steps=4,
+    batch_size=50,
+)
+
+
+@pytest.mark.parametrize("recipe", [None, EVERYTHING], ids=["default", "everything"])
 @pytest.mark.parametrize("name", problems.names())
-def test_the_default_program_gives_the_same_losses(name: str) -> None:
-    recipe = problems.get(name).recipe.replace(updates=12)
-    assert losses_of(script(name, recipe)) == train(name, recipe).loss.tolist()
+def test_a_program_run_by_itself_prints_how_train_ends(name: str, recipe: Recipe | None) -> None:
+    program = script(name, recipe) + "import json\nprint(json.dumps(losses))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    *said, losses = done.stdout.splitlines()
+    history = train(name, recipe)
+    assert json.loads(losses) == history.loss.tolist()
+    assert said[0] == f"update {history.updates - 1}: loss {history.loss[-1]:.4g}"
+    assert said[1:] == [f"held-out accuracy: {right:.1%}" for _, right in history.accuracy[-1:]]
+
+
+def test_a_program_whose_first_loss_is_not_finite_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    problem = Problem("mine", model, make_data, endless)
+    assert losses_of(script(problem, Recipe(updates=5))) == []
+    assert capsys.readouterr().out == "update 0: loss inf\n"
+
+
+def ruff(folder: Path, *arguments: str) -> str:
+    """Say what ruff has against the programs in a folder, without the project's settings."""
+    command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--no-cache", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def never_read(program: str) -> set[str]:
+    """Names that a program gives to something and never uses; methods aside."""
+    tree = ast.parse(program)
+    nodes = list(ast.walk(tree))
+    methods = [each for node in nodes if isinstance(node, ast.ClassDef) for each in node.body]
+    given = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    read = set()
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node not in methods:
+            given.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            given |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name):
+            (read if isinstance(node.ctx, ast.Load) else given).add(node.id)
+    return given - read
+
+
+def test_nothing_in_a_program_is_dead_and_its_lines_are_short(tmp_path: Path) -> None:
+    recipes = [random_recipe(number) for number in range(210)]
+    users = [(Problem("mine", Net, source, loss), recipe) for source, recipe in USERS]
+    for number, (problem, recipe) in enumerate([*recipes, *users]):
+        program = script(problem, recipe)
+        assert never_read(program) == set()
+        (tmp_path / f"program{number}.py").write_text(program, encoding="utf-8")
+    assert ruff(tmp_path, "check", "--select", "F") == "All checks passed!\n"
+
+
+@pytest.mark.parametrize("kind", ["first", "random", "unit", "*weight"])
+@pytest.mark.parametrize("clear", ["none", "zero", "never"])
+def test_a_program_is_laid_out_as_ruff_would(tmp_path: Path, kind: str, clear: str) -> None:
+    full = EVERYTHING.replace(mask_kind=kind, clear=clear)
+    for name in problems.names():
+        for number, recipe in enumerate((problems.get(name).recipe, full)):
+            program = script(name, recipe).replace("'", '"')
+            (tmp_path / f"{name}{number}.py").write_text(program, encoding="utf-8")
+    assert ruff(tmp_path, "format", "--diff", "--line-length=100") == ""
+    assert ruff(tmp_path, "check", "--select=I,E,W", "--line-length=100") == "All checks passed!\n"
+
+
+def comments(program: str) -> dict[str, str]:
+    """The comment of each line that has one."""
+    lines = [line.split("  # ") for line in program.splitlines() if "  # " in line]
+    return {line.strip(): comment for line, comment in lines}
+
+
+def test_the_comments_say_what_the_order_of_the_edits_does() -> None:
+    said = comments(script("moons", Recipe(scale=2.0, mask=0.5, l2=0.01)))
+    assert said["p.grad.add_(p.detach(), alpha=0.01)"] == "not scaled; masked elements get it too"
+    alone = comments(script("moons", Recipe(l2=0.01)))
+    assert "p.grad.add_(p.detach(), alpha=0.01)" not in alone
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_the_comments_say_how_chunks_are_weighed(average: bool) -> None:
+    said = comments(script("moons", Recipe(accumulation_steps=3, average=average)))
+    if average:
+        assert said["(loss / 3).backward()"] == "a chunk counts 1/3, whatever its size"
+    assert said["mean = total / seen"] == "every sample counts alike"
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "LBFGS"])
@@ -77,14 +179,14 @@ def test_a_program_follows_the_default_dtype_like_train() -> None:
 
 
 @pytest.mark.parametrize("number", range(0, 210, 9))
-def test_a_program_imports_torch_and_the_library_of_its_data_only(number: int) -> None:
+def test_a_program_imports_torch_and_the_home_of_the_digits_only(number: int) -> None:
     roots = set()
     for node in ast.walk(ast.parse(script(*random_recipe(number)))):
         if isinstance(node, ast.Import):
             roots |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             roots.add(str(node.module).split(".")[0])
-    assert roots <= {"torch", "sklearn"}
+    assert roots <= {"math", "torch", "gradwidgets"}
 
 
 def test_every_line_of_a_setting_is_marked() -> None:
@@ -147,6 +249,10 @@ def loss(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).abs().mean()
 
 
+def endless(output: Tensor, target: Tensor) -> Tensor:
+    return (output - target).abs().sum() + torch.inf
+
+
 def data() -> DataLoader:
     return DataLoader(TensorDataset(*make_data()), batch_size=6)
 
@@ -159,6 +265,9 @@ USER_RECIPES = [
     Recipe(updates=12, mask=0.5, mask_kind="*bias", optimizer="Adam"),
     Recipe(updates=4, optimizer="LBFGS", options={"max_iter": 4}, l2=0.1),
 ]
+
+
+USERS = [(source, recipe) for source in (make_data, make_loader) for recipe in USER_RECIPES[:-2]]
 
 
 @pytest.mark.parametrize("recipe", USER_RECIPES, ids=repr)
@@ -237,3 +346,60 @@ def test_writing_a_program_trains_nothing_and_draws_nothing() -> None:
     before = torch.get_rng_state()
     script(Problem("mine", model, make_data, loss), Recipe(mask=0.5, mask_kind="bias"))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Laid(nn.Module):
+    """A layer whose weights lie in memory in an order of their own."""
+
+    def __init__(self, orders: list[tuple[int, ...]]) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(laid(order) for order in orders)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([(weight.sin() * x.sum()).sum() for weight in self.weights])
+
+
+def laid(order: tuple[int, ...]) -> nn.Parameter:
+    """Random numbers of shape (2, 3, ...), with the dimensions in memory in this order."""
+    sizes = [2 + place for place in range(len(order))]
+    back = [order.index(place) for place in range(len(order))]
+    return nn.Parameter(torch.randn([sizes[place] for place in order]).permute(back))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    orders=st.lists(st.integers(0, 4).flatmap(lambda n: st.permutations(range(n))), min_size=1),
+    mask=st.floats(0.0, 1.0),
+    kind=st.sampled_from(["first", "random", "unit", "weights.0"]),
+    optimizer=st.sampled_from(["SGD", "Adam"]),
+)
+def test_a_mask_means_the_same_in_a_program_however_the_weights_lie_in_memory(
+    orders: list[list[int]], mask: float, kind: str, optimizer: str
+) -> None:
+    x = torch.linspace(0.1, 1, 4)
+    problem = Problem(
+        "laid", lambda: Laid([tuple(o) for o in orders]), (x, x), lambda o, _: o.square().sum()
+    )
+    recipe = Recipe(mask=mask, mask_kind=kind, updates=3, lr=0.01, optimizer=optimizer)
+    history = train(problem, recipe)
+    names = {"x": x, "y": x, "make_model": problem.model, "loss_fn": problem.loss}
+    exec(script(problem, recipe), names)
+    assert names["losses"] == history.loss.tolist()
+    trained = names["model"].state_dict()
+    for name, values in history.parameters.items():
+        assert trained[name].tolist() == values[-1].tolist()
+
+
+def make_channels_last() -> nn.Module:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    return net.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("kind", ["first", "random", "unit", "0.*"])
+def test_a_mask_in_a_program_of_a_channels_last_model(kind: str) -> None:
+    x = torch.randn(16, 3, 8, 8).to(memory_format=torch.channels_last)
+    y = torch.arange(16) % 2
+    problem = Problem("last", make_channels_last, (x, y), F.cross_entropy)
+    recipe = Recipe(updates=3, mask=0.3, mask_kind=kind)
+    losses = losses_of(script(problem, recipe), x=x, y=y)
+    assert losses == train(problem, recipe).loss.tolist()

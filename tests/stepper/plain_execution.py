@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -93,7 +94,13 @@ class Direct:
         self.model = problem.model()
         kind = getattr(torch.optim, recipe.optimizer)
         self.optimizer = kind(self.model.parameters(), lr=recipe.lr, **recipe.options)
-        self.names = {"torch": torch, "F": F, "model": self.model, "optimizer": self.optimizer}
+        self.names = {
+            "math": math,
+            "torch": torch,
+            "F": F,
+            "model": self.model,
+            "optimizer": self.optimizer,
+        }
         self.names |= {"x": x, "y": y, "losses": [], "edits": recipe.edits}
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.recipe = recipe
