@@ -26,6 +26,8 @@ Steps = Iterator[float | None]
 class LoopScheduler:
     """Does actions on the event loop that runs when this object is made; without one, at once.
 
+    A loop that has been closed counts as none.
+
     Front ends deliver what the learner does on any thread. `soon` is the way in for all of it:
     actions are done in the order in which they came, each to its end before the next begins, and
     one at a time in the whole process. So they need not mind threads.
@@ -53,18 +55,23 @@ class LoopScheduler:
     def soon(self, action: Action) -> None:
         """Do `action` after all that came before it. Returns at once if there is a loop."""
         self._coming.append(action)
-        if self._loop is None:
+        if not self._plan(self._catch_up):
             self._catch_up()
-        else:
-            self._loop.call_soon_threadsafe(self._catch_up)
 
     def later(self, seconds: float, action: Action) -> None:
         """Do `action` after so many seconds; without a loop as `soon` does."""
-        if self._loop is None:
+        loop = self._loop
+        if loop is None or not self._plan(partial(loop.call_later, seconds, self._do, action)):
             self.soon(action)
-        else:
-            planned = partial(self._loop.call_later, seconds, self._do, action)
-            self._loop.call_soon_threadsafe(planned)
+
+    def _plan(self, call: Action) -> bool:
+        """Have the loop make a call; returns whether there is one. One that is closed is none."""
+        try:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            self._loop = None
+        return self.deferred
 
     @contextmanager
     def now(self) -> Iterator[None]:

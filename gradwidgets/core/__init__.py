@@ -9,6 +9,7 @@ from gradwidgets.core.errors import TrainingError, check_finite_data, described_
 from gradwidgets.core.history import History, end_of
 from gradwidgets.core.isolation import (
     PROCESS_LOCK,
+    TURN,
     Buffers,
     IsolatedRun,
     evaluating,
@@ -44,6 +45,7 @@ __all__ = [
     "Run",
     "SNAPSHOT_ELEMENTS",
     "Scale",
+    "TURN",
     "TrainingError",
     "WrittenModel",
     "IsolatedRun",

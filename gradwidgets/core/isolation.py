@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +20,44 @@ SMALL = 100_000
 """A model of at most this many elements is trained on one thread: more would only wait for each
 other (many times slower when the machine is busy), and would add up in another order elsewhere."""
 
-PROCESS_LOCK = threading.RLock()
+TURN = 0.02
+"""Seconds after which a long run lets another thread have the process, if one waits for it."""
+
+
+class FairLock:
+    """A reentrant lock. A thread that releases it and wants it back comes after those who wait.
+
+    >>> lock = FairLock()
+    >>> with lock, lock:
+    ...     print("twice on one thread")
+    twice on one thread
+    """
+
+    def __init__(self) -> None:
+        self._next = threading.Lock()
+        self._lock = threading.RLock()
+        self._owner: int | None = None
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        """Wait until no other thread has the lock."""
+        if self._owner == threading.get_ident():
+            self._lock.acquire()
+        else:
+            with self._next:  # held by the thread that gets the lock next; the others wait here
+                self._lock.acquire()
+        self._owner = threading.get_ident()
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        """Release the lock, as often as it was taken."""
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
+        self._lock.release()
+
+
+PROCESS_LOCK = FairLock()
 """Held by a thread while it disturbs what the whole process shares: the global random number
 generators and the number of threads. Widgets hold it, too, while they do something."""
 
@@ -70,6 +109,30 @@ class IsolatedRun:
             finally:
                 self._states = self.state()
                 self.restore(theirs)
+
+    def repeat(
+        self, step: Callable[[], object], more: Callable[[], bool], seconds: float = math.inf
+    ) -> None:
+        """Call `step` inside, again and again while `more()` is true, or for so many seconds.
+
+        Another thread that waits has its turn every `TURN` seconds.
+
+        >>> drawn = []
+        >>> run = IsolatedRun(data=None, seed=1)
+        >>> run.repeat(lambda: drawn.append(torch.rand(1)), lambda: len(drawn) < 3)
+        >>> len(drawn)
+        3
+        """
+        end = time.perf_counter() + seconds
+        while more():
+            turn_ends = min(end, time.perf_counter() + TURN)
+            with self.inside():
+                while more():
+                    step()
+                    if time.perf_counter() >= turn_ends:
+                        break
+            if time.perf_counter() >= end:
+                return
 
     def state(self) -> list[Any]:
         """The states of all generators now."""

@@ -132,6 +132,8 @@ class Run:
     def advance(self, updates: int | None = None, seconds: float = math.inf) -> None:
         """Train on until the run is done, or `updates` are made, or `seconds` have passed.
 
+        Other threads may train, or use a widget, meanwhile: they and a long run take turns.
+
         Raises:
             ValueError: a batch is not usable.
             TrainingError: the model, the loss or the optimizer failed; the run is then over.
@@ -139,11 +141,9 @@ class Run:
         begun = time.perf_counter()
         target = len(self.losses) + (updates or self.recipe.updates)
         try:
-            with self._isolated.inside():
-                while not self.done and len(self.losses) < target:
-                    self._update()
-                    if seconds < math.inf and time.perf_counter() - begun >= seconds:
-                        break
+            self._isolated.repeat(
+                self._update, lambda: not self.done and len(self.losses) < target, seconds
+            )
         except Exception as error:
             self.stopped = (len(self.losses), "failed")
             if isinstance(error, TrainingError):

@@ -87,7 +87,7 @@ class Problem:
         return model
 
     def _another(self) -> nn.Module:
-        with torch.random.fork_rng():
+        with PROCESS_LOCK, torch.random.fork_rng():
             assert not isinstance(self.model, nn.Module)
             return self.model()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,16 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor, nn
 
-from gradwidgets.core import Array, History, Problem, evaluating, is_pair, is_small, one_thread
+from gradwidgets.core import (
+    PROCESS_LOCK,
+    Array,
+    History,
+    Problem,
+    evaluating,
+    is_pair,
+    is_small,
+    one_thread,
+)
 from gradwidgets.plots.scale import Limits, nice
 from gradwidgets.plots.style import DASHES, StyledRun, Theme
 
@@ -144,18 +154,28 @@ def _painted(answers: Array, theme: Theme) -> Array:
     return colors
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put the random number generator back: a model may draw when it is built and when it is run.
+
+    Other threads, which may draw, too, wait.
+    """
+    with PROCESS_LOCK, torch.random.fork_rng([]):
+        yield
+
+
 @torch.no_grad()
 def regions(model: nn.Module, limits: Limits, like: Tensor) -> Array:
     """(GRID, GRID) probabilities of class 1 over a plane; the model's modes stay as they are."""
     across = torch.linspace(*limits.x, GRID, dtype=like.dtype, device=like.device)
     up = torch.linspace(*limits.y, GRID, dtype=like.dtype, device=like.device)
     points = torch.cartesian_prod(up, across).flip(1)
-    with torch.random.fork_rng([]), evaluating(model), one_thread(is_small(model)):
+    with undisturbed(), evaluating(model), one_thread(is_small(model)):
         chances = model(points).softmax(1)[:, 1]
     return torch.nan_to_num(chances, 0.5).reshape(GRID, GRID).double().cpu().numpy()
 
 
-@torch.random.fork_rng([])  # a model may draw numbers when it is built and when it is run
+@undisturbed()
 def surface(problem: Problem, first: Array, second: Array) -> Array:
     """(len(second), len(first)) losses over two parameters and all the data; NaN where it fails."""
     model = problem.build()
@@ -193,7 +213,7 @@ def path_of(history: History) -> Array:
 
 def has_surface(problem: Problem) -> bool:
     """True if a problem has just two parameters and its data as tensors."""
-    with torch.random.fork_rng():
+    with undisturbed():
         count = sum(p.numel() for p in problem.build().parameters())
     return count == 2 and is_pair(problem.batches())
 
@@ -212,7 +232,7 @@ def _lowest(run: StyledRun) -> float:
 
 
 def _element_names(problem: Problem) -> list[str]:
-    with torch.random.fork_rng():
+    with undisturbed():
         parameters = list(problem.build().named_parameters())
     return [
         name if p.numel() == 1 else f"{name}[{index}]"

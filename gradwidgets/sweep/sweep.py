@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradwidgets.core import (
+    TURN,
     History,
     Problem,
     Recipe,
@@ -108,7 +109,8 @@ class Sweep:
     def advance(self, updates: int | None = None, seconds: float = math.inf) -> None:
         """Train on until all is done, or `updates` are made, or `seconds` have passed.
 
-        Both count for the present chunk, or run; beginning one makes a few updates more.
+        Both count for the present chunk, or run; beginning one makes a few updates more. Other
+        threads may train, or use a widget, meanwhile: they and a long sweep take turns.
 
         Raises:
             TrainingError: the model or the loss failed.
@@ -118,7 +120,8 @@ class Sweep:
             if not self._runs or self._runs[-1].done:
                 self._begin_next()
             try:
-                self._runs[-1].advance(updates, end - time.perf_counter())
+                left = end - time.perf_counter()
+                self._runs[-1].advance(updates, left if updates else min(left, TURN))
             except Exception as error:
                 if isinstance(self._runs[-1], Run):
                     raise

@@ -198,3 +198,15 @@ def test_an_action_that_fails_ends_no_work_that_waits_with_it():
 
     asyncio.run(scenario())
     assert told == ["ZeroDivisionError('division by zero')"]
+
+
+def test_what_comes_after_the_loop_is_closed_is_done_at_once():
+    made, done = [], []
+
+    async def scenario():
+        made.append(LoopScheduler())
+
+    on_a_loop(scenario)
+    made[0].soon(lambda: done.append("soon"))
+    made[0].later(3600.0, lambda: done.append("later"))
+    assert done == ["soon", "later"]

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from gradwidgets.core import IsolatedRun, Problem, Recipe, TrainingError, problems, train
+from gradwidgets.core import (
+    PROCESS_LOCK,
+    IsolatedRun,
+    Problem,
+    Recipe,
+    TrainingError,
+    problems,
+    train,
+)
+from gradwidgets.core.isolation import FairLock
 from gradwidgets.core.loop import Run, live
 from gradwidgets.script import script
+from gradwidgets.sweep import Sweep
 from tests.examples import double_problem, doubles
 from tests.surroundings import surroundings
 
@@ -241,3 +254,86 @@ def test_runs_on_two_threads_wait_for_each_other() -> None:
     with unchanged():
         both()
     assert [found[0], found[1]] == alone
+
+
+class Clock(nn.Linear):
+    """Says that a run has begun; takes 5 ms an update."""
+
+    begun = threading.Event()
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.begun.set()
+        time.sleep(0.005)
+        return super().forward(nn.functional.dropout(x, 0.5))
+
+
+@pytest.mark.parametrize("how", ["train", "sweep"])
+def test_another_thread_has_its_turns_while_a_long_run_goes_on(how: str) -> None:
+    """And finds the generator as it left it, whatever the run has drawn."""
+    problem = Problem("slow", Clock, problems.moons.batches(), nn.functional.cross_entropy)
+    recipe = Recipe(updates=300)
+    ways = {
+        "train": lambda: train(problem, recipe),
+        "sweep": lambda: Sweep(problem, [recipe]).advance(),
+    }
+    torch.manual_seed(7)
+    expected = torch.rand(5).tolist()
+    torch.manual_seed(7)
+    Clock.begun.clear()
+    hand = threading.Thread(target=ways[how])
+    hand.start()
+    Clock.begun.wait()
+    drawn = []
+    for _ in range(5):
+        with PROCESS_LOCK:
+            drawn.append(torch.rand(1).item())
+    assert hand.is_alive()  # it has a second or more to go
+    hand.join()
+    assert drawn == expected
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_threads_that_take_a_lock_again_and_again_all_have_their_turns(depths: list[int]) -> None:
+    """However deep each takes it, one is inside at a time, and nobody waits for ever."""
+    lock = FairLock()
+    inside: list[int] = []
+    seen: list[int] = []
+
+    def work(depth: int) -> None:
+        for _ in range(20):
+            with ExitStack() as stack:
+                for _ in range(depth):
+                    stack.enter_context(lock)
+                inside.append(depth)
+                seen.append(len(inside))
+                inside.pop()
+
+    hands = [threading.Thread(target=work, args=(depth,)) for depth in depths]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join(60)
+        assert not hand.is_alive()
+    assert seen == [1] * 20 * len(depths)
+
+
+def test_whoever_waits_for_the_lock_gets_it_before_the_thread_that_had_it() -> None:
+    lock = FairLock()
+    order: list[str] = []
+
+    def wait() -> None:
+        with lock:
+            order.append("waited")
+
+    with lock:
+        hand = threading.Thread(target=wait)
+        hand.start()
+        time.sleep(0.1)  # it waits by now
+    with lock:
+        order.append("again")
+    hand.join()
+    assert order == ["waited", "again"]
