@@ -83,7 +83,7 @@ class GradLab(StaticFallback):
         self._screen = Screen(lambda said: soon(partial(self._heard, said)))
         self._screen.observe(lambda _: soon(self._work.redraw), ["dark", "narrow"])
         self._picture = Picture(self.problem, panels, size, self._screen, text_scale)
-        self._listing = Listing()
+        self._listing = Listing(lambda: soon(self._close_listing))
         ahead = self._controls if look_ahead else None
         self._work: LabWork = LabWork(
             self.problem, start, compare, self._picture, ahead, scheduler, self._list
@@ -303,13 +303,17 @@ class GradLab(StaticFallback):
         work = self._work
         {"cancel": work.cancel, "shown": work.view_came, "gone": work.view_went}[said]()
 
+    def _close_listing(self) -> None:
+        self._listed = ""
+        self._list()
+
     def _list(self) -> None:
         """Show the program or the line to share, if the learner asked for one."""
         if self._listed == "code":
             lines = script_lines(self.problem, self.recipe)
-            self._listing.show("the lab as a plain PyTorch program", lines, self._last_moved)
+            self._listing.show("This lab as a plain PyTorch program", lines, self._last_moved)
         elif self._listed == "share":
-            self._listing.show("one line that gives this lab", [Line(self.share())])
+            self._listing.show("One line that gives this lab", [Line(self.share())])
         else:
             self._listing.hide()
 

@@ -84,17 +84,26 @@ class Screen(anywidget.AnyWidget):
 
 
 class Listing(anywidget.AnyWidget):
-    """Lines of a program, some of them marked; empty it hides."""
+    """Lines of a program, some of them marked; empty it hides.
+
+    Args:
+        closed: called when the learner closes it by Escape.
+    """
 
     _esm = script_of(LISTING)
     _css = style_of(LISTING)
     label = traitlets.Unicode().tag(sync=True)
     lines: traitlets.List[list[object]] = traitlets.List().tag(sync=True)
 
+    def __init__(self, closed: Action = lambda: None) -> None:
+        super().__init__()
+        self.on_msg(lambda _, message, __: closed() if message == {"kind": "close"} else None)
+
     def show(self, label: str, lines: Sequence[Line], setting: str = "") -> None:
         """Show `lines`; those that belong to `setting` are marked."""
-        self.label = label
-        self.lines = [[line.text, bool(setting) and setting in line.settings] for line in lines]
+        with self.hold_sync():
+            self.label = label
+            self.lines = [[line.text, bool(setting) and setting in line.settings] for line in lines]
 
     def hide(self) -> None:
         """Show nothing."""

@@ -84,6 +84,71 @@ def test_code_is_shown_marked_and_copied(lab):
     assert scope["losses"] == train("moons", START.replace(scale=1.3)).loss.tolist()
 
 
+def resized(front_end, width):
+    """The page as wide as a desk's screen or a telephone's, where plots stand one above another."""
+    page = front_end.page
+    page.set_viewport_size({"width": width, "height": 800})
+    if width < 500:
+        page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
+        page.wait_for_function(
+            """() => {
+                const img = document.querySelector('.gradwidgets-screen img');
+                return img.naturalHeight > img.naturalWidth;
+            }"""
+        )
+    return page
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_code_opens_where_it_is_seen_and_escape_closes_it(lab, width):
+    page = resized(lab, width)
+    button, code = page.get_by_role("button", name="Code"), page.locator(".gradwidgets-listing pre")
+    lab.slider("mask").focus()
+    page.keyboard.press("ArrowRight")
+    lab.wait_sentence(ended(START.replace(mask=0.05)))
+    button.focus()
+    for key in ("Escape", "Escape", "Enter"):
+        page.keyboard.press("Enter")
+        expect(code).to_be_focused()
+        expect(code).to_be_in_viewport(ratio=0.95)
+        expect(code.locator("mark").first).to_be_in_viewport()
+        if key == "Enter":  # on the button, which was pressed to open it
+            button.focus()
+        page.keyboard.press(key)
+        expect(code).to_be_hidden()
+        expect(button).to_be_focused()
+
+
+@pytest.mark.parametrize("name", ["Code", "Share"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_copy_covers_no_line(lab, name, width):
+    resized(lab, width).get_by_role("button", name=name).click()
+    lab.page.locator(".gradwidgets-listing pre").wait_for()
+    covered = lab.page.evaluate(
+        """() => {
+            const [code] = document.querySelectorAll(".gradwidgets-listing pre");
+            const copy = document.querySelector(".gradwidgets-listing button")
+                .getBoundingClientRect();
+            const frame = code.getBoundingClientRect();
+            const range = document.createRange();
+            range.selectNodeContents(code);
+            const lines = [...range.getClientRects()].filter((line) => line.bottom > frame.top);
+            const meets = (line) => line.left < copy.right && line.right > copy.left
+                && line.top < copy.bottom && line.bottom > copy.top;
+            return [lines.length, lines.filter(meets).length, copy.right <= innerWidth];
+        }"""
+    )
+    assert covered[0] > 0
+    assert covered[1:] == [0, True]
+
+
+def test_a_program_that_another_cell_asks_for_leaves_the_focus_where_it_is(lab):
+    lab.slider("scale").focus()
+    lab.run("lab.toggle('code')")
+    lab.page.locator(".gradwidgets-listing pre").wait_for()
+    expect(lab.slider("scale")).to_be_focused()
+
+
 def test_pin_reset_share_and_downloads(lab):
     lab.slider("mask").focus()
     lab.page.keyboard.press("End")

@@ -197,7 +197,7 @@ def test_code_marks_the_lines_of_the_control_that_was_moved_last(lab):
     lab.controls["scale"].value = 2.0
     lab.toggle("code")
     marked = [text for text, mark in lines_of(lab) if mark]
-    assert marked == ["    for p in model.parameters():", "        p.grad.mul_(2.0)"]
+    assert marked == ["    for p in model.parameters():  # scale", "        p.grad.mul_(2.0)"]
     lab.toggle("code")
     assert lines_of(lab) == []
 
