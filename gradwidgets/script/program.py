@@ -11,9 +11,10 @@ from gradwidgets.script.source import Line, Sources, indented, lines_of
 def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
     """A plain PyTorch program that trains like `train`: its `losses` are the same, bit for bit.
 
-    It imports only torch, and what the problem's own functions import; those of the built-in
-    digits read them from this package. What cannot be written down (a model instance, tensors, a
-    lambda, a global that a function uses) is a name that its first lines ask you to bring.
+    It imports only torch, and what the problem's own functions use; those of the built-in digits
+    read them from this package. Functions, classes and numbers of the same file are written out,
+    too. What cannot be written down (a model instance, tensors, a lambda) is a name that its first
+    lines ask you to bring.
 
     Raises:
         ValueError: the mask's pattern matches no parameter.
@@ -75,7 +76,13 @@ def edit_setup(recipe: Recipe, sources: Sources) -> list[Line]:
     'draw = torch.Generator().manual_seed(2)'
     """
     texts = [(entry.setup(recipe, sources.written), entry.settings) for entry in EDITS]
-    return [line for text, settings in texts if text for line in lines_of(text, *settings)]
+    return [line for text, settings in texts if text for line in _drawing(text, *settings)]
+
+
+def _drawing(text: str, *settings: str) -> list[Line]:
+    """Lines of a text; those that make a generator belong to the seed, too."""
+    lines = lines_of(text, *settings)
+    return [Line(x.text, (*x.settings, *["seed"] * ("manual_seed" in x.text))) for x in lines]
 
 
 def batches(recipe: Recipe, pair: bool) -> list[Line]:
@@ -89,7 +96,7 @@ def batches(recipe: Recipe, pair: bool) -> list[Line]:
     if not pair:
         return lines_of(GROUPS.format(recipe.accumulation_steps), "accumulation_steps")
     if recipe.batch_size is not None:
-        return lines_of(BATCHES.format(recipe.seed, recipe.batch_size), "batch_size")
+        return _drawing(BATCHES.format(recipe.seed, recipe.batch_size), "batch_size")
     return []
 
 

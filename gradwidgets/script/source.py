@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isfinite
+from types import ModuleType
 from typing import Any
 
 from torch.nn import functional
@@ -57,7 +60,7 @@ class Sources:
 
     Attributes:
         imports: the first lines of the program.
-        texts: functions and classes in full.
+        texts: functions, classes and numbers in full, with those of the same module that they use.
         missing: names that its reader has to bring.
         held_out: a call that returns the held-out data of a built-in problem, or nothing.
 
@@ -69,6 +72,8 @@ class Sources:
     def __init__(self, problem: Problem) -> None:
         self.texts: list[str] = []
         self.missing: list[str] = []
+        self._homes: dict[str, str] = {}
+        self._seen: set[str] = set()
         self.built_in = problem.name in problems.names() and problems.get(problem.name) is problem
         self.pair = is_pair(problem.batches())
         with IsolatedRun(problem.data, seed=0).inside():
@@ -82,26 +87,61 @@ class Sources:
         self.has_data_function = self.data not in ("x, y", "loader")
         self.held_out = _call(problem.held_out) if self.built_in else ""
         used, defined = _names(self.texts)
-        self.missing += sorted(used - defined - KNOWN)
-        self.imports = _imports(used | {self.loss.split(".")[0]})
+        self.missing += sorted(used - defined - KNOWN - self._homes.keys())
+        self.imports = [*_imports(used | {self.loss.split(".")[0]}), *sorted(self._homes.values())]
 
     def _name(self, thing: Any, alias: str, fallback: str | None = None) -> str:
         name = getattr(thing, "__name__", "")
         if name and getattr(functional, name, None) is thing:
             return f"F.{name}"
-        if (inspect.isfunction(thing) or inspect.isclass(thing)) and name.isidentifier():
-            try:
-                text = textwrap.dedent(inspect.getsource(thing)).rstrip()
-            except (OSError, TypeError):
-                pass
-            else:
-                self.texts.append(text)
-                if name not in USED or name == alias:
-                    return name
-                self.texts.append(f"{alias} = {name}")
-                return alias
+        written = inspect.isfunction(thing) or inspect.isclass(thing)
+        if written and name.isidentifier() and self._write(thing):
+            if name not in USED or name == alias:
+                return name
+            self.texts.append(f"{alias} = {name}")
+            return alias
         self.missing.append(fallback or alias)
         return fallback or alias
+
+    def _write(self, thing: Any) -> bool:
+        """Add the text of a function or class, after what it uses; False if it has none."""
+        try:
+            text = textwrap.dedent(inspect.getsource(thing)).rstrip()
+            used, defined = _names([text])
+        except (OSError, TypeError, SyntaxError):
+            return False
+        if text in self.texts:
+            return True
+        inner = getattr(inspect.unwrap(thing), "__code__", None)
+        names = used - defined - KNOWN - USED - set(inner.co_freevars if inner else ())
+        home = getattr(sys.modules.get(thing.__module__), "__dict__", {})
+        scope = getattr(inspect.unwrap(thing), "__globals__", home)
+        for name in sorted(names & scope.keys() - self._seen):
+            self._seen.add(name)
+            self._provide(name, scope[name], thing.__module__)
+        self.texts.append(text)
+        return True
+
+    def _provide(self, name: str, value: Any, module: str) -> None:
+        """Import, write or set what a function of this module calls by this name, if possible."""
+        if isinstance(value, ModuleType):
+            alias = "" if value.__name__ == name else f" as {name}"
+            self._homes[name] = f"import {value.__name__}{alias}"
+        elif type(value) in (bool, int, str) or (type(value) is float and isfinite(value)):
+            self.texts.append(f"{name} = {value!r}")
+        elif getattr(value, "__module__", None) == module:
+            if getattr(value, "__name__", None) == name:
+                self._write(value)
+        elif home := _home(name, value):
+            self._homes[name] = f"from {home} import {name}"
+
+
+def _home(name: str, value: Any) -> str:
+    """The outermost package of a function or class that has it by this name, or nothing."""
+    parts = str(getattr(value, "__module__", "")).split(".")
+    packages = (".".join(parts[: count + 1]) for count in range(len(parts)))
+    having = (each for each in packages if getattr(sys.modules.get(each), name, None) is value)
+    return next(having, "")
 
 
 def _call(function: Any) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -321,12 +322,55 @@ def test_a_loader_that_is_an_object_is_asked_for() -> None:
     assert losses_of(program, loader=loader) == train(problem, recipe).loss.tolist()
 
 
-def test_names_that_a_function_needs_are_asked_for() -> None:
-    problem = Problem("mine", model, data, loss)
+class Wide(Net):
+    """Uses a base class, a number and a library of this file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(len(np.zeros(WIDTH)), 1)
+
+
+WIDTH = 6
+TABLE = torch.eye(3)
+
+
+def make_turned() -> tuple[Tensor, Tensor]:
+    x, y = make_data()
+    return halved(x) @ TABLE, y
+
+
+halved = lambda x: x / 2  # noqa: E731, a name for what has no text of its own
+
+
+def test_what_a_function_uses_is_imported_or_written_out() -> None:
+    problem = Problem("mine", Wide, data, loss)
     program = script(problem, Recipe(updates=5))
-    assert asked_for(program) == ["DataLoader", "TensorDataset", "make_data"]
-    needed = {name: globals()[name] for name in asked_for(program)}
-    assert losses_of(program, **needed) == train(problem, Recipe(updates=5)).loss.tolist()
+    assert asked_for(program) == []
+    for line in ("from torch.utils.data import DataLoader", "import numpy as np", "WIDTH = 6"):
+        assert line in program.splitlines()
+    assert losses_of(program) == train(problem, Recipe(updates=5)).loss.tolist()
+    assert never_read(program) == set()
+
+
+def test_a_tensor_and_a_lambda_that_a_function_uses_are_asked_for() -> None:
+    problem = Problem("mine", model, make_turned, loss)
+    program = script(problem, Recipe(updates=5))
+    assert asked_for(program) == ["TABLE", "halved"]
+    history = train(problem, Recipe(updates=5))
+    assert losses_of(program, TABLE=TABLE, halved=halved) == history.loss.tolist()
+
+
+def test_a_variable_of_an_enclosing_function_is_asked_for_whatever_the_module_calls_so() -> None:
+    def build(WIDTH: int) -> Any:  # noqa: N803, the name of a number of this module
+        def make_model() -> nn.Module:
+            return nn.Sequential(nn.Linear(3, WIDTH), nn.Linear(WIDTH, 1))
+
+        return make_model
+
+    problem = Problem("mine", build(4), make_data, loss)
+    program = script(problem, Recipe(updates=5))
+    assert asked_for(program) == ["WIDTH"]
+    assert losses_of(program, WIDTH=4) == train(problem, Recipe(updates=5)).loss.tolist()
 
 
 def test_a_description_of_several_lines_stays_a_comment() -> None:
@@ -403,3 +447,28 @@ def test_a_mask_in_a_program_of_a_channels_last_model(kind: str) -> None:
     recipe = Recipe(updates=3, mask=0.3, mask_kind=kind)
     losses = losses_of(script(problem, recipe), x=x, y=y)
     assert losses == train(problem, recipe).loss.tolist()
+
+
+def test_the_lines_of_every_generator_belong_to_the_seed() -> None:
+    lines = script_lines("moons", Recipe(mask=0.5, mask_kind="random", batch_size=8, seed=3))
+    seeded = [line for line in lines if "manual_seed(3)" in line.text]
+    assert len(seeded) == 3
+    assert all("seed" in line.settings for line in seeded)
+
+
+def turned_model() -> nn.Module:
+    return nn.Linear(len(make_data()[0][0]), 1)
+
+
+def test_a_function_that_two_others_use_is_written_once() -> None:
+    problem = Problem("mine", turned_model, make_data, loss)
+    program = script(problem, Recipe(updates=5))
+    assert program.count("def make_data") == 1
+    assert losses_of(program) == train(problem, Recipe(updates=5)).loss.tolist()
+
+
+def test_a_function_of_no_module_is_asked_for() -> None:
+    names: dict[str, Any] = {"__name__": "nowhere", "nn": nn}
+    exec("def typed_in():\n    return nn.Linear(3, 1)", names)
+    problem = Problem("mine", names["typed_in"], make_data, loss)
+    assert asked_for(script(problem, Recipe(updates=5))) == ["make_model"]
