@@ -204,14 +204,16 @@ def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
     whole = sources.pair and recipe.batch_size is None
     x, y = ("x", "y") if whole else ("xb", "yb")
     parts = recipe.accumulation_steps
-    kept = "  # adds to .grad, which is never cleared" if recipe.clear == "never" else ""
+    kept = ".grad is never cleared" if recipe.clear == "never" else ""
+    clear = ["clear"] * bool(kept)
     if parts == 1:
         lines = lines_of(f"loss = {sources.loss}(model({x}), {y})")
-        lines += lines_of(f"loss.backward(){kept}", *(["clear"] * bool(kept)))
+        lines += lines_of(f"loss.backward(){kept and '  # adds up: '}{kept}", *clear)
         return [*lines, Line("mean = loss.item()")]
     share = f"(loss / {parts}).backward()  # a chunk counts 1/{parts}, whatever its size"
     if not recipe.average:
         share = "loss.backward()  # the gradients of the chunks add up"
+    share += kept and f"; {kept}"
     return lines_of(
         f"""
         total, seen = 0.0, 0
@@ -224,6 +226,7 @@ def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
         """,
         "accumulation_steps",
         "average",
+        *clear,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import linecache
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -72,15 +73,15 @@ class Sources:
     def __init__(self, problem: Problem) -> None:
         self.texts: list[str] = []
         self.missing: list[str] = []
-        self._homes: dict[str, str] = {}
+        self._homes: dict[str, tuple[str, str]] = {}
         self._seen: set[str] = set()
         self.built_in = problem.name in problems.names() and problems.get(problem.name) is problem
         self.pair = is_pair(problem.batches())
         with IsolatedRun(problem.data, seed=0).inside():
             model = problem.build()
         self.small = is_small(model)
-        names = tuple(name for name, _ in model.named_parameters())
-        self.written = WrittenModel(names, regular=self.built_in)
+        parameters = tuple(name for name, _ in model.named_parameters())
+        self.written = WrittenModel(parameters, regular=self.built_in)
         self.data = self._name(problem.data, "make_data", "x, y" if self.pair else "loader")
         self.model = self._name(problem.model, "make_model")
         self.loss = self._name(problem.loss, "loss_fn")
@@ -88,7 +89,10 @@ class Sources:
         self.held_out = _call(problem.held_out) if self.built_in else ""
         used, defined = _names(self.texts)
         self.missing += sorted(used - defined - KNOWN - self._homes.keys())
-        self.imports = [*_imports(used | {self.loss.split(".")[0]}), *sorted(self._homes.values())]
+        self.imports = _imports(used | {self.loss.split(".")[0]})
+        for home in sorted({home for home, _ in self._homes.values()}):
+            names = sorted(name for where, name in self._homes.values() if where == home)
+            self.imports += [f"from {home} import {', '.join(names)}" if names[0] else home]
 
     def _name(self, thing: Any, alias: str, fallback: str | None = None) -> str:
         name = getattr(thing, "__name__", "")
@@ -106,7 +110,7 @@ class Sources:
     def _write(self, thing: Any) -> bool:
         """Add the text of a function or class, after what it uses; False if it has none."""
         try:
-            text = textwrap.dedent(inspect.getsource(thing)).rstrip()
+            text = _source(thing)
             used, defined = _names([text])
         except (OSError, TypeError, SyntaxError):
             return False
@@ -126,14 +130,34 @@ class Sources:
         """Import, write or set what a function of this module calls by this name, if possible."""
         if isinstance(value, ModuleType):
             alias = "" if value.__name__ == name else f" as {name}"
-            self._homes[name] = f"import {value.__name__}{alias}"
+            self._homes[name] = (f"import {value.__name__}{alias}", "")
         elif type(value) in (bool, int, str) or (type(value) is float and isfinite(value)):
             self.texts.append(f"{name} = {value!r}")
         elif getattr(value, "__module__", None) == module:
             if getattr(value, "__name__", None) == name:
                 self._write(value)
         elif home := _home(name, value):
-            self._homes[name] = f"from {home} import {name}"
+            self._homes[name] = (home, name)
+
+
+def _source(thing: Any) -> str:
+    """The text of a function or class, not indented.
+
+    Raises:
+        OSError, TypeError: there is none.
+    """
+    methods = [each for each in vars(thing).values() if inspect.isfunction(each)]
+    if not inspect.isclass(thing) or thing.__module__ != "__main__" or not methods:
+        return textwrap.dedent(inspect.getsource(thing)).rstrip()
+    # Python looks for a class in its module's file, which a notebook has not: its methods know
+    lines = linecache.getlines(methods[0].__code__.co_filename)
+    place = methods[0].__code__.co_firstlineno
+    for node in ast.walk(ast.parse("".join(lines))):
+        if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            if first <= place <= (node.end_lineno or first):
+                return textwrap.dedent("".join(lines[first - 1 : node.end_lineno])).rstrip()
+    raise OSError(f"no text of {thing!r}")
 
 
 def _home(name: str, value: Any) -> str:

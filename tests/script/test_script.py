@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbclient
+import nbformat.v4
 import numpy as np
 import pytest
 import torch
@@ -151,6 +153,14 @@ def test_the_comments_say_what_the_order_of_the_edits_does() -> None:
     assert said["p.grad.add_(p.detach(), alpha=0.01)"] == "not scaled; masked elements get it too"
     alone = comments(script("moons", Recipe(l2=0.01)))
     assert "p.grad.add_(p.detach(), alpha=0.01)" not in alone
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("clear", ["none", "zero", "never"])
+def test_a_comment_says_that_gradients_are_never_cleared(clear: str, steps: int) -> None:
+    program = script("moons", Recipe(clear=clear, accumulation_steps=steps))
+    assert (".grad is never cleared" in program) == (clear == "never")
+    assert ("zero_grad" in program) == (clear != "never")
 
 
 @pytest.mark.parametrize("average", [True, False])
@@ -346,10 +356,46 @@ def test_what_a_function_uses_is_imported_or_written_out() -> None:
     problem = Problem("mine", Wide, data, loss)
     program = script(problem, Recipe(updates=5))
     assert asked_for(program) == []
-    for line in ("from torch.utils.data import DataLoader", "import numpy as np", "WIDTH = 6"):
+    for line in ("from torch.utils.data import DataLoader, TensorDataset", "WIDTH = 6"):
         assert line in program.splitlines()
     assert losses_of(program) == train(problem, Recipe(updates=5)).loss.tolist()
     assert never_read(program) == set()
+
+
+CELL = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+from gradwidgets import Problem, Recipe, script, train
+
+HIDDEN = 4
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(3, HIDDEN), nn.Linear(HIDDEN, 1)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu())
+
+def build():
+    return Net()
+
+x = torch.ones(4, 3)
+problem = Problem("mine", build, (x, x[:, :1]), F.mse_loss)
+names = {"x": x, "y": x[:, :1]}
+program = script(problem, Recipe(updates=3))
+exec(program, names)
+assert names["losses"] == train(problem, Recipe(updates=3)).loss.tolist()
+print([line for line in program.splitlines() if "Bring" in line or line.startswith("class")])
+"""
+
+
+def test_what_is_written_in_a_notebook_is_written_out() -> None:
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+    nbclient.NotebookClient(book, kernel_name="python3").execute()
+    said = "".join(output["text"] for output in book.cells[0].outputs if output["name"] == "stdout")
+    assert said.splitlines()[1:] == ["['# Bring with you: x, y', 'class Net(nn.Module):']"]
 
 
 def test_a_tensor_and_a_lambda_that_a_function_uses_are_asked_for() -> None:
