@@ -20,8 +20,6 @@ from gradwidgets.lab.work import LabWork, Stage
 from gradwidgets.script import Line, script, script_lines
 
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
-PATIENCE = 10.0
-"""Seconds after which a new lab is shown although its first run has not ended."""
 
 
 class GradLab(StaticFallback):
@@ -36,8 +34,9 @@ class GradLab(StaticFallback):
             updates.
         panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem.
         size: (width, height) of the picture in pixels.
-        look_ahead: train what may be asked for next while nothing happens. Many learners on one
-            machine may want to do without.
+        look_ahead: train what may be asked for next while nothing happens: what takes at most
+            10 ms an update and 256 MB of memory; fewer stops, or none, where a model needs more.
+            Many learners on one machine may want to do without.
         text_scale: factor on the picture's type and lines; 1.6 is legible from the last row.
 
     Raises:
@@ -92,7 +91,7 @@ class GradLab(StaticFallback):
         self.widget = ipywidgets.VBox([*rows, self._listing])
         with scheduler.now():
             self._work.request(start)
-        self._show_what_there_is()
+        self._work.show()
 
     @property
     def recipe(self) -> Recipe:
@@ -157,7 +156,7 @@ class GradLab(StaticFallback):
         Returns:
             Whether all is there.
         """
-        stage = Stage.DONE if prefetched else Stage.PREFETCH
+        stage = Stage.ALL if prefetched else Stage.BANDS
         return self._work.finish(stage, math.inf if timeout is None else timeout)
 
     def seeds(self) -> None:
@@ -166,7 +165,10 @@ class GradLab(StaticFallback):
             self._work.toggle_bands()
 
     def cancel(self) -> None:
-        """End the run under way; what it has done so far is shown."""
+        """End what is being trained, the baseline as well; what there is of it is shown.
+
+        An update that has begun is made to its end.
+        """
         self._scheduler.soon(self._work.cancel)
 
     def reset(self) -> None:
@@ -269,15 +271,9 @@ class GradLab(StaticFallback):
 
     def static_view(self) -> StaticView:
         """The sentence and the picture, for the training done so far."""
-        self._show_what_there_is()
+        self._work.show()
         with self._scheduler.now():
             return StaticView(repr(self), self._picture.still(), str(self._screen.alt))
-
-    def _show_what_there_is(self) -> None:
-        """Draw the outcome of the present settings, or what there is of it after a while."""
-        if not self._work.finish(seconds=PATIENCE):
-            with self._scheduler.now():
-                self._work.show_progress()
 
     def _moved(self, name: str) -> None:
         """Train what the controls ask for, after one of them has moved."""

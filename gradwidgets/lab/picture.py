@@ -174,8 +174,10 @@ def _sentence(live: History, baseline: History | None, seeds: tuple[Seeds, Seeds
 
 def comparison(live: History, baseline: History | None) -> str:
     """The live run's sentence, and where the baseline ended."""
-    if baseline is None or baseline is live or not baseline.updates:
+    if baseline is None or baseline is live or not baseline.updates or not baseline.ended:
         return live.summary()
+    if baseline.stopped and baseline.stopped[1] == "cancelled":
+        return f"{live.summary()} The start was cancelled after {baseline.updates} updates."
     if baseline.diverged:
         return f"{live.summary()} The start diverged."
     return f"{live.summary()} The start ended at {baseline.loss[-1]:.4g}."

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import math
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
 from gradwidgets.components import Slider, Steps
-from gradwidgets.core import History, Problem, Recipe, TrainingError
+from gradwidgets.core import History, Problem, Recipe, Run
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.outcome_bars import outcome_bars
 from gradwidgets.lab.results import Results
@@ -14,41 +19,109 @@ from gradwidgets.lab.screen import Move
 from gradwidgets.sweep import Sweep
 
 SHORT = 0.01
-"""Seconds of a step: a newer event waits no longer than this and one update."""
+"""Seconds of a step: a newer event waits no longer than this and what cannot be cut, one update."""
+MEMORY = 256_000_000
+"""Bytes that what is prepared may take while it is trained."""
+COPIES = 10
+"""Times the memory of a model that training it takes: gradients, optimizer, records."""
+WORTHWHILE = 4
+"""Replicas that must fit a step: trying whether fewer are exact costs more than they save."""
 NEIGHBOURS = 6
 """Stops of the active slider that are trained where each needs a run of its own."""
 FIRST = 7
 """Stops of the active slider that are drawn before one move of every other slider."""
 
 
-def trained(
-    problem: Problem, recipes: Sequence[Recipe], slow: int | None = None, snapshots: bool = False
-) -> Generator[float | None, None, list[History]]:
-    """Train several recipes together, a short slice at each step; returns their histories.
+@dataclass(frozen=True)
+class Cost:
+    """One update of a run alone: its seconds, and the bytes that it takes.
 
-    There are none where the model or the loss fails: a lab reports that when the run is asked for.
+    >>> Cost(seconds=0.001, bytes=10_000_000).replicas
+    10
+    >>> Cost(seconds=0.001, bytes=100_000_000).replicas
+    2
+    >>> Cost(seconds=0.1, bytes=1000).replicas
+    0
+    """
+
+    seconds: float
+    bytes: int
+
+    @property
+    def replicas(self) -> int:
+        """Replicas whose updates fit `SHORT` and `MEMORY` even if they save nothing together."""
+        return min(int(SHORT / self.seconds), MEMORY // self.bytes)
+
+
+def measured(problem: Problem, recipe: Recipe) -> Generator[float | None, None, Cost]:
+    """Make three updates of a run alone, one at each step; returns what one of them costs.
+
+    Args:
+        problem: what is trained.
+        recipe: the settings.
+    """
+    kept = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal kept
+        kept += tensor.numel() * tensor.element_size()
+        return tensor
+
+    run = Run(problem, recipe)
+    yield None
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        run.advance(updates=1)
+    first = run.seconds  # it may have to load and to compile
+    for _ in range(2):
+        yield None
+        run.advance(updates=1)
+    seconds = (run.seconds - first) / max(1, len(run.losses) - 1)
+    return Cost(max(seconds, 1e-6), COPIES * size_of(run.model) + kept)
+
+
+def size_of(model: nn.Module) -> int:
+    """Bytes of a model's parameters.
+
+    >>> size_of(nn.Linear(2, 3))
+    36
+    """
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+def trained(
+    problem: Problem,
+    recipes: Sequence[Recipe],
+    replicas: int | None = None,
+    alone: int | None = None,
+    snapshots: bool = False,
+) -> Generator[float | None, None, list[History]]:
+    """Train several recipes, a short slice at each step; returns the histories of those that end.
+
+    It ends where the model or the loss fails: a lab reports that when the run is asked for.
 
     Args:
         problem: what is trained.
         recipes: the settings.
-        slow: train only so many, the first ones, where they must be trained one by one; None
+        replicas: train at most so many together; None takes what fits the cache.
+        alone: train only so many, the first ones, where they must be trained one by one; None
             trains them all.
         snapshots: whether the histories need `parameters`.
     """
+    if not recipes:
+        return []
+    sweep = Sweep(problem, recipes, snapshots, replicas, alone)
     try:
-        if not recipes:
-            return []
-        sweep = Sweep(problem, recipes, snapshots)
-        if sweep.obstacle and slow is not None:
-            if not slow:
-                return []
-            sweep = Sweep(problem, recipes[:slow], snapshots)
         while not sweep.done:
             yield None
             sweep.advance(seconds=SHORT)
-    except (TrainingError, ValueError):
-        return []
-    return sweep.histories()
+    except Exception:  # the learner's own model may raise anything
+        pass
+    return [history for history in sweep.histories() if history.ended and not failed(history)]
+
+
+def failed(history: History) -> bool:
+    """Tell whether a run ended by an exception."""
+    return history.stopped is not None and history.stopped[1] == "failed"
 
 
 class Prefetcher:
@@ -75,6 +148,7 @@ class Prefetcher:
         self._snapshots = snapshots
         self._draw = draw
         self._active = ""
+        self._costs: dict[Hashable, Cost] = {}
         self._stops: dict[str, tuple[Any, ...]] = {}
 
     def activate(self, name: str) -> None:
@@ -105,14 +179,30 @@ class Prefetcher:
             yield None
             yield from self._draw(move, recipe)
 
-    def _train(self, moves: Mapping[Move, Recipe], slow: int) -> Steps:
-        unknown = [recipe for recipe in moves.values() if self._results.preview(recipe) is None]
-        histories = yield from trained(self._problem, unknown, slow, self._snapshots)
-        self._results.keep_previews(histories)
+    def _train(self, moves: Mapping[Move, Recipe], alone: int) -> Steps:
+        """Train what fits, after one run alone has been measured."""
+        unknown = self._results.missing(list(moves.values()))
+        if not unknown:
+            return
+        replicas = (yield from self._cost(unknown[0])).replicas
+        if replicas < WORTHWHILE:
+            unknown, replicas = unknown[: alone if replicas else 0], 1
+        histories = yield from trained(self._problem, unknown, replicas, alone, self._snapshots)
+        self._results.keep(histories, swept=True)
+
+    def _cost(self, recipe: Recipe) -> Generator[float | None, None, Cost]:
+        """Measure an update, once for all settings on which its cost depends most."""
+        kind = recipe.optimizer, recipe.batch_size, recipe.accumulation_steps
+        if kind not in self._costs:
+            try:
+                self._costs[kind] = yield from measured(self._problem, recipe)
+            except Exception:  # the learner's own model may raise anything
+                return Cost(math.inf, MEMORY)
+        return self._costs[kind]
 
     def _mark(self, slider: Slider) -> None:
         """Draw under the slider what is known of its range."""
         recipes = [self._controls.recipe_at(slider.name, stop) for stop in slider.stops]
-        known = [self._results.preview(recipe) if recipe else None for recipe in recipes]
+        known = [self._results.history(recipe) if recipe else None for recipe in recipes]
         with slider.hold_sync():
             slider.bars, slider.bars_text = outcome_bars(slider.texts, known)

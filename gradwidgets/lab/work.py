@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 
 from gradwidgets.components import STEP, LatestTask, LoopScheduler, Slider, Steps
-from gradwidgets.core import History, Problem, Recipe, Run, TrainingError
+from gradwidgets.core import History, Problem, Recipe, Run, TrainingError, train
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture, Seeds
-from gradwidgets.lab.prefetch import Prefetcher, trained
+from gradwidgets.lab.prefetch import Prefetcher, size_of, trained
 from gradwidgets.lab.results import Results
 from gradwidgets.lab.screen import Move
 
@@ -21,20 +22,25 @@ LONG_RUN = 0.5
 """A run that takes more seconds than this shows its progress."""
 FRAME = 0.12
 """Seconds between two pictures of a run that is under way; more would only delay its end."""
+PATIENCE = 1.5
+"""A first run that will take more seconds than this is shown as far as it is."""
+JUDGED = 0.3
+"""Seconds of training after which that is judged."""
 SEEDS = 10
 """Runs behind a band."""
 
 
 class Stage(IntEnum):
-    """The parts of a lab's work, in their order."""
+    """The points that a lab's work comes to, in order."""
 
-    RUNS = 0
+    BEGUN = 0
+    """Something has been asked for."""
+    RUNS = 1
     """The runs that are asked for are trained, and drawn."""
-    BANDS = 1
-    """The same under several seeds, if that is asked for."""
-    PREFETCH = 2
-    """Recipes that may be asked for next are trained and drawn."""
-    DONE = 3
+    BANDS = 2
+    """So are the same under several seeds, if that is asked for."""
+    ALL = 3
+    """So is what may be asked for next."""
 
 
 class LabWork:
@@ -54,7 +60,7 @@ class LabWork:
     Attributes:
         recipe: what is asked for.
         results: what has been trained.
-        stage: the work under way; what comes before it is done.
+        reached: how far the work has come.
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class LabWork:
     ) -> None:
         self.start = self.recipe = start
         self.results = Results()
-        self.stage = Stage.RUNS
+        self.reached = Stage.BEGUN
         self._problem = problem
         self._compare = compare
         self._picture = picture
@@ -82,14 +88,15 @@ class LabWork:
             self._prefetcher = Prefetcher(
                 problem, controls, self.results, needed, self._draw_for_later
             )
-        self._run: Run | None = None
+        self._runs: list[Run] = []
+        self._cancelled = False
         self._seeded: dict[Recipe, Seeds] = {}
         self._banded = False
         self._views: int | None = None
         self._declined = False
         self._latest_move = 0.0
         self._asked_at = 0.0
-        self._drawn_at = 0.0
+        self._drawn_at = self._drawing = 0.0
 
     @property
     def baseline(self) -> History | None:
@@ -98,8 +105,8 @@ class LabWork:
 
     @property
     def settled(self) -> bool:
-        """True if all that is asked for is known, or has failed."""
-        return all(map(self.results.knows, self._wanted(self.recipe)))
+        """True if all that is asked for is known, or has failed, or was cancelled."""
+        return self.reached >= Stage.RUNS or not self.results.missing(self._wanted(self.recipe))
 
     def toggle_bands(self) -> None:
         """Train and draw each recipe under several seeds, too, or do so no more."""
@@ -132,14 +139,14 @@ class LabWork:
         fitting = slider and self._prefetcher and self._prefetcher.fits(slider)
         self._picture.screen.forget(slider.name if slider and fitting else "")
         self.results.forget()
-        self.stage = Stage.RUNS
+        self.reached = Stage.BEGUN
+        self._cancelled = False
         self._asked_at = self._drawn_at = time.monotonic()
         self._task.begin(self._answer())
 
     def cancel(self) -> None:
-        """End the run under way where it stands."""
-        if self._run:
-            self._run.cancel()
+        """End all that stands between the learner and the answer where it is."""
+        self._cancelled = self.reached < Stage.RUNS
 
     def activate(self, name: str) -> None:
         """Prepare what may come next for the slider of that name."""
@@ -152,23 +159,22 @@ class LabWork:
         self.draw()
         self._prepare()
 
-    def finish(self, stage: Stage = Stage.BANDS, seconds: float = math.inf) -> bool:
+    def finish(self, stage: Stage = Stage.RUNS, seconds: float = math.inf) -> bool:
         """Work here and now until `stage` is reached, or for so long; returns whether it is.
 
         May be called on any thread. The event loop continues with what is left.
         """
-        with self._scheduler.now():
-            if self.stage < stage and not self._task.busy:  # it was interrupted
-                self._task.begin(self._answer())
         limit = seconds if self._scheduler.deferred else math.inf
-        self._task.finish(lambda: self.stage >= stage, limit)
-        return self.stage >= stage
+        self._work_until(lambda: self.reached >= stage, limit)
+        return self.reached >= stage
 
-    def show_progress(self) -> None:
-        """Draw as much as there is of a run under way that takes long."""
-        if self.stage == Stage.RUNS and self._run:
-            self._asked_at = 0.0
-            self._draw_part(self._run)
+    def show(self) -> None:
+        """Work here and now until the answer is drawn; of a run that takes long, what there is."""
+        self._work_until(lambda: self.reached >= Stage.RUNS or self._takes_long)
+        with self._scheduler.now():
+            if self.reached < Stage.RUNS:
+                self._asked_at = 0.0
+                self._draw_part()
 
     def answer(self) -> History:
         """Train what is asked for, if need be, and return its history.
@@ -179,10 +185,29 @@ class LabWork:
         while True:
             self.finish()
             with self._scheduler.now():
-                if error := self.results.error(self.recipe):
+                recipe = self.recipe
+                if error := self.results.error(recipe):
                     raise error
-                if history := self.results.history(self.recipe):
-                    return history
+                history = self.results.history(recipe)
+                if history and self.results.lacks_parameters(recipe):
+                    history = train(self._problem, recipe)
+                    self.results.keep([history])
+            if history:
+                return history
+
+    @property
+    def _takes_long(self) -> bool:
+        """True if what code waits for will take long, by what it has done so far."""
+        seconds = sum(run.seconds for run in self._runs)
+        shares = [len(run.losses) / run.recipe.updates for run in self._runs]
+        expected = seconds * len(shares) / max(sum(shares), 1e-9)
+        return self._scheduler.deferred and seconds > JUDGED and expected > PATIENCE
+
+    def _work_until(self, enough: Callable[[], bool], seconds: float = math.inf) -> None:
+        with self._scheduler.now():
+            if not enough() and not self._task.busy:  # it was interrupted
+                self._task.begin(self._answer())
+        self._task.finish(enough, seconds)
 
     def stop(self) -> None:
         """Leave everything as it is."""
@@ -206,14 +231,22 @@ class LabWork:
     def _unseen(self) -> bool:
         return self._views == 0
 
-    def draw(self, live: History | None = None) -> None:
-        """Draw a history, or as much of the recipe's as there is, beside the start."""
-        live = live or self.results.history(self.recipe)
+    def draw(self) -> None:
+        """Draw the recipe's run beside the start's, as far as they are known."""
+        begun = time.monotonic()
         with self._picture.screen.hold_sync():
-            error = self.results.error(self.recipe)
+            error, live = self.results.error(self.recipe), self._known(self.recipe)
             self._picture.draw(live, *self._baseline(self.recipe), error)
             self._picture.screen.answered = self._latest_move
         self._drawn_at = time.monotonic()
+        self._drawing = self._drawn_at - begun
+
+    def _known(self, recipe: Recipe) -> History | None:
+        """The recipe's history, as far as it went, or has gone so far."""
+        for run in self._runs:
+            if run.recipe == recipe and run.losses:
+                return run.history()
+        return self.results.history(recipe)
 
     def _note(self, slider: Slider | None) -> None:
         if slider:
@@ -223,7 +256,7 @@ class LabWork:
         """The run with which a recipe's is compared, and the bands of both."""
         start = self._wanted(recipe)[-1]
         bands = self._seeded.get(recipe, ()), self._seeded.get(start, ())
-        baseline = self.results.history(start) if self._compare else None
+        baseline = self._known(start) if self._compare else None
         return baseline, bands if self._banded else ((), ())
 
     def _wanted(self, recipe: Recipe) -> list[Recipe]:
@@ -233,44 +266,60 @@ class LabWork:
 
     def _answer(self) -> Steps:
         """All the work for a recipe, most urgent first."""
-        wanted = self._wanted(self.recipe)
-        known = self.results.preview(self.recipe) if self._scheduler.deferred else None
-        if known and self.results.missing(wanted):
-            self.draw(known)
-            yield IDLE
-        while recipe := self.results.missing(wanted):
-            yield from self._train(recipe)
+        yield from self._train(self.results.missing(self._wanted(self.recipe)))
         self._picture.screen.progress = -1.0
         self.draw()
         if self._unseen:
             self._picture.release()
         self._on_answer()
-        self.stage = Stage.BANDS
+        self.reached = Stage.RUNS
         yield from self._further()
 
-    def _train(self, recipe: Recipe) -> Steps:
-        try:
-            self._run = run = Run(self._problem, recipe)
-            while not run.done:
-                run.advance(seconds=STEP)
-                if not self._task.hurried and time.monotonic() - self._drawn_at > FRAME:
-                    self._draw_part(run)
+    def _train(self, recipes: Sequence[Recipe]) -> Steps:
+        """Train recipes in turns, so that all their curves grow, and draw them meanwhile."""
+        self._runs = []
+        for recipe in recipes:
+            with self._noting_failure(recipe):
+                self._runs.append(Run(self._problem, recipe))
+                self.results.model_bytes = 2 * size_of(self._runs[-1].model)  # and its gradients
+            yield None
+        while going := [run for run in self._runs if not run.done]:
+            for run in going:
+                if self._cancelled:
+                    run.cancel()
+                    continue
+                with self._noting_failure(run.recipe):
+                    run.advance(seconds=STEP)
+                self._draw_part_if_due()
                 yield None
-            self.results.keep(run.history())
+        trained = [run for run in self._runs if self.results.error(run.recipe) is None]
+        self.results.keep([run.history() for run in trained])
+        self._runs = []
+
+    @contextmanager
+    def _noting_failure(self, recipe: Recipe) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:  # the learner's own model may raise anything
             self.results.fail(recipe, error)
-        self._run = None
 
-    def _draw_part(self, run: Run) -> None:
+    def _draw_part_if_due(self) -> None:
+        """Draw now and then, so that drawing takes a small share of the time."""
+        waited = time.monotonic() - self._drawn_at
+        if not self._task.hurried and waited > max(FRAME, 4 * self._drawing):
+            self._draw_part()
+
+    def _draw_part(self) -> None:
         if time.monotonic() - self._asked_at > LONG_RUN:
-            self._picture.screen.progress = len(run.losses) / run.recipe.updates
-        if run.recipe == self.recipe and not self.results.preview(run.recipe):
-            self.draw(run.history())
+            planned = sum(run.recipe.updates for run in self._runs)
+            self._picture.screen.progress = sum(len(r.losses) for r in self._runs) / max(1, planned)
+        if self._known(self.recipe):
+            self.draw()
 
     def _prepare(self) -> None:
         """Begin again with what comes after the runs that are asked for."""
-        if self.stage > Stage.RUNS:
-            self.stage = Stage.BANDS
+        if self.reached >= Stage.RUNS:
+            self.reached = Stage.RUNS
             self._task.begin(self._further())
 
     def _further(self) -> Steps:
@@ -279,11 +328,11 @@ class LabWork:
         if usable and not self._unseen:
             if self._banded:
                 yield from self._train_bands()
-            self.stage = Stage.PREFETCH
+            self.reached = Stage.BANDS
             if self._prefetcher:
                 yield IDLE
                 yield from self._prefetcher.steps()
-        self.stage = Stage.DONE
+        self.reached = Stage.ALL
 
     def _train_bands(self) -> Steps:
         """Train and draw the missing runs of the recipe's and the start's bands."""
@@ -293,10 +342,12 @@ class LabWork:
                 continue
             seeds = [(recipe.seed + number) % 2**63 for number in range(SEEDS)]
             recipes = [recipe.replace(seed=seed) for seed in seeds]
-            seeded = {**self._seeded, recipe: tuple((yield from trained(self._problem, recipes)))}
+            histories = yield from trained(self._problem, recipes)
+            complete = len(histories) == SEEDS  # not where the model failed
+            seeded = {**self._seeded, recipe: tuple(histories) if complete else ()}
             self._seeded = {one: seeded[one] for one in wanted if one in seeded}
             self.draw()
 
     def _draw_for_later(self, move: Move, recipe: Recipe) -> Steps:
-        if history := self.results.preview(recipe):
+        if history := self.results.history(recipe):
             yield from self._picture.prepare(move, history, *self._baseline(recipe))

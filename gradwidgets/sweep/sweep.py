@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from gradwidgets.core import (
     TURN,
@@ -62,19 +64,23 @@ def sweep(
 class Sweep:
     """Runs of several recipes of one problem, advanced a slice at a time.
 
-    They are trained together, in chunks that fit a processor's cache; or one by one.
+    They are trained together, in chunks that fit a processor's cache; or one by one. Nothing is
+    trained before `advance`.
 
     Args:
         problem: what is trained.
         recipes: at least one.
         snapshots: whether `History.parameters` is kept, where they are trained together.
+        replicas: train at most so many together; None takes what fits the cache.
+        alone: where they must be trained one by one, train only so many, the first ones, and
+            leave the rest; None leaves none.
 
     Attributes:
-        obstacle: why the recipes are trained one by one; None where they are trained together.
+        obstacle: why the recipes are trained one by one; None where they are trained together,
+            as far as is known.
 
     Raises:
-        ValueError: there is no recipe, or the problem is not usable.
-        TrainingError: the model or the loss failed at one of the first updates.
+        ValueError: there is no recipe.
 
     >>> from gradwidgets import Recipe, problems
     >>> runs = Sweep(problems.moons, [Recipe(lr=lr, updates=5) for lr in (0.1, 0.5)])
@@ -84,17 +90,27 @@ class Sweep:
     ([5, 5], None)
     """
 
-    def __init__(self, problem: Problem, recipes: Sequence[Recipe], snapshots: bool = True) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        recipes: Sequence[Recipe],
+        snapshots: bool = True,
+        replicas: int | None = None,
+        alone: int | None = None,
+    ) -> None:
         if not recipes:
             raise not_allowed("values", list(recipes), "at least one value")
         self._problem = problem
         self._recipes = list(recipes)
         self._snapshots = snapshots
+        self._replicas = replicas
+        self._fits = False
+        self._alone = alone
         self._runs: list[Run | SweptRun] = []
-        self._replicas = 0
-        self.obstacle = obstacle(problem, recipes)
-        if self.obstacle is None:
-            self._begin_chunk()
+        self._beginning: Iterator[None] | None = None
+        self.obstacle: str | None = None
+        if why := obstacle(problem, recipes):
+            self._fall_back(NotExactError(why))
 
     @property
     def done(self) -> bool:
@@ -113,20 +129,18 @@ class Sweep:
         threads may train, or use a widget, meanwhile: they and a long sweep take turns.
 
         Raises:
+            ValueError: the problem is not usable.
             TrainingError: the model or the loss failed.
         """
         end = time.perf_counter() + seconds
         while not self.done:
             if not self._runs or self._runs[-1].done:
                 self._begin_next()
-            try:
-                left = end - time.perf_counter()
-                self._runs[-1].advance(updates, left if updates else min(left, TURN))
-            except Exception as error:
-                if isinstance(self._runs[-1], Run):
-                    raise
-                self._fall_back(error)  # the run alone says what is wrong, and where
-            if updates or time.perf_counter() >= end:
+            else:
+                self._train_on(updates, end - time.perf_counter())
+                if updates:
+                    return
+            if time.perf_counter() >= end:
                 return
 
     def histories(self) -> list[History]:
@@ -136,49 +150,71 @@ class Sweep:
             found += [run.history()] if isinstance(run, Run) else run.histories()
         return found
 
+    def _train_on(self, updates: int | None, seconds: float) -> None:
+        try:
+            self._runs[-1].advance(updates, seconds if updates else min(seconds, TURN))
+        except Exception as error:
+            if isinstance(self._runs[-1], Run):
+                raise
+            self._fall_back(error)  # the run alone says what is wrong, and where
+
     def _begin_next(self) -> None:
-        if self.obstacle is None:
-            self._begin_chunk()
-        if self.obstacle is not None:
-            self._runs.append(Run(self._problem, self._recipes[self._begun]))
+        """Begin a run, or take a step towards a chunk: together they would take long."""
+        left = self._recipes[self._begun :]
+        if self.obstacle is not None or min(len(left), self._replicas or len(left)) == 1:
+            self._runs.append(Run(self._problem, left[0]))
+            return
+        try:
+            self._beginning = self._beginning or self._begin_chunk(left)
+            if next(self._beginning, self) is self:
+                self._beginning = None
+        except Exception as error:  # whatever it is, a run alone will say so
+            self._fall_back(error)
 
     def _fall_back(self, error: Exception) -> None:
         """Train one by one the recipes that a joint run has not finished."""
         self.obstacle = str(error) if isinstance(error, NotExactError) else described_error(error)
         self._runs = [run for run in self._runs if run.done]
+        if self._alone is not None:
+            del self._recipes[self._begun + self._alone :]
 
-    def _begin_chunk(self) -> None:
-        """Make the first updates of a chunk; one recipe that is left is trained alone."""
-        left = self._recipes[self._begun :]
-        if len(left) == 1:
-            self._runs.append(Run(self._problem, left[0]))
-            return
-        try:
-            if not self._replicas:
-                self._replicas = self._fitting(left[0])
-            chunk = self._together(left[: self._replicas], self._snapshots)
-            chunk.advance(updates=eligibility.UPDATES)
-            if not self._is_exact(chunk):
-                raise NotExactError("the model does not give its own bits in a batch")
-        except Exception as error:  # whatever it is, a run alone will say so
-            self._fall_back(error)
-        else:
-            self._runs.append(chunk)
-
-    def _is_exact(self, chunk: SweptRun) -> bool:
-        """Hold one replica against its run alone, bit for bit."""
-        number = len(chunk.recipes) // 2
-        alone = Run(self._problem, chunk.recipes[number])
-        alone.advance(updates=eligibility.UPDATES)
-        return not differs(alone, chunk, number)
-
-    def _fitting(self, recipe: Recipe) -> int:
-        """The number of replicas that are trained together: found out by training one."""
-        one = self._together([recipe], snapshots=False)
-        one.advance(updates=1)
-        return max(1, eligibility.CHUNK_ELEMENTS // max(1, one.largest))
-
-    def _together(self, recipes: list[Recipe], snapshots: bool) -> SweptRun:
+    def _begin_chunk(self, left: Sequence[Recipe]) -> Iterator[None]:
+        """Make the first updates of a chunk, and hold one replica against its run alone."""
         from gradwidgets.sweep.run import SweptRun  # not before: `import gradwidgets` stays quick
 
-        return SweptRun(self._problem, recipes, snapshots)
+        if not self._fits:
+            SweptRun(self._problem, left[:1], snapshots=False)  # raises where a layer is unknown
+            yield
+            most = fitting(self._problem, left[0])
+            self._replicas, self._fits = min(most, self._replicas or most), True
+            if self._replicas == 1:
+                return
+            yield
+        chunk = SweptRun(self._problem, left[: self._replicas], self._snapshots)
+        for _ in range(eligibility.UPDATES):
+            yield
+            chunk.advance(updates=1)
+        number = len(chunk.recipes) // 2
+        alone = Run(self._problem, chunk.recipes[number])
+        for _ in range(eligibility.UPDATES):
+            yield
+            alone.advance(updates=1)
+        if differs(alone, chunk, number):
+            raise NotExactError("the model does not give its own bits in a batch")
+        self._runs.append(chunk)
+
+
+def fitting(problem: Problem, recipe: Recipe) -> int:
+    """The number of replicas whose largest tensor fits the cache: found out by one update alone."""
+    largest = 1
+
+    def look(_: object, __: object, output: object) -> None:
+        nonlocal largest
+        if isinstance(output, Tensor):
+            largest = max(largest, output.numel())
+
+    one = Run(problem, recipe)
+    for module in one.model.modules():
+        module.register_forward_hook(look)
+    one.advance(updates=1)
+    return max(1, eligibility.CHUNK_ELEMENTS // largest)

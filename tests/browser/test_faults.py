@@ -162,8 +162,7 @@ lab
 def test_a_slow_model_is_shown_all_the_same_and_can_be_cancelled(front_end):
     """Seconds for an update: the lab appears before the run is over."""
     line = "time.sleep(5)" if SOAK else "time.sleep(1)"
-    impatient = "import gradwidgets.lab.lab\ngradwidgets.lab.lab.PATIENCE = 1"
-    front_end.show("" if SOAK else impatient, OWN.format(line=line))
+    front_end.show(OWN.format(line=line))
     front_end.page.get_by_role("progressbar", name="training").wait_for()
     front_end.page.get_by_role("button", name="Cancel").click()
     front_end.wait_sentence("Cancelled after")

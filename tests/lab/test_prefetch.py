@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
-from gradwidgets import GradLab, Problem, Recipe, problems, sweep, train
+from gradwidgets import GradLab, Problem, Recipe, problems, train
 from gradwidgets.components import LatestTask
 from gradwidgets.lab.outcome_bars import outcome_bars
-from gradwidgets.lab.prefetch import SHORT, trained
+from gradwidgets.lab.prefetch import MEMORY, SHORT, Cost, measured, trained
 from gradwidgets.lab.results import Results
 from tests.front_end import Page, screen_of, send
 from tests.on_a_loop import on_a_loop, until
@@ -40,23 +42,88 @@ def test_focus_alone_trains_the_whole_range_and_draws_its_bars():
     on_a_loop(scenario)
 
 
-def test_a_stop_that_is_known_is_drawn_from_the_sweep_and_then_trained_exactly():
+def test_a_stop_that_is_prepared_is_drawn_at_once_and_not_trained_again():
     async def scenario():
-        lab = GradLab("moons", recipe=START)
+        lab = GradLab(problem, show=("scale",), recipe=START)
         slider = lab.controls["scale"]
         slider.focused = True
-        await until(lambda: all(slider.bars))
-        at_first = repr(lab)
+        lab.wait(prefetched=True)
+        built.clear()
         slider.value = 2.0
-        await until(lambda: repr(lab) != at_first)
-        assert lab.settled
-        assert repr(lab).startswith(swept.summary())
+        await until(lambda: lab.settled and lab.recipe.scale == 2.0)
+        assert lab.wait()
+        assert repr(lab).startswith(expected.summary())
+        assert not built
         assert lab.history.loss.tolist() == expected.loss.tolist()
+        for name, values in expected.parameters.items():  # all that a run alone has
+            assert lab.history.parameters[name].tolist() == values.tolist()
         lab.close()
 
+    built = []
+
+    def model():
+        built.append(1)
+        return problems.moons.build()
+
+    problem = Problem("counted", model, problems.moons.batches(), nn.functional.cross_entropy)
     expected = train("moons", START.replace(scale=2.0))
-    (swept,) = sweep("moons", START, "scale", [2.0])
     on_a_loop(scenario)
+
+
+class Sleeps(nn.Linear):
+    """Takes its time for a forward pass."""
+
+    seconds = 0.0
+
+    def __init__(self):
+        super().__init__(2, 2)
+
+    def forward(self, x):
+        time.sleep(self.seconds)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0.0, 7), (0.02, 1)])
+def test_what_does_not_fit_a_slice_is_not_prepared(monkeypatch, seconds, known):
+    """A model that must be trained alone: the neighbours, or nothing but what was asked for."""
+
+    async def scenario():
+        lab = GradLab(problem, show=("scale",), recipe=Recipe(updates=5), compare=False)
+        lab.controls["scale"].focused = True
+        lab.wait(prefetched=True)
+        assert stops_known(lab, "scale") == known
+        lab.close()
+
+    monkeypatch.setattr(Sleeps, "seconds", seconds)
+    problem = Problem("sleeps", Sleeps, problems.moons.batches(), nn.functional.cross_entropy)
+    on_a_loop(scenario)
+
+
+@given(st.floats(1e-6, 10.0), st.integers(1, 10**10))
+def test_replicas_fit_a_slice_and_the_memory_or_there_is_none(seconds, size):
+    replicas = Cost(seconds, size).replicas
+    assert replicas * seconds <= SHORT * 1.001
+    assert replicas * size <= MEMORY
+    one_more = replicas + 1
+    assert one_more * seconds > SHORT * 0.999 or one_more * size > MEMORY
+
+
+def test_what_a_run_keeps_for_its_backward_pass_is_measured():
+    """A Linear and a Tanh keep their input and their output, beside parameters and targets."""
+    samples, width = 1000, 500
+    x, y = torch.zeros(samples, 1), torch.zeros(samples, width)
+    factory = lambda: nn.Sequential(nn.Linear(1, width), nn.Tanh())  # noqa: E731
+    problem = Problem("wide", factory, (x, y), nn.functional.mse_loss)
+
+    def costs():
+        found.append((yield from measured(problem, Recipe(updates=5))))
+
+    found = []
+    list(costs())
+    (cost,) = found
+    outputs = samples * width * 4
+    assert cost.seconds > 0
+    assert outputs <= cost.bytes <= 4 * outputs
 
 
 def test_another_active_slider_clears_the_bars_of_the_last():
@@ -381,12 +448,11 @@ def test_what_is_asked_for_comes_before_what_may_be_asked_for():
 def test_what_was_used_last_is_kept_when_room_is_short():
     runs = [train("moons", START.replace(scale=scale)) for scale in (1.0, 2.0, 3.0, 4.0, 5.0)]
     results = Results(capacity=3 * runs[0].nbytes)
-    results.keep_previews(runs[:3])
-    assert results.preview(runs[0].recipe) is runs[0]
-    results.keep_previews(runs[3:])
-    assert [results.preview(run.recipe) for run in runs] == [runs[0], None, None, *runs[3:]]
+    results.keep(runs[:3])
+    assert results.history(runs[0].recipe) is runs[0]
+    results.keep(runs[3:])
+    assert [results.history(run.recipe) for run in runs] == [runs[0], None, None, *runs[3:]]
     assert results.nbytes <= results.capacity
-    assert results.history(runs[0].recipe) is None  # a preview is not what a run of its own gives
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

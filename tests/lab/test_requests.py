@@ -253,6 +253,24 @@ def test_a_long_run_shows_progress_and_can_be_cancelled():
     on_a_loop(scenario)
 
 
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.3])
+def test_cancel_ends_the_baseline_as_well_and_both_are_shown_as_far_as_they_are(after):
+    async def scenario():
+        lab = GradLab("moons", recipe=Recipe(updates=10))
+        lab.recipe = Recipe(updates=1_000_000, seed=3, scale=2.0)
+        await asyncio.sleep(after)
+        lab.cancel()
+        assert lab.wait()
+        assert repr(lab).startswith(("Cancelled after", "No update was made"))
+        assert lab.history.stopped[1] == lab.baseline.stopped[1] == "cancelled"
+        assert lab.history.updates < 1_000_000
+        if lab.baseline.updates:
+            assert f"The start was cancelled after {lab.baseline.updates} updates." in repr(lab)
+        lab.close()
+
+    on_a_loop(scenario)
+
+
 def test_a_run_that_code_waits_for_can_be_cancelled_on_another_thread():
     async def scenario():
         lab = GradLab("moons", recipe=Recipe(updates=10))
@@ -264,9 +282,7 @@ def test_a_run_that_code_waits_for_can_be_cancelled_on_another_thread():
     on_a_loop(scenario)
 
 
-def test_a_slow_first_run_does_not_keep_the_lab_from_the_screen(monkeypatch):
-    monkeypatch.setattr("gradwidgets.lab.lab.PATIENCE", 0.1)
-
+def test_a_slow_first_run_does_not_keep_the_lab_from_the_screen():
     async def scenario():
         begun = time.monotonic()
         lab = GradLab("moons", recipe=Recipe(updates=100_000))

@@ -160,7 +160,7 @@ def test_slices_and_chunks_give_the_same_as_one_go(monkeypatch):
     recipes = [settings.with_(start, scale=value) for value in (0.5, 1.0, 2.0, 3.0, 4.0)]
     monkeypatch.setattr(eligibility, "CHUNK_ELEMENTS", 2 * 200 * 16)  # two replicas each
     sliced = Sweep(problems.moons, recipes)
-    begun = [len(sliced.histories())]
+    begun = []
     while not sliced.done:
         sliced.advance(updates=7)
         begun.append(len(sliced.histories()))
