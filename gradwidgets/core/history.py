@@ -51,7 +51,7 @@ class History:
     >>> history.loss.shape, history.grad_norms.shape, history.names
     ((50,), (50, 2), ('weight', 'bias'))
     >>> history.summary()
-    'Converged after 50 updates: the loss went from ...
+    'Still improving after 50 updates: the loss was ...
     """
 
     problem: str
@@ -121,7 +121,7 @@ class History:
 
     def summary(self) -> str:
         """One sentence to read aloud: the verdict (see `verdict`) and the figures behind it."""
-        return sentence(self.loss, self.stopped, self.recipe.updates)
+        return sentence(self.loss, self.stopped, self.recipe.updates, self.grad_norm)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model, as plain lists, numbers and texts."""

@@ -1,39 +1,130 @@
 """The rules by which a run is judged in one sentence.
 
-The last half of the losses is cut into two quarters; a quarter's level is its median. With
-`start` the first loss, `third` and `last` the two levels, and `spread` the distance between the
-10th and 90th percentile of the last quarter, the first rule that applies gives the verdict:
+A few levels stand for the curve, so that one lucky batch or one spike decides nothing:
+
+    start      the median of the first losses, or the first loss if that is higher
+    middle     the median of the third quarter
+    end        the median of the last losses
+    low, high  the 10th and 90th percentile of the second half
+
+"First" and "last" losses are a twentieth of the run, and at least six where there are as many.
+The loss *falls* (or *rises*) if it goes down (up) from middle to end by more than MOVED of its
+level, and by more than its noise. Noise is TREND of high - low, or the most by which the second
+half both falls and rises if that is less (a single spike does not count). The first rule that
+applies gives the verdict:
 
     diverged     the loss stopped being finite
     stopped      the loss fell below the recipe's threshold
-    oscillating  spread is more than OSCILLATING of the start, and the last half both falls and
-                 rises by more than half the spread
-    stalled      last is within STALLED of the start
-    rising       last is above the start, or above third by more than GIVEN_BACK of the gain
-    improving    from third to last it gained more than IMPROVING of all it gained
-    converged    it gained less than that
+    short        there are fewer than ENOUGH updates
+    converged    end is below start and the first loss, it gained less than SETTLED of that after
+                 middle, and the gradient's norm is less than VANISHED of its norm at the start
+    rising       it rises
+    improving    it falls, and end is not above start
+    oscillating  it goes down and up between low and high, further apart than SWING of its level
+                 and of the first loss
+    swinging     the same, but less than SWING of the first loss
+    risen        end is above start by more than MOVED of its level, and by more than its noise
+    stalled      end is within MOVED of start
+    level        none of these
+
+A loss that is level may fall again; that is why only a gradient that has vanished tells that a run
+has converged. The sentence quotes the levels that decided, and the first and the last loss where
+they are far from them.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from gradwidgets.core.recorder import Array
 
-OSCILLATING = 0.2
-"""A swing of a fifth of the starting loss shows on any plot."""
-STALLED = 0.02
-"""Two percent of the starting loss is hard to see on a plot."""
-IMPROVING = 0.01
-"""One percent of the whole gain, within a quarter of the run."""
-GIVEN_BACK = 0.05
-"""Losing a twentieth of what was gained is more than the noise of a settled run."""
+SWING = 0.2
+"""A swing of a fifth shows on any plot."""
+MOVED = 0.02
+"""Two percent of the loss is hard to see on a plot."""
+TREND = 0.6
+"""The end of a wave is at most 0.53 of its 10th to 90th percentile away from its middle."""
+SETTLED = 0.01
+"""One percent of the whole gain, within the last third of the run."""
+VANISHED = 1e-3
+"""Near a minimum the gain that is left goes with the gradient's square: one in a million."""
 ENOUGH = 8
 """Fewer updates than this cannot be cut into quarters that mean anything."""
 
 
-def verdict(loss: Array, stopped: tuple[int, str] | None) -> str:
-    """The verdict in one word, by the rules above; "short" below `ENOUGH` updates.
+@dataclass(frozen=True)
+class Levels:
+    """The figures by which a curve is judged, in the unit of its losses.
+
+    Args:
+        swing: the most by which the second half both falls and rises.
+
+    >>> Levels.of(np.arange(16.0)).middle
+    9.5
+    """
+
+    first: float
+    last: float
+    start: float
+    middle: float
+    end: float
+    low: float
+    high: float
+    swing: float
+
+    @classmethod
+    def of(cls, loss: Array) -> Levels:
+        """The levels of the losses, (updates,)."""
+        few, quarter = _few(loss), 2 * (len(loss) // 8)
+        half = loss[-2 * quarter :]
+        low, high = (float(np.percentile(half, at)) for at in (10, 90))
+        smooth = _without_spikes(loss[-2 * quarter - 1 :])
+        fall = np.max(np.maximum.accumulate(smooth) - smooth)
+        rise = np.max(smooth - np.minimum.accumulate(smooth))
+        return cls(
+            first=float(loss[0]),
+            last=float(loss[-1]),
+            start=max(float(loss[0]), _median(loss[:few])),
+            middle=_median(loss[-2 * quarter : -quarter]),
+            end=_median(loss[-few:]),
+            low=low,
+            high=high,
+            swing=float(min(fall, rise)),
+        )
+
+    @property
+    def visible(self) -> float:
+        """The least change that counts, at the level of the second half."""
+        return MOVED * max(abs(self.middle), abs(self.end))
+
+    @property
+    def noise(self) -> float:
+        """The least change that is more than the curve's own swings."""
+        return min(self.swing, TREND * (self.high - self.low))
+
+    @property
+    def trend(self) -> float:
+        """The change from middle to end; 0 where it is no more than noise."""
+        change = self.end - self.middle
+        return change if abs(change) > max(self.noise, self.visible) else 0.0
+
+    @property
+    def swings(self) -> bool:
+        """True if the second half goes down and up by more than can be missed."""
+        spread = self.high - self.low
+        level = max(abs(self.middle), abs(self.end))
+        return spread > SWING * level and self.swing > spread / 2
+
+
+def verdict(loss: Array, stopped: tuple[int, str] | None, grad_norm: Array | None = None) -> str:
+    """The verdict in one word, by the rules above.
+
+    Args:
+        loss: (updates,) the losses.
+        stopped: None, or (update, why) as in `History.stopped`.
+        grad_norm: (updates,) norms of the gradients; without them no run has converged.
 
     >>> verdict(np.linspace(1.0, 0.5, 100), stopped=None)
     'improving'
@@ -44,39 +135,84 @@ def verdict(loss: Array, stopped: tuple[int, str] | None) -> str:
         return {"diverged": "diverged", "threshold": "stopped"}[stopped[1]]
     if len(loss) < ENOUGH:
         return "short"
-    start, third, last, spread = _levels(loss)
-    scale = max(abs(start), 1e-300)
-    if spread > OSCILLATING * scale and _swing(loss) > spread / 2:
-        return "oscillating"
-    if abs(start - last) <= STALLED * scale:
-        return "stalled"
-    if last > start or last - third > GIVEN_BACK * (start - last):
+    with np.errstate(over="ignore", invalid="ignore"):
+        levels = Levels.of(loss)
+        return _converged(levels, grad_norm) or _moving(levels) or _resting(levels)
+
+
+def _converged(levels: Levels, grad_norm: Array | None) -> str:
+    gain = min(levels.first, levels.start) - levels.end
+    if grad_norm is None or gain <= MOVED * abs(levels.start):
+        return ""
+    settled = abs(levels.middle - levels.end) <= SETTLED * gain
+    return "converged" if settled and _gradient_left(grad_norm) < VANISHED else ""
+
+
+def _moving(levels: Levels) -> str:
+    if levels.trend > 0:
         return "rising"
-    return "improving" if third - last > IMPROVING * (start - last) else "converged"
+    if levels.trend < 0 and levels.end <= levels.start:
+        return "improving"
+    if levels.swings:
+        unstable = levels.high - levels.low > SWING * abs(levels.first)
+        return "oscillating" if unstable else "swinging"
+    return ""
 
 
-def _levels(loss: Array) -> tuple[float, float, float, float]:
-    quarter = len(loss) // 4
-    third, last = loss[-2 * quarter : -quarter], loss[-quarter:]
-    low, high = np.percentile(last, [10, 90])
-    return float(loss[0]), float(np.median(third)), float(np.median(last)), float(high - low)
+def _resting(levels: Levels) -> str:
+    if levels.end - levels.start > max(levels.noise, levels.visible):
+        return "risen"
+    return "stalled" if abs(levels.start - levels.end) <= MOVED * abs(levels.start) else "level"
 
 
-def _swing(loss: Array) -> float:
-    """The largest fall of the last half, or its largest rise if that is less."""
-    last = loss[-2 * (len(loss) // 4) :]
-    fall = np.max(np.maximum.accumulate(last) - last)
-    rise = np.max(last - np.minimum.accumulate(last))
-    return float(min(fall, rise))
+def _gradient_left(grad_norm: Array) -> float:
+    """The gradient's norm at the end, as a share of its norm at the start."""
+    few = _few(grad_norm)
+    start = max(float(grad_norm[0]), _median(grad_norm[:few]))
+    return float(np.max(grad_norm[-few:])) / start if start > 0 else 1.0
 
 
-def sentence(loss: Array, stopped: tuple[int, str] | None, planned: int) -> str:
+def _few(values: Array) -> int:
+    """The number of first or last values; even, so that a median is between two that alternate."""
+    return min(max(6, 2 * (len(values) // 40)), 2 * (len(values) // 4))
+
+
+def _without_spikes(values: Array) -> Array:
+    """The median of each three neighbours."""
+    a, b, c = values[:-2], values[1:-1], values[2:]
+    median: Array = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+    return median
+
+
+def _median(values: Array) -> float:
+    return float(np.median(values))
+
+
+OPENINGS = {
+    "converged": "Converged",
+    "rising": "Rising",
+    "improving": "Still improving",
+    "oscillating": "Oscillating",
+    "swinging": "Swinging",
+    "risen": "Above its start",
+    "stalled": "Stalled",
+    "level": "Level",
+}
+
+
+def sentence(
+    loss: Array, stopped: tuple[int, str] | None, planned: int, grad_norm: Array | None = None
+) -> str:
     """The verdict with the figures behind it, in one sentence.
 
     Args:
         loss: (updates,) the losses.
         stopped: None, or (update, why) as in `History.stopped`.
         planned: the number of updates that the recipe asked for.
+        grad_norm: (updates,) norms of the gradients, as for `verdict`.
+
+    >>> sentence(np.linspace(1.0, 0.0, 101), None, 101)
+    'Still improving after 101 updates: the loss was 1 at the start, ...
     """
     done = f"{len(loss)} update{'s' * (len(loss) != 1)}"
     if not len(loss):
@@ -85,9 +221,11 @@ def sentence(loss: Array, stopped: tuple[int, str] | None, planned: int) -> str:
             "Diverged at update 0: its loss is not finite." if diverged else "No update was made."
         )
     moved = f"the loss went from {loss[0]:.4g} to {loss[-1]:.4g}"
+    if len(loss) == 1:
+        moved = f"the loss was {loss[0]:.4g}"
     if stopped and stopped[1] in ("cancelled", "failed"):
         return f"{stopped[1].capitalize()} after {done} of {planned}: {moved}."
-    word = verdict(loss, stopped)
+    word = verdict(loss, stopped, grad_norm)
     if word == "diverged":
         assert stopped is not None
         return f"Diverged at update {stopped[0]}: {moved}, then it was no longer finite."
@@ -95,23 +233,37 @@ def sentence(loss: Array, stopped: tuple[int, str] | None, planned: int) -> str:
         return f"Stopped at its threshold after {done} of {planned}: {moved}."
     if word == "short":
         return f"After {done} {moved}."
-    return _judged(word, loss, done, moved)
+    return f"{OPENINGS[word]} after {done}: {_figures(word, loss, grad_norm)}."
 
 
-def _judged(word: str, loss: Array, done: str, moved: str) -> str:
-    start, third, last, spread = _levels(loss)
-    gained = 100 * (third - last) / (start - last) if start != last else 0.0
-    quarter = len(loss) // 4
-    if word == "oscillating":
-        return (
-            f"Oscillating after {done}: {moved}, "
-            f"and it still swings by {spread:.3g} in the last {quarter}."
-        )
-    if word == "stalled":
-        change = 100 * abs(start - last) / max(abs(start), 1e-300)
-        return f"Stalled after {done}: {moved}, a change of {change:.1f} %."
-    if word == "rising":
-        return f"Rising after {done}: {moved}; it goes up in the last {quarter}."
-    opening = "Still improving" if word == "improving" else "Converged"
-    trend = f"gained {gained:.1f}" if gained >= 0 else f"lost {-gained:.1f}"
-    return f"{opening} after {done}: {moved}; the last {quarter} {trend} % of that."
+def _figures(word: str, loss: Array, grad_norm: Array | None) -> str:
+    with np.errstate(over="ignore", invalid="ignore"):
+        levels = Levels.of(loss)
+        told = [
+            f"the loss was {levels.start:.4g} at the start, {levels.middle:.4g} in the third "
+            f"quarter and {levels.end:.4g} at the end",
+            *_evidence(word, levels, grad_norm),
+            *_ends(levels),
+        ]
+    return "; ".join(told)
+
+
+def _evidence(word: str, levels: Levels, grad_norm: Array | None) -> list[str]:
+    if word in ("oscillating", "swinging"):
+        return [f"it swings between {levels.low:.4g} and {levels.high:.4g} in the second half"]
+    if word == "converged" and grad_norm is not None:
+        return [f"{100 * _gradient_left(grad_norm):.1g} % of its gradient's norm is left"]
+    if word == "level":
+        return ["it may fall again"]
+    return []
+
+
+def _ends(levels: Levels) -> list[str]:
+    """The first and the last loss, where a person would see them far from the levels."""
+    told = []
+    if levels.start - levels.first > SWING * abs(levels.start):
+        told.append(f"its first loss was {levels.first:.4g}")
+    inside = levels.swings and levels.low <= levels.last <= levels.high
+    if abs(levels.last - levels.end) > SWING * abs(levels.end) and not inside:
+        told.append(f"its last loss was {levels.last:.4g}")
+    return told

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 from gradwidgets.core import History, verdict
 
-UNSTABLE = {"diverged": "diverges", "oscillating": "oscillates", "rising": "rises"}
+UNSTABLE = {
+    "diverged": "diverges",
+    "oscillating": "oscillates",
+    "rising": "rises",
+    "risen": "rises",
+}
 LOWEST = 0.08
 """Height of the lowest bar, so that it can be seen."""
 
