@@ -67,7 +67,7 @@ def test_divergence_is_drawn_and_said(front_end):
     front_end.wait_sentence("Diverged at update 10")
     for _ in range(20):
         front_end.page.keyboard.press("ArrowLeft")
-    front_end.wait_sentence("Converged")
+    front_end.wait_sentence("Still improving")
 
 
 def test_code_is_shown_marked_and_copied(lab):
