@@ -3,6 +3,7 @@
 #   make lectures  show the lectures as an app
 #   make test    everything that CI runs; test-oldest, test-newest: on other versions of libraries
 #   make soak    half an hour and more of the same at random, SOAK_MINUTES=30
+#   make sweeps  every stop of every slider: sweeps against runs alone, to the last bit
 #   make bench   a table of speed ratios, measured side by side
 #   make hub     a class on a JupyterHub: what it waits for, and what each learner costs
 # PIP_ARGS is passed to pip; with it an ordinary Linux machine can take torch's smaller CPU
@@ -14,7 +15,7 @@ CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab lectures test soak test-oldest test-oldest-drawing drawing test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab lectures test soak sweeps test-oldest test-oldest-drawing drawing test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
 
 $(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -74,6 +75,13 @@ soak: $(VENV)/.dev
 	GRADWIDGETS_SOAK=yes OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/trust
 	GRADWIDGETS_SOAK=yes GRADWIDGETS_SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest -s \
 		tests/browser/test_faults.py tests/browser/test_soak.py
+
+# All stops of eight settings on every built-in problem with five optimizers, on processors without
+# AVX2 and without AVX-512: about 15 minutes for each.
+SWEEP_UPDATES ?= 60
+sweeps: $(VENV)/.dev
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.grid $(SWEEP_UPDATES)
+	ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.grid $(SWEEP_UPDATES)
 
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -7,7 +7,7 @@ tried on random numbers once for each shape, and made replica by replica where a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -24,26 +24,39 @@ TRIED = (64, 1024)
 """Replicas with random operands that are tried, at least and at most."""
 ELEMENTS = 1_000_000
 """Elements that are tried between these: two ways to compute often round alike."""
-_has_same_bits: dict[tuple[object, ...], bool] = {}
+_chosen: dict[tuple[object, ...], int | None] = {}
+"""Of each operation and shape, which of the ways has the bits; None where no way has."""
 
 
 def exactly(
-    name: str, together: Callable[..., Result], alone: Callable[..., Result], *operands: Tensor
+    name: str,
+    together: Callable[..., Result] | Sequence[Callable[..., Result]],
+    alone: Callable[..., Result],
+    *operands: Tensor,
 ) -> Result:
     """The results of `alone` on each replica, stacked: by one call of `together` where it has them.
 
     Args:
         name: tells operations apart whose operands have the same shapes.
-        together: takes `operands`; returns (R, ...), or a tuple of such.
+        together: takes `operands`; returns (R, ...), or a tuple of such. Or several ways to
+            compute that, of which the first that has the bits is taken.
         alone: takes one replica of each operand; returns what `together` has at that place.
         operands: (R, ...) each; one that is expanded (stride 0) is the same for all replicas.
     """
+    ways = together if isinstance(together, Sequence) else (together,)
     key = (name, torch.get_num_threads(), *(_layout(operand) for operand in operands))
-    if key not in _has_same_bits:
-        draw = torch.Generator().manual_seed(1)
-        trials = (_drawn_like(operands, draw) for _ in range(_number_of_trials(operands)))
-        _has_same_bits[key] = all(_same(together(*t), _one_by_one(alone, t)) for t in trials)
-    return together(*operands) if _has_same_bits[key] else _one_by_one(alone, operands)
+    if key not in _chosen:
+        _chosen[key] = next((i for i, w in enumerate(ways) if _has_bits(w, alone, operands)), None)
+    chosen = _chosen[key]
+    return _one_by_one(alone, operands) if chosen is None else ways[chosen](*operands)
+
+
+def _has_bits(
+    way: Callable[..., Result], alone: Callable[..., Result], operands: tuple[Tensor, ...]
+) -> bool:
+    draw = torch.Generator().manual_seed(1)
+    trials = (_drawn_like(operands, draw) for _ in range(_number_of_trials(operands)))
+    return all(_same(way(*trial), _one_by_one(alone, trial)) for trial in trials)
 
 
 def _number_of_trials(operands: tuple[Tensor, ...]) -> int:
@@ -85,10 +98,10 @@ def _one_by_one(
 
 
 def _rows(operand: Tensor) -> list[Tensor]:
-    """Each replica's own; copied, for a tensor that stands alone is aligned in memory."""
+    """Each replica's own; copied, for a tensor that stands alone is aligned and contiguous."""
     if is_shared(operand):
         return [operand[0]] * len(operand)
-    return [row.clone() for row in operand]
+    return [row.clone(memory_format=torch.contiguous_format) for row in operand]
 
 
 def _same(one: Result, other: Result) -> bool:

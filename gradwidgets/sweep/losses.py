@@ -13,6 +13,9 @@ from torch.nn import functional as F  # noqa: N812
 from gradwidgets.core import problems
 from gradwidgets.sweep.exact import NotExactError, exactly
 
+VECTOR = 16
+"""Numbers in a processor's longest vectors."""
+
 
 class Losses(NamedTuple):
     """The losses of all replicas on one micro-batch.
@@ -57,12 +60,65 @@ def squared(output: Tensor, target: Tensor, share: int) -> Losses:
     return Losses(each, torch.full_like(each, 1.0 / share), value)
 
 
+class _LogSoftmax(Function):
+    """`F.log_softmax` of (R, N, classes) over the classes."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        def alone(rows: Tensor) -> Tensor:
+            return F.log_softmax(rows, 1)
+
+        def together(rows: Tensor) -> Tensor:
+            return alone(rows.flatten(0, 1)).view(rows.shape)
+
+        def in_columns(rows: Tensor) -> Tensor:
+            return _of_columns(F.log_softmax(_in_columns(rows), 0), rows)
+
+        out = exactly("log_softmax", (in_columns, together), alone, scores)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (out,) = ctx.saved_tensors
+        back = torch.ops.aten._log_softmax_backward_data
+
+        def alone(gradient: Tensor, out: Tensor) -> Tensor:
+            return back(gradient, out, 1, out.dtype)  # type: ignore[no-any-return]
+
+        def together(gradient: Tensor, out: Tensor) -> Tensor:
+            return alone(gradient.flatten(0, 1), out.flatten(0, 1)).view(out.shape)
+
+        def in_columns(gradient: Tensor, out: Tensor) -> Tensor:
+            found = back(_in_columns(gradient), _in_columns(out), 0, out.dtype)
+            return _of_columns(found, out)
+
+        return exactly("log_softmax backward", (in_columns, together), alone, gradient, out)
+
+
+def _in_columns(rows: Tensor) -> Tensor:
+    """(R, N, classes) as (classes, R * N and a rest), contiguous: over few classes much quicker.
+
+    There is a rest of zeros because a vector that is not full is computed in another way.
+    """
+    count = rows.shape[0] * rows.shape[1]
+    columns = rows.new_zeros(rows.shape[2], -(-count // VECTOR) * VECTOR)
+    columns[:, :count] = rows.reshape(count, -1).t()
+    return columns
+
+
+def _of_columns(columns: Tensor, like: Tensor) -> Tensor:
+    count = like.shape[0] * like.shape[1]
+    return columns[:, :count].t().contiguous().view(like.shape)
+
+
 def cross_entropy(output: Tensor, target: Tensor, share: int) -> Losses:
     """`F.cross_entropy` of (R, N, classes) and (R, N) classes."""
     if output.ndim != 3 or target.shape != output.shape[:2] or target.dtype != torch.long:
         raise NotExactError("cross_entropy of other shapes than (N, classes) and (N,)")
     flat = target.reshape(-1)
-    each = F.nll_loss(F.log_softmax(output.flatten(0, 1), 1), flat, reduction="none")
+    logarithms: Tensor = _LogSoftmax.apply(output)  # type: ignore[no-untyped-call]
+    each = F.nll_loss(logarithms.flatten(0, 1), flat, reduction="none")
     each = each.view(target.shape)
     if bool((target < 0).any()):
         raise NotExactError("cross_entropy of targets that are left out")
@@ -105,9 +161,11 @@ def _in_turn(rows: Any) -> Tensor:
 def tokens(output: Tensor, target: Tensor, share: int) -> Losses:
     """`problems.token_loss`: padding counts neither in the value nor in the mean."""
     scores, flat = output.flatten(1, 2), target.flatten(1)
-    logarithms = F.log_softmax(scores.flatten(0, 1), 1)
-    each = F.nll_loss(logarithms, flat.reshape(-1), reduction="none", ignore_index=-100)
-    rows = zip(logarithms.detach().view(*scores.shape).unbind(), flat.unbind(), strict=True)
+    logarithms: Tensor = _LogSoftmax.apply(scores)  # type: ignore[no-untyped-call]
+    each = F.nll_loss(
+        logarithms.flatten(0, 1), flat.reshape(-1), reduction="none", ignore_index=-100
+    )
+    rows = zip(logarithms.detach().unbind(), flat.unbind(), strict=True)
     value = torch.stack([F.nll_loss(*row, ignore_index=-100) for row in rows])
     counted = (flat != -100).sum(1, keepdim=True).to(output.dtype)
     weight = (torch.full_like(counted, 1.0 / share) / counted).expand(flat.shape)

@@ -47,7 +47,7 @@ class SweptRun:
     def __init__(self, problem: Problem, recipes: Sequence[Recipe], snapshots: bool = True) -> None:
         self.problem = problem
         self.recipes = list(recipes)
-        self.count = self.largest = 0
+        self.count = self.largest = self._samples = 0
         self.seconds = 0.0
         self._test = problem.test_pair()
         self._loss = known_loss(problem.loss)
@@ -66,14 +66,14 @@ class SweptRun:
                 name: torch.stack([dict(models[r.seed].named_buffers())[name] for r in recipes])
                 for name, _ in self.model.named_buffers()
             }
-            parts = zip(torch.split(self.values, self._sizes, 1), self._shapes, strict=True)
-            self._leaves = [p.view(-1, *shape).requires_grad_() for p, shape in parts]
+            self._leaves = [each.requires_grad_() for each in self._parameters(self.values)]
             known = zip(self.model.parameters(), self._leaves, strict=True)
             leaf_of = {id(p): leaf for p, leaf in known}
             every = self.model.named_parameters(remove_duplicate=False)
             own = {name: leaf_of[id(p)] for name, p in every} | self._buffers
             self._layers = [(m, _below(name, own)) for name, m in layers_of(self.model)]
             self._gradients = torch.zeros_like(self.values)
+            self._gradient_of = self._parameters(self._gradients)
             self._batches = self._groups()
             forms = [entry.sweep(recipes, self.model) for entry in EDITS if entry.sweeps]
             self._edits = [edit for edit in forms if edit is not None]
@@ -140,6 +140,11 @@ class SweptRun:
         buffers = {name: each[replica].clone() for name, each in self._buffers.items()}
         return self.values[replica].clone(), buffers
 
+    def _parameters(self, rows: Tensor) -> list[Tensor]:
+        """Views of (R, elements), one (R, *shape) for each parameter."""
+        parts = zip(torch.split(rows, self._sizes, 1), self._shapes, strict=True)
+        return [part.view(-1, *shape) for part, shape in parts]
+
     def _starts(self) -> dict[int, nn.Module]:
         """The model of each seed, as the problem builds it under that seed."""
         models = {self.recipes[0].seed: self.model}
@@ -158,6 +163,7 @@ class SweptRun:
 
     def _update(self) -> None:
         batches = {seed: next(group) for seed, group in self._batches.items()}
+        self._samples = max(self._samples, samples(next(iter(batches.values()))[0][1]))
         if self._test and self.count == 0:
             self._measure(range(len(self.recipes)))
         losses = self._backward(batches)
@@ -213,19 +219,35 @@ class SweptRun:
             x, y = (torch.stack([of_seed[r.seed][i] for r in self.recipes]) for i in (0, 1))
         losses = self._loss(self._forward(x), y, share)
         found = torch.autograd.grad(losses.each, self._leaves, losses.weight)
-        rows = torch.cat([each.reshape(len(each), -1) for each in found], 1)
-        if adds:
-            self._gradients.add_(rows)
-        else:
-            self._gradients.copy_(rows)
+        for gradient, added in zip(self._gradient_of, found, strict=True):
+            gradient.add_(added) if adds else gradient.copy_(added)
         return losses.value
 
-    def _forward(self, x: Tensor, training: bool = True) -> Tensor:
+    def _forward(self, x: Tensor) -> Tensor:
         """(R, N, ...) inputs to outputs."""
         for module, own in self._layers:
-            module.training = training
+            module.training = True
             x = LAYERS[type(module)](module, own.__getitem__, x)
             self.largest = max(self.largest, x.numel())
+        return x
+
+    def _evaluated(self, x: Tensor) -> Tensor:
+        """Held-out inputs (N, ...) to outputs (R, N, ...), in eval mode.
+
+        Of so many replicas at a time that they have no more samples than a batch of training.
+        """
+        count = len(self.recipes)
+        slices = min(count, -(-count * len(x) // (count * self._samples)))
+        return torch.cat(
+            [self._evaluated_by(rows, x) for rows in torch.arange(count).chunk(slices)]
+        )
+
+    def _evaluated_by(self, rows: Tensor, x: Tensor) -> Tensor:
+        x = x.expand(len(rows), *x.shape)
+        for module, own in self._layers:
+            module.training = False
+            some = {name: each[rows] for name, each in own.items()}
+            x = LAYERS[type(module)](module, some.__getitem__, x)
         return x
 
     def _end(self, replica: int, update: int, why: str) -> None:
@@ -237,7 +259,7 @@ class SweptRun:
         """Accuracy on the held-out data, in eval mode."""
         assert self._test is not None
         x, y = self._test
-        out = self._forward(x.expand(len(self.recipes), *x.shape), training=False)
+        out = self._evaluated(x)
         if out.ndim != 3 or y.shape != out.shape[1:2]:
             raise NotExactError("the held-out targets are not one class for each sample")
         right = (out.argmax(2) == y).double().mean(1).tolist()

@@ -6,7 +6,6 @@ import sys
 import threading
 import warnings
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,6 +17,8 @@ from gradwidgets.core import settings
 from gradwidgets.sweep import Sweep, eligibility, exact
 from gradwidgets.sweep import run as sweep_run
 from gradwidgets.sweep.layers import layers_of
+from tests.sweep import grid
+from tests.sweep.same_bits import difference
 
 OPTIMIZERS = {
     "SGD": ("SGD", {}),
@@ -41,7 +42,6 @@ VALUES = {
     "momentum": (0.0, 0.5, 0.9),
     "weight_decay": (0.0, 0.01, 0.3),
 }
-ARRAYS = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "accuracy")
 UPDATES = {"digits_cnn": 8, "tokens": 12}
 
 
@@ -53,18 +53,7 @@ def recipe(problem, label, **changes):
 
 
 def assert_same_bits(history, expected):
-    assert history.recipe == expected.recipe
-    assert history.names == expected.names
-    assert history.stopped == expected.stopped
-    for name in ARRAYS:
-        ours, theirs = getattr(history, name), getattr(expected, name)
-        np.testing.assert_array_equal(ours, theirs, err_msg=name)
-    for name, values in history.parameters.items():
-        np.testing.assert_array_equal(values, expected.parameters[name], err_msg=name)
-    ours, theirs = history.model.state_dict(), expected.model.state_dict()
-    assert list(ours) == list(theirs)
-    for name, values in ours.items():
-        assert torch.equal(values.nan_to_num(), theirs[name].nan_to_num()), name
+    assert difference(history, expected) == ""
 
 
 def together(problem, start, field, values):
@@ -123,10 +112,18 @@ def test_in_double_precision():
         torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.parametrize("problem", problems.names())
+def test_a_sample_of_all_stops(problem):
+    """`make sweeps` trains all of them."""
+    count = grid.check(problem, updates=4, every=20)
+    assert count.runs > 50
+    assert count.differing == []
+    assert count.one_by_one == []
+
+
 GRID = """
 import torch
 torch.set_num_threads(1)
-import numpy as np
 from gradwidgets import Recipe, problems, sweep, train
 for name in problems.names():
     start = problems.get(name).recipe.replace(updates=6, max_norm=0.5)
@@ -434,6 +431,16 @@ def test_an_operation_whose_batch_has_other_bits_is_made_replica_by_replica():
     right = torch.stack([row.sum() for row in x])
     wrong = exact.exactly("nearly", lambda rows: rows.sum(1) * (1 + 1e-6), alone, x)
     assert torch.equal(wrong, right)
+
+
+def test_of_several_ways_the_first_that_has_the_bits_is_taken():
+    x = torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
+    alone = lambda row: row * 2  # noqa: E731
+    wrong, right = (lambda rows: rows * 3), (lambda rows: rows + rows)
+    taken = []
+    ways = (wrong, lambda rows: taken.append(rows) or right(rows), lambda _: 1 / 0)
+    assert torch.equal(exact.exactly("ways", ways, alone, x), x * 2)
+    assert taken[-1] is x
 
 
 def test_nothing_of_the_caller_is_disturbed():
