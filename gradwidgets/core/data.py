@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import torch
@@ -97,20 +97,36 @@ def _checked(batch: Any) -> Batch:
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise ValueError(f"Problem.data: a batch must be (x, y), not {_shown(batch)}")
     x, y = batch
-    if samples(y) == 0:
+    if samples(y, x) == 0:
         raise ValueError("Problem.data: a batch holds no sample; give batches with at least one")
     return x, y
 
 
-def samples(target: Any) -> int:
-    """Count the samples of a batch on its target; a single number is one.
+def samples(target: Any, x: Any = None) -> int:
+    """Count the samples of a batch: the length of its first tensor; a single number is one.
+
+    That is the first tensor in the target, also inside a dict, tuple or list; a target without
+    a tensor is counted on `x`, and by its own length if that has none either.
 
     >>> samples(torch.zeros(32, 10)), samples(torch.tensor(1.0))
     (32, 1)
+    >>> samples({"class": torch.zeros(8), "box": torch.zeros(8, 4)})
+    8
     """
-    if isinstance(target, Tensor) and target.ndim == 0:
-        return 1
+    first = _first_tensor(target)
+    first = _first_tensor(x) if first is None else first
+    if first is not None:
+        return len(first) if first.ndim else 1
     return len(target) if isinstance(target, Sized) else 1
+
+
+def _first_tensor(value: Any) -> Tensor | None:
+    if isinstance(value, Tensor):
+        return value
+    parts = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(value, (Mapping, tuple, list)):
+        return None
+    return next((t for t in map(_first_tensor, parts) if t is not None), None)
 
 
 def _shown(value: object) -> str:

@@ -6,6 +6,7 @@ edit, give `Recipe` a field, write a class below and put it into `EDITS`: see CO
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -256,15 +257,27 @@ EDITS: tuple[TableEdit, ...] = (ScaleEntry(), MaskEntry(), PenaltyEntry(), ClipE
 def edits_of(recipe: Recipe, model: nn.Module) -> list[tuple[str, Edit]]:
     """The recipe's edits that have an effect, in their order, each with its stage.
 
+    An edit of the user's is copied, so that what it remembers begins with each run. (A plain
+    function is not: what it keeps in a global or in its closure lasts from run to run.)
+
     Raises:
-        ValueError: `mask_kind` is a pattern that matches no parameter of `model`.
+        ValueError: `mask_kind` is a pattern that matches no parameter of `model`, or an edit
+            cannot be copied.
 
     >>> [stage for stage, _ in edits_of(Recipe(max_norm=1.0, scale=2.0), nn.Linear(1, 1))]
     ['scaled', 'clipped']
     """
     made = [(entry.stage, entry.edit(recipe, model)) for entry in EDITS]
-    own = [("edited", edit) for edit in recipe.edits]
+    own = [("edited", _copied(edit)) for edit in recipe.edits]
     return [*((stage, edit) for stage, edit in made if edit is not None), *own]
+
+
+def _copied(edit: Edit) -> Edit:
+    try:
+        return copy.deepcopy(edit)
+    except Exception as error:
+        wish = "what copy.deepcopy can copy, so that each run begins with the edit as given"
+        raise not_allowed("Recipe.edits", edit, wish) from error
 
 
 def matching(pattern: str, names: Iterable[str]) -> list[str]:

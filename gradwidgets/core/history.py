@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -39,7 +40,8 @@ class History:
         param_norms: (updates, P) norm of each parameter before the update.
         change_norms: (updates, P) norm of each parameter's change.
         parameters: values of small parameters by name, (updates + 1, *shape): the start first.
-        accuracy: (m, 2) rows of (updates done, share of held-out samples classified correctly).
+        held_out: (m, 2) rows of (updates done, the metric on the held-out data).
+        metric: its name, such as "accuracy"; "" if nothing was measured.
         stopped: None, or (update, why): "threshold", "diverged", "cancelled" or
             "failed". A run that diverged at update n has n rows: its loss, or a parameter, was
             no longer finite there.
@@ -63,7 +65,8 @@ class History:
     param_norms: Array
     change_norms: Array
     parameters: dict[str, Array]
-    accuracy: Array
+    held_out: Array
+    metric: str
     stopped: Stop | None
     seconds: float
     make_model: Callable[[], nn.Module] | None = None
@@ -72,6 +75,11 @@ class History:
     def model(self) -> nn.Module | None:
         """The trained model, or None."""
         return self.make_model() if self.make_model else None
+
+    @property
+    def accuracy(self) -> Array:
+        """(m, 2) the rows of `held_out` where the metric is accuracy, else (0, 2)."""
+        return self.held_out if self.metric == "accuracy" else np.empty((0, 2))
 
     @property
     def updates(self) -> int:
@@ -124,15 +132,18 @@ class History:
         return sentence(self.loss, self.stopped, self.recipe.updates, self.grad_norm)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the model, as plain lists, numbers and texts."""
+        """Everything but the model as plain lists, numbers and texts, ready for strict JSON.
+
+        A number that is not finite is the text "nan", "inf" or "-inf", which `float` reads.
+        """
         names = (spec.name for spec in fields(self) if spec.name != "make_model")
         values = {name: getattr(self, name) for name in names}
         values["recipe"] = repr(self.recipe)
         values["names"] = list(self.names)
         values["stopped"] = list(self.stopped) if self.stopped else None
-        values["parameters"] = {name: array.tolist() for name, array in self.parameters.items()}
+        values["parameters"] = {n: _plain(array) for n, array in self.parameters.items()}
         values |= {name: getattr(self, name) for name in PER_UPDATE}
-        return {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in values.items()}
+        return {name: _plain(value) for name, value in values.items()}
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """One line per update: its number, loss and norms; written to `path` if there is one."""
@@ -158,6 +169,16 @@ def end_of(stopped: Stop | None, change_norms: Array) -> Stop | None:
     if failed or np.isfinite(change_norms[-1:]).all():
         return stopped
     return len(change_norms), "diverged"
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists; numbers that JSON does not know as texts."""
+    if isinstance(value, np.ndarray):
+        listed = value.tolist()
+        return listed if np.isfinite(value).all() else _plain(listed)
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _joint(norms: Array) -> Array:

@@ -68,8 +68,10 @@ class IsolatedRun:
     """Random number generators, grad mode and threads of one run.
 
     Args:
-        data: a `DataLoader` or its sampler may have a generator, which is put back as well.
+        data: a `DataLoader` or its sampler may have a generator of its own. A run begins it with
+            `seed`, too, and puts it back afterwards.
         seed: what every run begins with.
+        held_out: other data of which the same is true.
 
     >>> before = torch.random.get_rng_state()
     >>> run = IsolatedRun(data=None, seed=1)
@@ -79,8 +81,9 @@ class IsolatedRun:
     True
     """
 
-    def __init__(self, data: object, seed: int) -> None:
-        self._sources = _sources(data)
+    def __init__(self, data: object, seed: int, held_out: object = None) -> None:
+        self._own = [*_generators(data), *_generators(held_out)]
+        self._sources = _global_sources() + [(g.get_state, g.set_state) for g in self._own]
         self._seed = seed
         self._states: list[Any] | None = None
         self._one_thread = False
@@ -102,6 +105,8 @@ class IsolatedRun:
             try:
                 if self._states is None:
                     _seed(self._seed)
+                    for generator in self._own:
+                        generator.manual_seed(self._seed)
                 else:
                     self.restore(self._states)
                 with one_thread(self._one_thread), torch.inference_mode(False), torch.enable_grad():
@@ -179,19 +184,24 @@ def _seed(seed: int) -> None:
         torch.default_generator.manual_seed(seed)
 
 
-def _sources(data: object) -> list[Source]:
-    """Pairs of functions that read and write the generators that a run may draw from."""
+def _global_sources() -> list[Source]:
+    """Pairs of functions that read and write the process's own generators."""
     sources: list[Source] = [(torch.get_rng_state, torch.set_rng_state)]
     if torch.accelerator.is_available():
         device = torch.get_device_module(torch.accelerator.current_accelerator())
         suffix = "_all" if hasattr(device, "get_rng_state_all") else ""
         read, write = getattr(device, "get_rng_state" + suffix), "set_rng_state" + suffix
         sources.append((read, getattr(device, write)))
-    for part in (data, getattr(data, "sampler", None), getattr(data, "batch_sampler", None)):
-        own = getattr(part, "generator", None)
-        if isinstance(own, torch.Generator):
-            sources.append((own.get_state, own.set_state))
     return sources
+
+
+def _generators(data: object) -> list[torch.Generator]:
+    """The generators of a loader, of its samplers and of its data set."""
+    batch_sampler = getattr(data, "batch_sampler", None)
+    inner = [getattr(each, "sampler", None) for each in (data, batch_sampler)]
+    parts = [data, batch_sampler, *inner, getattr(data, "dataset", None)]
+    found = [getattr(part, "generator", None) for part in parts]
+    return [each for each in found if isinstance(each, torch.Generator)]
 
 
 @contextmanager

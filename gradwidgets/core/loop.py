@@ -20,13 +20,14 @@ from gradwidgets.core.edit_table import edits_of
 from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.history import History, Stop, end_of
 from gradwidgets.core.isolation import IsolatedRun, evaluating
+from gradwidgets.core.metric import reduction
 from gradwidgets.core.optimizers import build_optimizer, needs_closure
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Recorder
 
 EVALUATIONS = 20
-"""Accuracy on held-out data is measured about so many times in a run."""
+"""The metric on held-out data is measured about so many times in a run."""
 
 
 def train(problem: Problem | str, recipe: Recipe | None = None) -> History:
@@ -71,7 +72,7 @@ def live(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[Run]:
 
 
 def measured_at(count: int, updates: int) -> bool:
-    """Tell whether accuracy is measured after `count` of so many updates.
+    """Tell whether the held-out metric is measured after `count` of so many updates.
 
     >>> [count for count in range(1, 101) if measured_at(count, 100)][:4]
     [5, 10, 15, 20]
@@ -96,10 +97,10 @@ class Run:
         self.losses: list[float] = []
         self.seconds = 0.0
         self.stopped: Stop | None = None
-        self._test = self.problem.test_pair()
-        self._accuracy: list[tuple[int, float]] = []
+        self._test = self.problem.held_out_metric()
+        self._measured: list[tuple[int, float]] = []
         data = self.problem.batches()
-        self._isolated = IsolatedRun(data, self.recipe.seed)
+        self._isolated = IsolatedRun(data, self.recipe.seed, self.problem.held_out_data())
         with self._isolated.inside():
             self.model = self.problem.build()
             self._isolated.choose_threads(self.model)
@@ -167,7 +168,8 @@ class Run:
             param_norms=norms["parameter"],
             change_norms=norms["change"],
             parameters={name: values for name, values in kept if values is not None},
-            accuracy=np.array(self._accuracy, dtype=np.float64).reshape(-1, 2),
+            held_out=np.array(self._measured, dtype=np.float64).reshape(-1, 2),
+            metric=self._test.name if self._test else "",
             stopped=end_of(self.stopped, norms["change"]),
             seconds=self.seconds,
             make_model=lambda: model,
@@ -175,7 +177,7 @@ class Run:
 
     def _update(self) -> None:
         batches = next(self._groups)
-        if self._test and not self._accuracy:
+        if self._test and not self._measured:
             self._measure()
         loss = self._step_with_closure(batches) if self._with_closure else self._step(batches)
         if not math.isfinite(loss):
@@ -230,18 +232,18 @@ class Run:
             self._recorder.edited()
 
     def _backward(self, batches: list[Batch]) -> float:
-        """Clear, then forward and backward of each micro-batch; returns the mean loss."""
+        """Clear, then forward and backward of each micro-batch; returns the loss of them all."""
         recipe = self.recipe
         if recipe.clear != "never":
             self.optimizer.zero_grad(set_to_none=recipe.clear == "none")
         if recipe.accumulation_steps == 1:
             return self._micro_batch(*batches[0])
         share = recipe.accumulation_steps if recipe.average else 1
-        total, seen = 0.0, 0
-        for x, y in batches:
-            total += self._micro_batch(x, y, share) * samples(y)
-            seen += samples(y)
-        return total / seen
+        losses = [self._micro_batch(x, y, share) for x, y in batches]
+        if reduction(self.problem.loss) == "sum":
+            return sum(losses)
+        counts = [samples(y, x) for x, y in batches]
+        return sum(loss * n for loss, n in zip(losses, counts, strict=True)) / sum(counts)
 
     def _micro_batch(self, x: Any, y: Any, share: int = 1) -> float:
         output = loss = errors.UNKNOWN
@@ -255,12 +257,13 @@ class Run:
 
     @torch.no_grad()
     def _measure(self) -> None:
-        """Accuracy on the held-out data, in eval mode; every module's mode is put back."""
+        """The metric on the held-out data, in eval mode; modes and generators are put back."""
         assert self._test is not None
-        x, y = self._test
+        before = self._isolated.state()
         with evaluating(self.model):
-            right = (self.model(x).argmax(1) == y).double().mean().item()
-        self._accuracy.append((len(self.losses), right))
+            value = self._test.measure(self.model)
+        self._isolated.restore(before)
+        self._measured.append((len(self.losses), value))
 
 
 class _NotFinite(Exception):  # noqa: N818, a signal and no error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.data import Batches, Pair, checked_data
-from gradwidgets.core.isolation import PROCESS_LOCK
+from gradwidgets.core.isolation import PROCESS_LOCK, IsolatedRun
+from gradwidgets.core.metric import HeldOut, Metric, check_metric
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import Text, not_allowed
 
@@ -31,9 +33,13 @@ class Problem:
             without arguments that returns one of these (called when first needed, after
             `torch.manual_seed(0)`).
         loss: `loss(output, target)` returns one number, by convention the mean over the samples.
-        held_out: `(x, y)` to measure accuracy on, or a function that returns it; None has none.
+        held_out: data of the same forms to measure the metric on, in eval mode; None has none.
         recipe: good settings to start from.
         description: one sentence on what is to be learned.
+        metric: "accuracy", "error" (1 - accuracy), "loss", or a function
+            `metric(output, target)` that returns one number, the mean over the samples. None
+            takes accuracy where outputs are (N, C) scores and targets (N,) whole numbers, or
+            where the loss is a binary cross-entropy of one score; else the loss.
 
     Raises:
         ValueError: an argument is of the wrong kind; names it and what would be right.
@@ -49,9 +55,10 @@ class Problem:
     model: Callable[[], nn.Module] | nn.Module
     data: Pair | Batches | Callable[[], Pair | Batches]
     loss: Loss
-    held_out: Pair | Callable[[], Pair] | None = None
+    held_out: Pair | Batches | Callable[[], Pair | Batches] | None = None
     recipe: Recipe = field(default_factory=Recipe)
     description: str = ""
+    metric: str | Metric | None = None
     _loaded: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +69,7 @@ class Problem:
             raise not_allowed("Problem.loss", self.loss, "a function loss(output, target)")
         if not isinstance(self.recipe, Recipe):
             raise not_allowed("Problem.recipe", self.recipe, "a Recipe")
+        check_metric(self.metric)
 
     def build(self) -> nn.Module:
         """A new model, drawn from the current global RNG; a copied one is in training mode.
@@ -99,11 +107,29 @@ class Problem:
         """
         return self._load("data", self.data, checked_data)  # type: ignore[no-any-return]
 
-    def test_pair(self) -> Pair | None:
-        """The held-out `(x, y)`, or None."""
+    def held_out_data(self) -> Pair | Batches | None:
+        """The held-out data: `(x, y)`, an iterable of such pairs, or None."""
         if self.held_out is None:
             return None
         return self._load("held_out", self.held_out, checked_data)  # type: ignore[no-any-return]
+
+    def held_out_metric(self) -> HeldOut | None:
+        """The held-out data with the metric on it, or None."""
+        data = self.held_out_data()
+        return None if data is None else HeldOut(data, self.metric, self.loss)
+
+    def metric_name(self) -> str:
+        """The name of the metric on held-out data; "" if there is none, or it cannot be measured.
+
+        Where outputs decide which metric fits, a new model is tried once.
+        """
+        if "metric" not in self._loaded:
+            held_out = self.held_out_metric()
+            if held_out and not held_out.name:
+                with IsolatedRun(None, 0, self.held_out_data()).inside(), suppress(Exception):
+                    held_out.measure(self.build().eval())
+            self._loaded["metric"] = held_out.name if held_out else ""
+        return self._loaded["metric"]  # type: ignore[no-any-return]
 
     def _load(self, name: str, source: Any, check: Callable[[str, Any], Any]) -> Any:
         """Load once per default dtype, on which the built-in data depends."""

@@ -9,7 +9,15 @@ import numpy as np
 
 from gradwidgets.core import History, Problem
 from gradwidgets.export.svg import PanelMarkup
-from gradwidgets.plots import ACCURACY, GRADIENT, LOSS, RATIO, StyledRun, describe
+from gradwidgets.plots import (
+    GRADIENT,
+    LOSS,
+    RATIO,
+    StyledRun,
+    describe,
+    held_out_panel,
+    metric_value,
+)
 from gradwidgets.script import script_lines
 
 MOST_POINTS = 240
@@ -29,7 +37,8 @@ def points_each(count: int) -> int:
 
 def panels(runs: Sequence[StyledRun], start: Sequence[StyledRun]) -> list[PanelMarkup]:
     """The panels that suit these runs and the one that they start from, if there is one."""
-    last = ACCURACY if all(len(run.history.accuracy) for run in runs) else RATIO
+    measured = all(len(run.history.held_out) for run in runs)
+    last = held_out_panel(runs[0].history.metric) if measured else RATIO
     most = points_each(len(runs))
     return [PanelMarkup(panel, [*runs, *start], most) for panel in (LOSS, GRADIENT, last)]
 
@@ -70,7 +79,7 @@ def ends(histories: Sequence[History], loss: PanelMarkup) -> list[int]:
 
 def columns(history: History, start: Sequence[StyledRun]) -> list[str]:
     """The heads of the table's columns."""
-    right = ["held-out accuracy"] if len(history.accuracy) else []
+    right = [f"held-out {history.metric}"] if len(history.held_out) else []
     losses = ["loss", *("loss of the start" for _ in start)]
     return ["update", *losses, "gradient norm", "after the edits", *right]
 
@@ -79,7 +88,7 @@ def table(history: History, start: Sequence[StyledRun]) -> str:
     """The rows of the table: numbers at some updates, as HTML."""
     losses = [history.loss, *(run.history.loss for run in start)]
     numbers = [*losses, history.grad_norm, history.edited_norm]
-    accuracy = {int(done): share for done, share in history.accuracy}
+    held_out = {int(done): value for done, value in history.held_out}
     rows = []
     for update in _chosen(history):
         inside = update < history.updates
@@ -87,19 +96,20 @@ def table(history: History, start: Sequence[StyledRun]) -> str:
             f"{column[update]:.4g}" if inside and update < len(column) else NOTHING
             for column in numbers
         ]
-        if accuracy:
-            texts.append(f"{accuracy[update]:.1%}" if update in accuracy else NOTHING)
+        if held_out:
+            known = update in held_out
+            texts.append(metric_value(history.metric, held_out[update]) if known else NOTHING)
         cells = "".join(f"<td>{text}</td>" for text in texts)
         rows.append(f'<tr><th scope="row">{update}</th>{cells}</tr>')
     return "".join(rows)
 
 
 def _chosen(history: History) -> list[int]:
-    """Updates from first to last, evenly, with those where accuracy was measured."""
+    """Updates from first to last, evenly, with those where the metric was measured."""
     if not history.updates:
         return []
     spread = np.linspace(0, history.updates - 1, ROWS).round().astype(int)
-    measured = history.accuracy[::-2, 0].astype(int)  # the last is among them
+    measured = history.held_out[::-2, 0].astype(int)  # the last is among them
     extremes = [int(np.argmin(history.loss)), int(np.argmax(history.loss))]
     some = measured if len(measured) else spread
     return sorted({0, history.updates - 1, *extremes, *map(int, some)})

@@ -149,7 +149,7 @@ def recipe_sizes(problem: Problem | str, recipe: Recipe) -> tuple[int, ...]:
     """Samples in each micro-batch of a recipe's first update."""
     data = problems.get(problem).batches()
     with IsolatedRun(data, recipe.seed).inside():
-        return tuple(samples(y) for _, y in _micro_batches(data, recipe))
+        return tuple(samples(y, x) for x, y in _micro_batches(data, recipe))
 
 
 def ragged_sizes(count: int, accumulation_steps: int) -> tuple[int, ...]:

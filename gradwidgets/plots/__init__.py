@@ -2,14 +2,13 @@
 
 from gradwidgets.plots.canvas import Canvas
 from gradwidgets.plots.labels import placed_labels
-from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, LinePanel, Series
+from gradwidgets.plots.lines import GRADIENT, LOSS, RATIO, LinePanel, Series, held_out_panel
 from gradwidgets.plots.panels import OF_PARAMETERS, make, suited
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.style import DARK, LIGHT, StyledRun, Theme
-from gradwidgets.plots.words import describe, over_seeds
+from gradwidgets.plots.words import describe, metric_value, over_seeds
 
 __all__ = [
-    "ACCURACY",
     "DARK",
     "GRADIENT",
     "LIGHT",
@@ -24,6 +23,8 @@ __all__ = [
     "Theme",
     "describe",
     "make",
+    "held_out_panel",
+    "metric_value",
     "over_seeds",
     "placed_labels",
     "suited",

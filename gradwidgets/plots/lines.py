@@ -202,8 +202,8 @@ def _ratio(history: History) -> list[Series]:
     return [Series(_updates(history), history.update_ratio)]
 
 
-def _accuracy(history: History) -> list[Series]:
-    return [Series(history.accuracy[:, 0], history.accuracy[:, 1])]
+def _held_out(history: History) -> list[Series]:
+    return [Series(history.held_out[:, 0], history.held_out[:, 1])]
 
 
 def _weights(history: History) -> list[Series]:
@@ -229,5 +229,13 @@ def _weights(history: History) -> list[Series]:
 LOSS = LinePanel("loss", _loss, says_end=True)
 GRADIENT = LinePanel("gradient norm", _gradient, log=True)
 RATIO = LinePanel("update / parameter norm", _ratio, log=True)
-ACCURACY = LinePanel("accuracy on held-out data", _accuracy, log=False)
 WEIGHTS = LinePanel("weights (solid) and biases (dotted)", _weights, log=False, only_live=True)
+
+
+def held_out_panel(metric: str) -> LinePanel:
+    """The panel of a metric on held-out data.
+
+    >>> held_out_panel("accuracy").title
+    'accuracy on held-out data'
+    """
+    return LinePanel(f"{metric or 'metric'} on held-out data", _held_out, log=False)

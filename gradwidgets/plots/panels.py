@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from gradwidgets.core import Problem
-from gradwidgets.plots.lines import ACCURACY, GRADIENT, LOSS, RATIO, WEIGHTS
+from gradwidgets.plots.lines import GRADIENT, LOSS, RATIO, WEIGHTS, held_out_panel
 from gradwidgets.plots.plane import BoundaryPanel, SurfacePanel, has_boundary, has_surface
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.spread import SPREAD
@@ -46,7 +46,8 @@ PANELS: dict[str, Callable[[Problem], Panel]] = {
     "ratio": lambda _: RATIO,
     "weights": lambda _: WEIGHTS,
     "spread": lambda _: SPREAD,
-    "accuracy": lambda _: ACCURACY,
+    "held_out": lambda problem: held_out_panel(problem.metric_name()),
+    "accuracy": lambda problem: held_out_panel(problem.metric_name()),
     "surface": SurfacePanel,
     "boundary": BoundaryPanel,
 }
@@ -66,7 +67,7 @@ def suited(problem: Problem) -> tuple[str, ...]:
         return ("loss", "gradient", "surface")
     if has_boundary(problem):
         return ("loss", "gradient", "boundary")
-    return ("loss", "gradient", "accuracy" if problem.held_out else "ratio")
+    return ("loss", "gradient", "ratio" if problem.held_out is None else "held_out")
 
 
 def make(names: Sequence[str], problem: Problem) -> list[Panel]:
@@ -86,6 +87,10 @@ def make(names: Sequence[str], problem: Problem) -> list[Panel]:
         raise ValueError("panel 'surface' needs a problem with two parameters, such as 'line'")
     if "boundary" in names and not has_boundary(problem):
         raise ValueError("panel 'boundary' needs two inputs and two classes, such as 'moons'")
-    if "accuracy" in names and not problem.held_out:
-        raise ValueError("panel 'accuracy' needs Problem.held_out, as 'digits' has it")
+    if problem.held_out is None and {"held_out", "accuracy"} & {*names}:
+        raise ValueError("panel 'held_out' needs Problem.held_out, as 'digits' has it")
+    if "accuracy" in names and problem.metric_name() != "accuracy":
+        raise ValueError(
+            f"panel 'accuracy': the metric is {problem.metric_name()!r}; give 'held_out'"
+        )
     return [PANELS[name](problem) for name in names]

@@ -33,9 +33,19 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
             continue
         first, last = history.edited_norm[[0, -1]]
         parts.append(f"Gradient norm from {first:.3g} to {last:.3g}.")
-        if len(history.accuracy):
-            parts.append(f"Held-out accuracy ends at {history.accuracy[-1, 1]:.1%}.")
+        if len(history.held_out):
+            end = metric_value(history.metric, history.held_out[-1, 1])
+            parts.append(f"Held-out {history.metric} ends at {end}.")
     return " ".join(parts)
+
+
+def metric_value(metric: str, value: float) -> str:
+    """A metric's value as it is written: accuracy and error are shares.
+
+    >>> metric_value("accuracy", 0.875), metric_value("loss", 0.875)
+    ('87.5%', '0.875')
+    """
+    return f"{value:.1%}" if metric in ("accuracy", "error") else f"{value:.4g}"
 
 
 def over_seeds(histories: Sequence[History]) -> str:

@@ -49,9 +49,9 @@ class SweptRun:
         self.recipes = list(recipes)
         self.count = self.largest = self._samples = 0
         self.seconds = 0.0
-        self._test = problem.test_pair()
+        self._test = problem.held_out_metric()
         self._loss = known_loss(problem.loss)
-        self._isolated = IsolatedRun(problem.batches(), recipes[0].seed)
+        self._isolated = IsolatedRun(problem.batches(), recipes[0].seed, problem.held_out_data())
         with self._isolated.inside():
             self.model = problem.build()
             self._isolated.choose_threads(self.model)
@@ -82,7 +82,7 @@ class SweptRun:
                 self.values, self._sizes, recipes[0].updates, bool(self._edits), snapshots
             )
         self._losses: list[list[float]] = []
-        self._accuracy: list[list[tuple[int, float]]] = [[] for _ in recipes]
+        self._measured: list[list[tuple[int, float]]] = [[] for _ in recipes]
         self._ended: dict[int, tuple[int, str]] = {}
         self._final: dict[int, tuple[Tensor, dict[str, Tensor]]] = {}
 
@@ -127,7 +127,8 @@ class SweptRun:
             param_norms=figures.parameter,
             change_norms=figures.change,
             parameters={n: v.reshape(len(v), *shape) for n, shape, v in kept if v is not None},
-            accuracy=np.array(self._accuracy[replica], dtype=np.float64).reshape(-1, 2),
+            held_out=np.array(self._measured[replica], dtype=np.float64).reshape(-1, 2),
+            metric=self._test.name if self._test else "",
             stopped=end_of(self._ended.get(replica), figures.change),
             seconds=self.seconds / len(self.recipes),
             make_model=partial(_with, self.model, *self._last(replica)),
@@ -256,15 +257,14 @@ class SweptRun:
 
     @torch.no_grad()
     def _measure(self, replicas: Iterable[int]) -> None:
-        """Accuracy on the held-out data, in eval mode."""
+        """The metric on the held-out data, in eval mode; generators are put back."""
         assert self._test is not None
-        x, y = self._test
-        out = self._evaluated(x)
-        if out.ndim != 3 or y.shape != out.shape[1:2]:
-            raise NotExactError("the held-out targets are not one class for each sample")
-        right = (out.argmax(2) == y).double().mean(1).tolist()
+        before = self._isolated.state()
+        outputs = list(self._test.outputs(self._evaluated))
         for replica in replicas:
-            self._accuracy[replica].append((self.count, right[replica]))
+            value = self._test.average((out[replica], x, y) for out, x, y in outputs)
+            self._measured[replica].append((self.count, value))
+        self._isolated.restore(before)
 
 
 def _below(name: str, own: dict[str, Tensor]) -> dict[str, Tensor]:

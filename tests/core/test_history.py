@@ -41,7 +41,7 @@ def test_accuracy_is_measured_in_eval_mode_at_the_updates_it_names() -> None:
     assert history.accuracy[0, 0] == 0
     assert history.accuracy[-1, 0] == 40
     assert (np.diff(history.accuracy[:, 0]) > 0).all()
-    x, y = Run("digits_cnn").problem.test_pair()
+    x, y = Run("digits_cnn").problem.held_out_data()
     assert history.model.training
     with torch.no_grad():
         right = (history.model.eval()(x).argmax(1) == y).float().mean().item()
@@ -120,7 +120,7 @@ def test_csv_holds_every_update_to_the_last_bit(tmp_path: Path) -> None:
 
 def test_the_dict_is_plain_json_and_holds_the_same_numbers() -> None:
     history = train(double_problem(), EDITED)
-    values = json.loads(json.dumps(history.to_dict()))
+    values = json.loads(json.dumps(history.to_dict(), allow_nan=False))
     for name in ("loss", "grad_norm", "grad_norms", "change_norms", "update_ratio"):
         assert values[name] == getattr(history, name).tolist()
     assert values["names"] == list(history.names)

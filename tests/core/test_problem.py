@@ -84,7 +84,7 @@ def test_the_digits_are_those_of_scikit_learn_and_every_fifth_is_held_out() -> N
 
     digits = load_digits()
     held_out = np.arange(1797) % 5 == 0
-    (x, y), (test_x, test_y) = problems.digits.batches(), problems.digits.test_pair()
+    (x, y), (test_x, test_y) = problems.digits.batches(), problems.digits.held_out_data()
     assert (len(x), len(test_x)) == (1437, 360)
     np.testing.assert_array_equal(16 * test_x, digits.data[held_out])
     np.testing.assert_array_equal(16 * x, digits.data[~held_out])

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from gradwidgets.core import Edit, Recipe, problems, train
+from gradwidgets.core import Edit, Problem, Recipe, problems, train
 from tests.by_hand import loop, shuffled, whole
 from tests.examples import InTurn, assert_same_run, double_model, double_problem, doubles
 
@@ -238,3 +239,74 @@ def test_divergence_is_a_result_and_no_error() -> None:
     assert 0 < history.updates < 200
     assert np.isfinite(history.loss).all()
     assert history.loss[-1] > 1e30
+
+
+@pytest.mark.parametrize(
+    "target", [lambda y: {"a": y, "b": y, "c": y}, lambda y: (y, y), lambda y: [{"deep": y}]]
+)
+def test_the_reported_loss_counts_samples_whatever_the_target_is_in(target: Any) -> None:
+    x = torch.arange(10.0).unsqueeze(1)
+    parts = [(x[:7], target(x[:7])), (x[7:], target(x[7:]))]
+
+    def first(y: Any) -> Tensor:
+        if isinstance(y, Tensor):
+            return y
+        return first(list(y.values())[0] if isinstance(y, dict) else y[0])
+
+    def loss(output: Tensor, y: Any) -> Tensor:
+        return F.mse_loss(output, first(y))
+
+    problem = Problem("own", lambda: nn.Linear(1, 1), parts, loss)
+    history = train(problem, Recipe(updates=1, accumulation_steps=2))
+    torch.manual_seed(0)
+    whole = F.mse_loss(nn.Linear(1, 1)(x), x).item()
+    assert history.loss[0] == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_summed_loss_is_reported_as_the_sum_of_the_whole_batch(k: int) -> None:
+    x = torch.arange(10.0).unsqueeze(1)
+    problem = Problem("own", lambda: nn.Linear(1, 1), (x, x), nn.MSELoss(reduction="sum"))
+    history = train(problem, Recipe(updates=1, accumulation_steps=k))
+    torch.manual_seed(0)
+    whole = (nn.Linear(1, 1)(x) - x).square().sum().item()
+    assert history.loss[0] == pytest.approx(whole, rel=1e-6)
+
+
+class WarmUp:
+    """An edit that remembers how often it was called."""
+
+    calls = 0
+
+    def __call__(self, parameters: Any) -> None:
+        self.calls += 1
+        for p in parameters:
+            p.grad.mul_(min(1.0, self.calls / 10))
+
+
+def test_an_edit_with_a_memory_begins_again_with_each_run() -> None:
+    warm_up = WarmUp()
+    recipe = Recipe(lr=0.5, updates=15, edits=(warm_up,))
+    first, second = train("moons", recipe), train("moons", recipe)
+    np.testing.assert_array_equal(first.loss, second.loss)
+    assert warm_up.calls == 0
+
+
+@pytest.mark.parametrize("where", ["loader", "sampler"])
+def test_a_loader_with_its_own_generator_gives_equal_runs_and_follows_the_seed(where: str) -> None:
+    x = torch.arange(32.0).unsqueeze(1) / 32
+    data, own = TensorDataset(x, x), torch.Generator().manual_seed(3)
+    batches = BatchSampler(RandomSampler(data, generator=own), 4, drop_last=False)
+    loader = {
+        "loader": DataLoader(data, 4, shuffle=True, generator=own),
+        "sampler": DataLoader(data, batch_sampler=batches),
+    }[where]
+    start = nn.Linear(1, 1)
+    problem = Problem("own", start, loader, F.mse_loss, recipe=Recipe(updates=8))
+    first = train(problem)
+    next(iter(loader))
+    before = own.get_state()
+    second, other = train(problem), train(problem, Recipe(updates=8, seed=1))
+    np.testing.assert_array_equal(first.loss, second.loss)
+    assert (first.loss != other.loss).any()
+    assert torch.equal(own.get_state(), before)

@@ -1,0 +1,193 @@
+"""What is measured on held-out data: accuracy, error, the loss, or a function of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from gradwidgets.core.data import is_pair, samples
+from gradwidgets.core.errors import TrainingError, described, described_error
+from gradwidgets.core.validate import not_allowed
+
+Metric = Callable[[Any, Any], Any]
+"""Takes the outputs and the targets of a batch, returns one number."""
+NAMES = ("accuracy", "error", "loss")
+ALLOWED = f"None, one of {', '.join(map(repr, NAMES))}, or a function metric(output, target)"
+LOGITS = (F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss)
+PROBABILITIES = (F.binary_cross_entropy, nn.BCELoss)
+CROSS_ENTROPIES = (F.cross_entropy, nn.CrossEntropyLoss, F.nll_loss, nn.NLLLoss)
+
+
+def check_metric(value: object) -> None:
+    """Raise ValueError unless `value` may be `Problem.metric`."""
+    named = isinstance(value, str) and value in NAMES
+    if isinstance(value, type) or not (value is None or named or callable(value)):
+        raise not_allowed("Problem.metric", value, ALLOWED)
+
+
+def reduction(loss: Any) -> str:
+    """Tell "mean" from "sum": a loss's attribute or keyword of that name; "mean" where it has none.
+
+    >>> reduction(nn.MSELoss(reduction="sum")), reduction(partial(F.mse_loss, reduction="sum"))
+    ('sum', 'sum')
+    >>> reduction(lambda output, target: (output - target).square().mean())
+    'mean'
+    """
+    return "sum" if _option(loss, "reduction") == "sum" else "mean"
+
+
+class HeldOut:
+    """Held-out data and the metric on it: the mean over its samples.
+
+    Args:
+        data: `(x, y)`, or batches of that form.
+        metric: see `Problem`.
+        loss: the problem's loss.
+
+    >>> data = torch.tensor([[1.0, 2.0], [4.0, 3.0]]), torch.tensor([1, 1])
+    >>> held_out = HeldOut(data, None, F.cross_entropy)
+    >>> held_out.measure(nn.Identity()), held_out.name
+    (0.5, 'accuracy')
+    """
+
+    def __init__(self, data: Any, metric: str | Metric | None, loss: Any) -> None:
+        self._data = data
+        self._metric = metric
+        self._loss = loss
+        self._fits: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The metric's name; where it is chosen by shape, that needs a first measurement."""
+        if self._metric is None or isinstance(self._metric, str):
+            return self._metric or self._fits or ""
+        named = self._metric.func if isinstance(self._metric, partial) else self._metric
+        return str(getattr(named, "__name__", type(named).__name__))
+
+    def measure(self, model: Callable[[Any], Any]) -> float:
+        """The metric of a model's outputs, averaged over all samples.
+
+        Raises:
+            ValueError: a batch is not a pair, or the metric does not fit the output.
+            TrainingError: the model, the loss or the metric raised.
+        """
+        return self.average(self.outputs(model))
+
+    def outputs(self, model: Callable[[Any], Any]) -> Iterable[tuple[Any, Any, Any]]:
+        """The output, x and y of each batch."""
+        for batch in [self._data] if is_pair(self._data) else self._data:
+            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+                raise ValueError(
+                    f"Problem.held_out: a batch must be (x, y), not {described(batch)}"
+                )
+            x, y = batch
+            try:
+                output = model(x)
+            except Exception as error:
+                raise TrainingError(
+                    f"the model raised on held-out {described(x)}: {described_error(error)}"
+                ) from error
+            yield output, x, y
+
+    def average(self, outputs: Iterable[tuple[Any, Any, Any]]) -> float:
+        """The metric of these outputs, averaged over all samples (a summed loss is added up)."""
+        total, seen = 0.0, 0
+        for output, x, y in outputs:
+            value = self._value(output, y)
+            if self.name == "loss" and reduction(self._loss) == "sum":
+                total, seen = total + value, 1
+            else:
+                total += value * samples(y, x)
+                seen += samples(y, x)
+        if not seen:
+            raise ValueError("Problem.held_out: no sample in it; give at least one, or None")
+        return total / seen
+
+    def _value(self, output: Any, target: Any) -> float:
+        if callable(self._metric):
+            return self._number(self._metric, output, target)
+        if self._metric is None and self._fits is None:
+            right = right_ones(output, target, self._loss)
+            self._fits = "loss" if right is None else "accuracy"
+        if self.name == "loss":
+            return self._number(self._loss, output, target)
+        right = right_ones(output, target, self._loss)
+        if right is None:
+            raise ValueError(
+                f"Problem.metric={self.name!r} does not fit the output {described(output)} and the "
+                f"target {described(target)}: it needs (samples, classes) scores and (samples,) "
+                "whole numbers, or one score for each sample, targets of 0 and 1 and a binary "
+                "cross-entropy; give a function metric(output, target), or 'loss'"
+            )
+        share = right.double().mean().item()
+        return share if self.name == "accuracy" else 1 - share
+
+    def _number(self, function: Metric, output: Any, target: Any) -> float:
+        try:
+            value = function(output, target)
+        except Exception as error:
+            raise TrainingError(
+                f"the metric {self.name!r} raised on held-out output {described(output)} and "
+                f"target {described(target)}: {described_error(error)}"
+            ) from error
+        try:
+            return float(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise not_allowed(
+                f"Problem.metric: {self.name}(output, target)", value, "one number"
+            ) from None
+
+
+def right_ones(output: Any, target: Any, loss: Any) -> Tensor | None:
+    """True for each sample that is classified correctly; None where the shapes do not say.
+
+    Scores (N, C) are compared with classes (N,). Scores (N, C, ...) have their classes in
+    dimension 1 only if the loss is a cross-entropy. A single score (N,) or (N, 1) is compared
+    with 0 or 1 only if the loss is a binary cross-entropy: above 0 for logits, 0.5 for
+    probabilities.
+
+    >>> right_ones(torch.tensor([[0.2], [-3.0]]), torch.ones(2, 1), nn.BCEWithLogitsLoss())
+    tensor([[ True],
+            [False]])
+    >>> right_ones(torch.ones(2, 1), torch.ones(2, 1), nn.MSELoss()) is None
+    True
+    """
+    if not (isinstance(output, Tensor) and isinstance(target, Tensor)):
+        return None
+    if not output.is_floating_point() or output.ndim == 0:
+        return None
+    if output.ndim > 1 and output.shape[1] > 1:
+        return _right_classes(output, target, loss)
+    threshold = 0.0 if _is(loss, LOGITS) else 0.5 if _is(loss, PROBABILITIES) else None
+    single = output.shape == target.shape and output.ndim <= 2
+    if threshold is None or not single or not bool(((target == 0) | (target == 1)).all()):
+        return None
+    return (output > threshold) == (target == 1)
+
+
+def _right_classes(output: Tensor, target: Tensor, loss: Any) -> Tensor | None:
+    whole = not (target.is_floating_point() or target.is_complex() or target.dtype == torch.bool)
+    known = _is(loss, CROSS_ENTROPIES)
+    if not whole or target.shape != output.shape[:1] + output.shape[2:]:
+        return None
+    if output.ndim > 2 and not known:
+        return None
+    right = output.argmax(1) == target
+    return right[target != _option(loss, "ignore_index", -100)] if known else right
+
+
+def _is(loss: Any, kinds: tuple[Any, ...]) -> bool:
+    function = loss.func if isinstance(loss, partial) else loss
+    return any(function is kind or type(function) is kind for kind in kinds)
+
+
+def _option(loss: Any, name: str, default: Any = None) -> Any:
+    """The value of a loss's option: an attribute of a module, a keyword of a `partial`."""
+    if isinstance(loss, partial):
+        return loss.keywords.get(name, default)
+    return getattr(loss, name, default)
