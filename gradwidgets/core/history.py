@@ -41,12 +41,12 @@ class History:
         change_norms: (updates, P) norm of each parameter's change.
         parameters: values of small parameters by name, (updates + 1, *shape): the start first.
         held_out: (m, 2) rows of (updates done, the metric on the held-out data).
-        metric: its name, such as "accuracy"; "" if nothing was measured.
         stopped: None, or (update, why): "threshold", "diverged", "cancelled" or
             "failed". A run that diverged at update n has n rows: its loss, or a parameter, was
             no longer finite there.
         seconds: how long the training took.
         make_model: returns the trained model; None if there is none.
+        metric: its name, such as "accuracy"; "" if nothing was measured.
 
     >>> from gradwidgets import train
     >>> history = train("line", Recipe(updates=50))
@@ -66,10 +66,10 @@ class History:
     change_norms: Array
     parameters: dict[str, Array]
     held_out: Array
-    metric: str
     stopped: Stop | None
     seconds: float
     make_model: Callable[[], nn.Module] | None = None
+    metric: str = ""
 
     @cached_property
     def model(self) -> nn.Module | None:

@@ -251,7 +251,7 @@ def test_the_reported_loss_counts_samples_whatever_the_target_is_in(target: Any)
     def first(y: Any) -> Tensor:
         if isinstance(y, Tensor):
             return y
-        return first(list(y.values())[0] if isinstance(y, dict) else y[0])
+        return first(next(iter(y.values())) if isinstance(y, dict) else y[0])
 
     def loss(output: Tensor, y: Any) -> Tensor:
         return F.mse_loss(output, first(y))
