@@ -111,7 +111,7 @@ def test_batches_of_unequal_size_weigh_by_their_samples(reduction: str) -> None:
 
 
 def test_measuring_draws_nothing_from_the_run() -> None:
-    def noisy(output: torch.Tensor, target: torch.Tensor) -> float:
+    def noisy(*_: object) -> float:
         return torch.rand(()).item()
 
     measured = train(Problem("a", three, (X, CLASS), F.cross_entropy, (X, CLASS), metric=noisy))
