@@ -62,7 +62,7 @@ def _obstacle_in_options(recipes: Sequence[Recipe]) -> str | None:
 def differs(alone: Run, swept: SweptRun, replica: int) -> bool:
     """Tell whether a replica is not, to the last bit, its run alone after the same updates."""
     one, other = alone.history(), swept.histories()[replica]
-    names = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "accuracy")
+    names = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "held_out")
     assert one.model is not None
     assert other.model is not None
     states = zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True)

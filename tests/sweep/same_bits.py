@@ -6,7 +6,7 @@ import numpy as np
 
 from gradwidgets.core import Array, History
 
-ARRAYS = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "accuracy")
+ARRAYS = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "held_out")
 
 
 def difference(one: History, other: History) -> str:
