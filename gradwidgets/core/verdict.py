@@ -9,9 +9,11 @@ A few levels stand for the curve, so that one lucky batch or one spike decides n
 
 "First" and "last" losses are a twentieth of the run, and at least six where there are as many.
 The loss *falls* (or *rises*) if it goes down (up) from middle to end by more than MOVED of its
-level, and by more than its noise. Noise is TREND of high - low, or the most by which the second
-half both falls and rises if that is less (a single spike does not count). The first rule that
-applies gives the verdict:
+level and this is no chance: it is more than its noise, or it drifts. Noise is TREND of high - low,
+or the most by which the second half both falls and rises if that is less (a single spike does not
+count). It drifts if a straight line through the means of PARTS equal parts of the second half
+explains EXPLAINED of their variance, and the later parts are more than DRIFT of high - low away
+from the earlier. The first rule that applies gives the verdict:
 
     diverged     the loss stopped being finite
     stopped      the loss fell below the recipe's threshold
@@ -25,9 +27,9 @@ applies gives the verdict:
     swinging     the same, but less than SWING of the first loss
     risen        end is above start by more than MOVED of its level, and by more than its noise
     stalled      end is within MOVED of start
-    level        none of these
+    plateau      none of these
 
-A loss that is level may fall again; that is why only a gradient that has vanished tells that a run
+A loss on a plateau may fall again; that is why only a gradient that has vanished tells that a run
 has converged. The sentence quotes the levels that decided, and the first and the last loss where
 they are far from them.
 """
@@ -46,6 +48,14 @@ MOVED = 0.02
 """Two percent of the loss is hard to see on a plot."""
 TREND = 0.6
 """The end of a wave is at most 0.53 of its 10th to 90th percentile away from its middle."""
+PARTS = 8
+EXPLAINED = 0.75
+"""Of eight equal values with independent noise, one draw in two hundred lies so near to a line:
+Student's t of the slope is then above 4.2, with 6 degrees of freedom."""
+DRIFT = 0.15
+"""A drift that is less than this of the swings is not seen on a plot."""
+LEAST = 8
+"""Losses in a part: in fewer the short waves of a loss that bounces do not cancel out."""
 SETTLED = 0.01
 """One percent of the whole gain, within the last third of the run."""
 VANISHED = 1e-3
@@ -60,6 +70,8 @@ class Levels:
 
     Args:
         swing: the most by which the second half both falls and rises.
+        drift: by how much the mean of the second half's last parts is above that of its first, if
+            a straight line explains its parts; else 0.
 
     >>> Levels.of(np.arange(16.0)).middle
     9.5
@@ -73,6 +85,7 @@ class Levels:
     low: float
     high: float
     swing: float
+    drift: float
 
     @classmethod
     def of(cls, loss: Array) -> Levels:
@@ -92,6 +105,7 @@ class Levels:
             low=low,
             high=high,
             swing=float(min(fall, rise)),
+            drift=_drift(smooth),
         )
 
     @property
@@ -106,9 +120,12 @@ class Levels:
 
     @property
     def trend(self) -> float:
-        """The change from middle to end; 0 where it is no more than noise."""
+        """The change from middle to end; 0 where it may be chance."""
         change = self.end - self.middle
-        return change if abs(change) > max(self.noise, self.visible) else 0.0
+        steady = self.drift * np.sign(change) > DRIFT * (self.high - self.low)
+        return (
+            change if abs(change) > self.visible and (steady or abs(change) > self.noise) else 0.0
+        )
 
     @property
     def swings(self) -> bool:
@@ -162,7 +179,7 @@ def _moving(levels: Levels) -> str:
 def _resting(levels: Levels) -> str:
     if levels.end - levels.start > max(levels.noise, levels.visible):
         return "risen"
-    return "stalled" if abs(levels.start - levels.end) <= MOVED * abs(levels.start) else "level"
+    return "stalled" if abs(levels.start - levels.end) <= MOVED * abs(levels.start) else "plateau"
 
 
 def _gradient_left(grad_norm: Array) -> float:
@@ -184,6 +201,22 @@ def _without_spikes(values: Array) -> Array:
     return median
 
 
+def _drift(values: Array) -> float:
+    """The mean of the later parts less that of the earlier, if a line explains them; else 0."""
+    size = len(values) // PARTS
+    if size < LEAST:
+        return 0.0
+    means = values[-size * PARTS :].reshape(PARTS, size).mean(1)
+    away, at = means - means.mean(), np.arange(PARTS) - (PARTS - 1) / 2
+    largest = np.max(np.abs(away))  # squares of huge numbers overflow, of tiny ones vanish
+    if not 0 < largest < np.inf:
+        return 0.0
+    away = away / largest
+    explained = (at @ away) ** 2 / ((at @ at) * (away @ away))
+    half = PARTS // 2
+    return float(means[half:].mean() - means[:half].mean()) if explained > EXPLAINED else 0.0
+
+
 def _median(values: Array) -> float:
     return float(np.median(values))
 
@@ -196,7 +229,7 @@ OPENINGS = {
     "swinging": "Swinging",
     "risen": "Above its start",
     "stalled": "Stalled",
-    "level": "Level",
+    "plateau": "On a plateau",
 }
 
 
@@ -239,8 +272,9 @@ def sentence(
 def _figures(word: str, loss: Array, grad_norm: Array | None) -> str:
     with np.errstate(over="ignore", invalid="ignore"):
         levels = Levels.of(loss)
+        begun = "at the start" if levels.start == levels.first else "over the first updates"
         told = [
-            f"the loss was {levels.start:.4g} at the start, {levels.middle:.4g} in the third "
+            f"the loss was {levels.start:.4g} {begun}, {levels.middle:.4g} in the third "
             f"quarter and {levels.end:.4g} at the end",
             *_evidence(word, levels, grad_norm),
             *_ends(levels),
@@ -249,13 +283,14 @@ def _figures(word: str, loss: Array, grad_norm: Array | None) -> str:
 
 
 def _evidence(word: str, levels: Levels, grad_norm: Array | None) -> list[str]:
-    if word in ("oscillating", "swinging"):
-        return [f"it swings between {levels.low:.4g} and {levels.high:.4g} in the second half"]
+    if levels.swings and word != "converged":
+        bounds = f"it swings between {levels.low:.4g} and {levels.high:.4g} in the second half"
+        moved = abs(levels.end - levels.middle) > levels.visible
+        chance = word in ("oscillating", "swinging") and moved
+        return [bounds + ", so its change after the third quarter may be chance" * chance]
     if word == "converged" and grad_norm is not None:
         return [f"{100 * _gradient_left(grad_norm):.1g} % of its gradient's norm is left"]
-    if word == "level":
-        return ["it may fall again"]
-    return []
+    return ["it may fall again"] if word == "plateau" else []
 
 
 def _ends(levels: Levels) -> list[str]:

@@ -155,7 +155,7 @@ def test_pin_reset_share_and_downloads(lab):
     lab.wait_sentence("Stalled")
     lab.page.get_by_role("button", name="Pin", exact=True).click()
     lab.page.get_by_role("button", name="Reset").click()
-    lab.wait_sentence("Level")
+    lab.wait_sentence("On a plateau")
     image = lab.page.locator(".gradwidgets-screen img")
     expect(image).to_have_attribute("alt", re.compile("Mask 1: Stalled"))
     lab.page.get_by_role("button", name="Share").click()

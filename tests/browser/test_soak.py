@@ -78,7 +78,7 @@ class Hand:
     def measures(self):
         """Megabytes of the kernel, and the milliseconds from a move to its picture."""
         self.desk.page.get_by_role("button", name="Reset").click()
-        self.desk.wait_sentence("Level")
+        self.desk.wait_sentence("On a plateau")
         self.desk.page.wait_for_timeout(1500)  # what is trained ahead is there
         waits = [self.desk.page.evaluate(PROBE, ["scale", 7]) for _ in range(3)]
         return memory(self.desk), median(waits)
@@ -100,7 +100,7 @@ def test_random_dragging_leaves_memory_flat_and_the_lab_as_quick_as_at_first(fro
     log = front_end.folder.parent / "log"
     said = len(log.read_text())
     front_end.show(LAB)
-    front_end.wait_sentence("Level")
+    front_end.wait_sentence("On a plateau")
     hand = Hand(front_end, seed=int(MINUTES * 100))
     hand.plays()
     figures, begun = [hand.measures()], time.monotonic()

