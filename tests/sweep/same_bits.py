@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gradwidgets.core import Array, History
 
@@ -27,8 +29,14 @@ def _arrays(history: History) -> dict[str, Array]:
     return {
         **{name: getattr(history, name) for name in ARRAYS},
         **history.parameters,
-        **{f"state: {name}": values.numpy() for name, values in state.items()},
+        **{f"state: {name}": _exact(values) for name, values in state.items()},
     }
+
+
+def _exact(values: Tensor) -> Array:
+    """In NumPy, which has no bfloat16: float64 holds each of its numbers."""
+    values = values.double() if values.dtype is torch.bfloat16 else values
+    return values.numpy()
 
 
 def same_bits(one: Array, other: Array) -> bool:

@@ -124,6 +124,7 @@ def test_a_sample_of_all_stops(problem):
 GRID = """
 import torch
 torch.set_num_threads(1)
+import numpy as np
 from gradwidgets import Recipe, problems, sweep, train
 for name in problems.names():
     start = problems.get(name).recipe.replace(updates=6, max_norm=0.5)
