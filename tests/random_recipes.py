@@ -14,13 +14,19 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "LBFGS": [{"max_iter": 3}, {"max_iter": 2, "line_search_fn": "strong_wolfe"}],
 }
 TRAINABLE = sorted(OPTIMIZERS.keys() - {"SparseAdam", "Muon"})  # those two refuse dense biases
-PATTERNS = {"digits_cnn": "*.weight", "tokens": "recurrent.*", "line": "weight", "bowl": "w*"}
+PATTERNS = {
+    "line": "weight",
+    "bowl": "w*",
+    "digits_cnn": "*.weight",
+    "tokens": "recurrent.*",
+    "chars": "norm*",
+}
 
 
 def random_recipe(number: int) -> tuple[str, Recipe]:
     """A built-in problem's name and a recipe for it; every problem has its turn."""
     draw = random.Random(number)
-    name = problems.names()[number % 7]
+    name = problems.names()[number % len(problems.names())]
     optimizer = draw.choice([*TRAINABLE, "SGD", "SGD", "Adam", "LBFGS"])
     pattern = PATTERNS.get(name, "0.*")
 

@@ -120,7 +120,7 @@ class MaskEntry(TableEdit):
     stage = "masked"
     help = ".grad after the mask"
     settings = ("mask", "mask_kind")
-    names = ("chosen", "draw", "hidden", "place", "rows")
+    names = ("chosen", "draw", "hidden", "masked", "place", "rows")
 
     def edit(self, recipe: Recipe, model: nn.Module) -> Mask | None:
         """`Mask`, of its own kinds or of the parameters that a pattern names."""
@@ -148,14 +148,15 @@ class MaskEntry(TableEdit):
         """Chooses the elements, as `Mask` does: by their place, whatever the memory format."""
         if not recipe.mask or recipe.mask_kind == "unit":
             return ""
-        over, place, draw = "model.parameters()", "torch.arange(p.numel())", ""
+        over, place, before = "model.parameters()", "torch.arange(p.numel())", ""
         if recipe.mask_kind == "random":
             place = "torch.randperm(p.numel(), generator=draw).argsort()"
-            draw = f"draw = torch.Generator().manual_seed({recipe.seed})\n"
+            before = f"draw = torch.Generator().manual_seed({recipe.seed})\n"
         elif recipe.mask_kind != "first":
-            over = f"map(model.get_parameter, {matching(recipe.mask_kind, model.names)})"
+            over = "map(model.get_parameter, masked)"
+            before = f"masked = {_written(matching(recipe.mask_kind, model.names))}\n"
         return f"""\
-{draw}hidden = []  # what the mask zeroes, the same at every update
+{before}hidden = []  # what the mask zeroes, the same at every update
 for p in {over}:
     place = {place}
     hidden.append((p, place.view(p.shape) < round({recipe.mask!r} * p.numel())))"""
@@ -291,6 +292,13 @@ def matching(pattern: str, names: Iterable[str]) -> list[str]:
     if not found:
         raise not_allowed("mask_kind", pattern, f"a pattern that matches one of {everyone}")
     return found
+
+
+def _written(names: list[str]) -> str:
+    """The list in a program: on one line, or one name a line where there are many."""
+    if len(str(names)) <= 80:
+        return str(names)
+    return "".join(["[\n", *(f"    {name!r},\n" for name in names), "]"])
 
 
 def _column(values: list[float], unless: float, like: nn.Module) -> Tensor | None:

@@ -23,6 +23,7 @@ spirals: Problem
 digits: Problem
 digits_cnn: Problem
 tokens: Problem
+chars: Problem
 
 
 def line_data() -> tuple[Tensor, Tensor]:
@@ -149,6 +150,55 @@ def token_loss(output: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(output.flatten(0, 1), target.flatten(), ignore_index=-100)
 
 
+def chars_data(test: bool = False) -> tuple[Tensor, Tensor]:
+    """212 sentences of a story: predict each next character; every fifth sentence is held out.
+
+    Id 0 stands before and after a sentence. Behind its end inputs are 0 and targets -100.
+    """
+    from gradwidgets.core.chars import load_lines
+
+    lines = load_lines()
+    alphabet = "\n" + "".join(sorted(set("".join(lines))))
+    x = torch.zeros(len(lines), 41, dtype=torch.long)
+    y = torch.full_like(x, -100)
+    for i, line in enumerate(lines):
+        ids = torch.tensor([alphabet.index(character) for character in f"\n{line}\n"])
+        x[i, : len(line) + 1], y[i, : len(line) + 1] = ids[:-1], ids[1:]
+    held_out = torch.arange(len(lines)) % 5 == 0
+    return (x[held_out], y[held_out]) if test else (x[~held_out], y[~held_out])
+
+
+class CharModel(nn.Module):
+    """A transformer with one block; the table of characters is its input and its output layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(44, 32)
+        self.position = nn.Embedding(41, 32)
+        self.norm1 = nn.LayerNorm(32)
+        self.query_key_value = nn.Linear(32, 96)
+        self.attention_output = nn.Linear(32, 32)
+        self.norm2 = nn.LayerNorm(32)
+        self.mlp = nn.Sequential(nn.Linear(32, 128), nn.ReLU(), nn.Linear(128, 32))
+        self.norm3 = nn.LayerNorm(32)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        nn.init.normal_(self.position.weight, std=0.1)
+
+    def attention(self, h: Tensor) -> Tensor:
+        """Causal self-attention, with two heads of 16 features."""
+        q, k, v = self.query_key_value(h).unflatten(2, (3, 2, 16)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        output: Tensor = self.attention_output(mixed.transpose(1, 2).flatten(2))
+        return output
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(samples, characters) ids to (samples, characters, 44) scores."""
+        h = self.embedding(x) + self.position.weight[: x.shape[1]]
+        h = h + self.attention(self.norm1(h))
+        h = h + self.mlp(self.norm2(h))
+        return F.linear(self.norm3(h), self.embedding.weight)
+
+
 _BUILT_IN: dict[str, Callable[[], Problem]] = {
     "line": lambda: Problem(
         "line",
@@ -207,6 +257,16 @@ _BUILT_IN: dict[str, Callable[[], Problem]] = {
         token_loss,
         recipe=Recipe(optimizer="Adam", lr=0.01, batch_size=32),
         description="Keep a running sum over sequences of different lengths.",
+    ),
+    "chars": lambda: Problem(
+        "chars",
+        CharModel,
+        chars_data,
+        token_loss,
+        held_out=partial(chars_data, test=True),
+        metric="loss",
+        recipe=Recipe(optimizer="AdamW", lr=0.003, batch_size=16),
+        description="Predict a story character by character, with a small transformer.",
     ),
 }
 

@@ -11,10 +11,10 @@ from gradwidgets.script.source import Line, Sources, indented, lines_of
 def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
     """A plain PyTorch program that trains like `train`: its `losses` are the same, bit for bit.
 
-    It imports only torch, and what the problem's own functions use; those of the built-in digits
-    read them from this package. Functions, classes and numbers of the same file are written out,
-    too. What cannot be written down (a model instance, tensors, a lambda) is a name that its first
-    lines ask you to bring.
+    It imports only torch, and what the problem's own functions use; the built-in digits and the
+    story of `chars` are read from this package. Functions, classes and numbers of the same file are
+    written out, too. What cannot be written down (a model instance, tensors, a lambda) is a name
+    that its first lines ask you to bring.
 
     Raises:
         ValueError: the mask's pattern matches no parameter.
@@ -240,7 +240,7 @@ def _edits(recipe: Recipe, sources: Sources) -> Iterator[Line]:
 
 
 def _end(sources: Sources) -> list[Line]:
-    """Lines that print the last loss, and the accuracy on what a built-in problem holds out."""
+    """Lines that print the last loss, and the metric on what a built-in problem holds out."""
     lines = ['print(f"update {update}: loss {mean:.4g}")']
     if sources.held_out:
         lines += [
@@ -248,7 +248,14 @@ def _end(sources: Sources) -> list[Line]:
             f"x, y = {sources.held_out}  # held out: not trained on",
             "model.eval()",
             "with torch.no_grad():",
-            "    right = model(x).argmax(dim=1) == y",
-            'print(f"held-out accuracy: {right.double().mean():.1%}")',
+            *_metric(sources),
         ]
     return [Line(""), *map(Line, lines)]
+
+
+def _metric(sources: Sources) -> list[str]:
+    if sources.metric == "loss":
+        call = f"    loss = {sources.loss}(model(x), y)"
+        return [call, 'print(f"held-out loss: {loss:.4g}")']
+    says = 'print(f"held-out accuracy: {right.double().mean():.1%}")'
+    return ["    right = model(x).argmax(dim=1) == y", says]

@@ -64,6 +64,7 @@ class Sources:
         texts: functions, classes and numbers in full, with those of the same module that they use.
         missing: names that its reader has to bring.
         held_out: a call that returns the held-out data of a built-in problem, or nothing.
+        metric: the name of what is measured on it.
 
     >>> sources = Sources(problems.moons)
     >>> sources.data, sources.model, sources.loss, sources.missing
@@ -87,6 +88,7 @@ class Sources:
         self.loss = self._name(problem.loss, "loss_fn")
         self.has_data_function = self.data not in ("x, y", "loader")
         self.held_out = _call(problem.held_out) if self.built_in else ""
+        self.metric = problem.metric_name() if self.held_out else ""
         used, defined = _names(self.texts)
         self.missing += sorted(used - defined - KNOWN - self._homes.keys())
         self.imports = _imports(used | {self.loss.split(".")[0]})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import resources
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Problem, Recipe, TrainingError, problems, train
@@ -104,3 +106,79 @@ def test_padding_tokens_neither_count_in_the_loss_nor_train_their_embedding() ->
     assert (table[0, 1:] != table[-1, 1:]).any()
     x, y = problems.tokens.batches()
     assert ((y == -100) == (x == 0)).all()
+
+
+def story() -> list[str]:
+    text = resources.files("gradwidgets.core.chars") / "text.txt"
+    return text.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_chars_are_the_sentences_of_the_story_each_target_the_next_input(test: bool) -> None:
+    x, y = problems.chars_data(test)
+    every = sorted(set("".join(story())))
+    read = []
+    for ids, targets in zip(x.tolist(), y.tolist(), strict=True):
+        length = targets.index(0)
+        read.append("".join(every[i - 1] for i in targets[:length]))
+        assert ids == [0, *targets[:length], *[0] * (40 - length)]
+        assert targets[length + 1 :] == [-100] * (40 - length)
+    expected = [line for i, line in enumerate(story()) if (i % 5 == 0) == test]
+    assert read == expected
+
+
+def test_what_is_held_out_of_chars_is_trained_on_nowhere() -> None:
+    assert len(set(story())) == len(story()) == 212
+
+
+def test_chars_see_no_character_after_their_own_and_are_scored_by_the_embedding() -> None:
+    x, _ = problems.chars.batches()
+    model = problems.chars.build()
+    changed = x.clone()
+    changed[:, 20:] = (x[:, 20:] + 7) % 44
+    with torch.no_grad():
+        scores, others = model(x), model(changed)
+        assert torch.equal(scores[:, :20], others[:, :20])
+        assert not torch.equal(scores[:, 20:], others[:, 20:])
+        torch.testing.assert_close(scores[:, :9], model(x[:, :9]))
+    assert scores.shape == (*x.shape, len(set("".join(story()))) + 1)
+    assert sum(p.numel() for p in model.parameters()) == 15_488
+
+
+def test_chars_agree_with_the_encoder_layer_of_pytorch() -> None:
+    """`nn.TransformerEncoderLayer` with the same parameters is the block."""
+    model = problems.chars.build().double()
+    block = nn.TransformerEncoderLayer(
+        32, 2, 128, dropout=0.0, batch_first=True, norm_first=True, dtype=torch.float64
+    )
+    pairs = [
+        (block.self_attn.in_proj_weight, model.query_key_value.weight),
+        (block.self_attn.in_proj_bias, model.query_key_value.bias),
+    ]
+    modules = [
+        (block.self_attn.out_proj, model.attention_output),
+        (block.norm1, model.norm1),
+        (block.norm2, model.norm2),
+        (block.linear1, model.mlp[0]),
+        (block.linear2, model.mlp[2]),
+    ]
+    pairs += [(getattr(a, n), getattr(b, n)) for a, b in modules for n in ("weight", "bias")]
+    x, _ = problems.chars.batches()
+    mask = nn.Transformer.generate_square_subsequent_mask(41, dtype=torch.float64)
+    with torch.no_grad():
+        for theirs, ours in pairs:
+            theirs.copy_(nn.init.normal_(ours))
+        h = block(model.embedding(x) + model.position.weight, src_mask=mask, is_causal=True)
+        expected = F.linear(model.norm3(h), model.embedding.weight)
+        torch.testing.assert_close(model(x), expected)
+
+
+def test_chars_measure_the_held_out_loss_a_mean_over_all_characters() -> None:
+    history = train("chars", Recipe(updates=2))
+    assert history.metric == "loss"
+    assert history.model is not None
+    x, y = problems.chars_data(test=True)
+    with torch.no_grad():
+        scores = history.model(x)
+    each = [-s.log_softmax(0)[t] for s, t in zip(scores[y >= 0], y[y >= 0], strict=True)]
+    assert history.held_out[-1, 1] == pytest.approx(torch.stack(each).mean().item(), rel=1e-5)

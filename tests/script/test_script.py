@@ -86,7 +86,9 @@ def test_a_program_run_by_itself_prints_how_train_ends(name: str, recipe: Recipe
     history = train(name, recipe)
     assert json.loads(losses) == history.loss.tolist()
     assert said[0] == f"update {history.updates - 1}: loss {history.loss[-1]:.4g}"
-    assert said[1:] == [f"held-out accuracy: {right:.1%}" for _, right in history.accuracy[-1:]]
+    style = "{:.4g}" if history.metric == "loss" else "{:.1%}"
+    ends = [style.format(value) for _, value in history.held_out[-1:]]
+    assert said[1:] == [f"held-out {history.metric}: {end}" for end in ends]
 
 
 def test_a_program_whose_first_loss_is_not_finite_says_so(
@@ -190,7 +192,7 @@ def test_a_program_follows_the_default_dtype_like_train() -> None:
 
 
 @pytest.mark.parametrize("number", range(0, 210, 9))
-def test_a_program_imports_torch_and_the_home_of_the_digits_only(number: int) -> None:
+def test_a_program_imports_torch_and_the_home_of_its_data_only(number: int) -> None:
     roots = set()
     for node in ast.walk(ast.parse(script(*random_recipe(number)))):
         if isinstance(node, ast.Import):

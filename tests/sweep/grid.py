@@ -28,6 +28,8 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 FIELDS = ("scale", "lr", "l1", "l2", "mask", "max_norm", "seed", "momentum")
 MASK_KINDS = ("first", "random", "unit")
 ADAPTIVE_LR = 0.01
+TOGETHER = [name for name in problems.names() if name != "chars"]
+"""The built-in problems whose replicas are trained in one run."""
 
 
 @dataclass
@@ -82,7 +84,7 @@ def main(updates: int) -> int:
     print(
         f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {updates} updates"
     )
-    for problem in problems.names():
+    for problem in TOGETHER:
         begun = time.perf_counter()
         count = check(problem, updates)
         seconds = time.perf_counter() - begun

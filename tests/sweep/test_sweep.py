@@ -69,7 +69,7 @@ def check(problem, start, field, values):
 
 
 @pytest.mark.parametrize("label", OPTIMIZERS)
-@pytest.mark.parametrize("problem", problems.names())
+@pytest.mark.parametrize("problem", grid.TOGETHER)
 def test_every_setting_of_every_problem_and_optimizer(problem, label):
     start = recipe(problem, label)
     for field, values in VALUES.items():
@@ -106,13 +106,13 @@ def test_any_number_of_replicas(count):
 def test_in_double_precision():
     torch.set_default_dtype(torch.float64)
     try:
-        for problem in problems.names():
+        for problem in grid.TOGETHER:
             check(problem, recipe(problem, "AdamW"), "lr", VALUES["lr"])
     finally:
         torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("problem", problems.names())
+@pytest.mark.parametrize("problem", grid.TOGETHER)
 def test_a_sample_of_all_stops(problem):
     """`make sweeps` trains all of them."""
     count = grid.check(problem, updates=4, every=20)
@@ -121,12 +121,12 @@ def test_a_sample_of_all_stops(problem):
     assert count.one_by_one == []
 
 
-GRID = """
+GRID = f"""
 import torch
 torch.set_num_threads(1)
 import numpy as np
 from gradwidgets import Recipe, problems, sweep, train
-for name in problems.names():
+for name in {grid.TOGETHER}:
     start = problems.get(name).recipe.replace(updates=6, max_norm=0.5)
     for ours in sweep(name, start, "scale", (0.1, 1.0, 20.0)):
         assert np.array_equal(ours.param_norms, train(name, ours.recipe).param_norms), name
@@ -406,6 +406,7 @@ def packed_problem():
         (half_problem(), "scale", (1.0, 2.0), {}, "bfloat16"),
         (packed_problem(), "scale", (1.0, 2.0), {}, "a Packed"),
         (of_loader(), "seed", (0, 1), {}, "loader"),
+        (problems.chars, "lr", (0.1, 0.2), {"batch_size": 16}, "a CharModel"),
     ],
 )
 def test_what_is_not_known_is_trained_one_by_one_and_says_why(problem, field, values, changes, why):
