@@ -23,7 +23,8 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
     >>> describe([run], ["loss"])
     'Plots of loss. Now: Diverged at update ... Gradient norm from ...'
     """
-    parts = [f"Plots of {', '.join(panels)}."]
+    named = ["held-out data" if panel == "held_out" else panel for panel in panels]
+    parts = [f"Plots of {', '.join(named)}."]
     for run in runs:
         history = run.history
         parts.append(f"{run.label[:1].upper()}{run.label[1:]}: {history.summary()}")
