@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from gradwidgets.core.validate import Count, Number, OneOf
+from gradwidgets.core.validate import Count, Edits, Number, OneOf, not_allowed
 
 Edit = Callable[[Sequence[Tensor]], object]
 """Takes the parameters, changes their `.grad` in place."""
@@ -193,11 +193,17 @@ class Clip:
 def edit_gradients(optimizer: Optimizer, *edits: Edit) -> RemovableHandle:
     """Apply `edits`, in order, before every `optimizer.step()`.
 
-    A step that is given a closure (LBFGS needs one) evaluates it again and again; the edits are
-    then made after each evaluation, so that they count.
+    A second call adds its edits after those of the first. A step that is given a closure (LBFGS
+    needs one) evaluates it again and again; the edits are then made after each evaluation, so
+    that they count. Under a `GradScaler` the edits see unscaled gradients, also with
+    `fused=True`, and a step that it skips makes none.
 
     Returns:
         A handle: call its `remove()`, or use it in a `with` statement.
+
+    Raises:
+        ValueError: `optimizer` is no `torch.optim.Optimizer`, or there is no edit, or one is not
+            a function that takes the list of parameters.
 
     >>> p = torch.ones(1, requires_grad=True)
     >>> optimizer = torch.optim.SGD([p], lr=1.0)
@@ -207,25 +213,56 @@ def edit_gradients(optimizer: Optimizer, *edits: Edit) -> RemovableHandle:
     >>> p
     tensor([0.7500], requires_grad=True)
     """
-
-    def edit() -> None:
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        for change in edits:
-            change(parameters)
+    if not isinstance(optimizer, Optimizer):
+        raise not_allowed("optimizer", optimizer, "a torch.optim.Optimizer")
+    if not edits:
+        raise not_allowed("edits", edits, "at least one, such as Scale(0.5)")
+    Edits()("edits", edits)
 
     def before_step(
         _: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        if "grad_scaler" in kwargs:
+            raise RuntimeError(
+                f"edit_gradients: {type(optimizer).__name__}.step unscales the gradients itself, "
+                "with the grad_scaler that it takes; change them inside that step()"
+            )
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
-            edit()
+            _edit(optimizer, edits)
             return None
 
         def edited_closure() -> Any:
             loss = closure()
-            edit()
+            _edit(optimizer, edits)
             return loss
 
         return (args[0],), {**kwargs, "closure": edited_closure}
 
     return optimizer.register_step_pre_hook(before_step)
+
+
+def _edit(optimizer: Optimizer, edits: Iterable[Edit]) -> None:
+    """Make the edits on unscaled gradients; none if the step will be skipped."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    _unscale(optimizer, parameters)
+    if not getattr(optimizer, "found_inf", False):
+        for edit in edits:
+            edit(parameters)
+
+
+@torch.no_grad()
+def _unscale(optimizer: Optimizer, parameters: Iterable[Tensor]) -> None:
+    """Unscale the gradients where a `GradScaler` leaves that to the step.
+
+    With `fused=True`, `GradScaler.step` hands `found_inf` to the kernel, and `grad_scale` unless
+    the loop has called `unscale_`.
+    """
+    scale = getattr(optimizer, "grad_scale", None)
+    if scale is None:
+        return
+    for gradient in _with_gradient(parameters)[1]:
+        inverse = scale.double().reciprocal().float().to(gradient.device)
+        found = torch.zeros_like(inverse)
+        torch._amp_foreach_non_finite_check_and_unscale_([gradient], found, inverse)
+    optimizer.grad_scale = None  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from gradwidgets.core.control import STRENGTHS, Control, linear, logarithmic
 from gradwidgets.core.edits import MASK_KINDS, Edit
 from gradwidgets.core.optimizers import OPTIMIZERS, checked_options
-from gradwidgets.core.validate import Callables, Count, Flag, Number, OneOf, Rule, Text, not_allowed
+from gradwidgets.core.validate import Count, Edits, Flag, Number, OneOf, Rule, Text, not_allowed
 
 _Default = TypeVar("_Default")
 
@@ -204,7 +204,7 @@ class Recipe:
             "seed", "Run", "Fixes the start, the batches and every random draw.", tuple(range(21))
         ),
     )
-    edits: tuple[Edit, ...] = _setting((), Callables())
+    edits: tuple[Edit, ...] = _setting((), Edits())
 
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):

@@ -145,13 +145,22 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Callables:
-    """A tuple of functions on the list of parameters."""
+class Edits:
+    """A tuple of functions that take the list of parameters. A class is refused: it makes an edit.
+
+    >>> Edits()("edits", (print, 3))
+    Traceback (most recent call last):
+    ValueError: edits[1]=3 is not allowed; give a function that takes the list of ...
+    """
 
     def __call__(self, name: str, value: object) -> tuple[Any, ...]:
         """Return `value` as a tuple, or raise ValueError."""
-        if not isinstance(value, (tuple, list)) or not all(callable(each) for each in value):
+        if not isinstance(value, (tuple, list)):
             raise not_allowed(name, value, "a tuple of functions that take the list of parameters")
+        for place, edit in enumerate(value):
+            if not callable(edit) or isinstance(edit, type):
+                wish = "a function that takes the list of parameters, such as Scale(0.5)"
+                raise not_allowed(f"{name}[{place}]", edit, wish)
         return tuple(value)
 
 

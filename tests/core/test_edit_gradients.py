@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import copy
+import functools
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
@@ -123,29 +128,75 @@ def test_a_handle_takes_the_edits_off_again() -> None:
     assert moved() == 1
 
 
+FUSED: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "SGD": functools.partial(torch.optim.SGD, lr=0.5, momentum=0.9),
+    "Adam": functools.partial(torch.optim.Adam, lr=0.1, amsgrad=True),
+    "AdamW": functools.partial(torch.optim.AdamW, lr=0.1),
+    "Adagrad": functools.partial(torch.optim.Adagrad, lr=0.1),
+}
+"""The optimizers that have a fused form on the CPU."""
+
+
+def scaled_run(
+    name: str,
+    edits: tuple[Any, ...],
+    by_hand: bool,
+    is_fused: bool,
+    unscale: bool,
+    init_scale: float,
+    dtype: torch.dtype = torch.float32,
+) -> list[Tensor]:
+    """Parameters, gradients and scale after a few steps; the third overflows."""
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2, dtype=dtype)
+    optimizer = FUSED[name](model.parameters(), fused=is_fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=init_scale)
+    if not by_hand:
+        for edit in edits:
+            edit_gradients(optimizer, edit)
+    x, y = (part.to(dtype) for part in doubles())
+    for factor in (1.0, 2.0, math.inf, 1.0, 3.0):
+        optimizer.zero_grad()
+        scaler.scale(factor * F.mse_loss(model(x), y)).backward()
+        if unscale or by_hand:
+            scaler.unscale_(optimizer)
+        if by_hand and math.isfinite(factor):
+            for edit in edits:
+                edit(list(model.parameters()))
+        scaler.step(optimizer)
+        scaler.update()
+    gradients = [p.grad for p in model.parameters()]
+    return [*(p.detach() for p in model.parameters()), *gradients, torch.tensor(scaler.get_scale())]
+
+
 @pytest.mark.single_precision("a GradScaler overflows in single precision only")
-def test_edits_see_unscaled_gradients_under_a_grad_scaler() -> None:
-    def final(scaled: bool) -> list[Tensor]:
-        torch.manual_seed(0)
-        model = nn.Linear(3, 2)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10, enabled=scaled)
-        edit_gradients(optimizer, Clip(0.1))
-        x, y = (part.float() for part in doubles())
-        for _ in range(3):
-            optimizer.zero_grad()
-            scaler.scale(F.mse_loss(model(x), y)).backward()
-            scaler.step(optimizer)
-            scaler.update()
-        return [p.detach() for p in model.parameters()]
-
-    for scaled, plain in zip(final(True), final(False), strict=True):
-        torch.testing.assert_close(scaled, plain, rtol=1e-6, atol=1e-7)
+@pytest.mark.parametrize("unscale", [False, True], ids=["", "unscale_"])
+@pytest.mark.parametrize("is_fused", [False, True], ids=["", "fused"])
+@pytest.mark.parametrize("name", FUSED)
+@settings(max_examples=10, deadline=None)
+@given(init_scale=st.floats(1e-3, 2.0**20), max_norm=st.floats(0.01, 1), l2=st.floats(0, 1))
+def test_edits_under_a_grad_scaler_equal_those_of_a_loop_that_unscales(
+    name: str, is_fused: bool, unscale: bool, init_scale: float, max_norm: float, l2: float
+) -> None:
+    edits = (Penalty(l2=l2), Mask(0.3), Clip(max_norm))
+    by_hand = scaled_run(name, edits, True, is_fused, unscale, init_scale)
+    hung = scaled_run(name, edits, False, is_fused, unscale, init_scale)
+    assert all(map(torch.equal, hung, by_hand))
 
 
-def test_a_step_that_the_grad_scaler_skips_makes_no_edit() -> None:
+@pytest.mark.parametrize("name", FUSED)
+def test_half_precision_is_unscaled_as_the_scaler_does(name: str) -> None:
+    given = (name, (Clip(0.1), Penalty(l2=0.1)))
+    hung, by_hand = (
+        scaled_run(*given, hand, True, False, 1000.0, torch.bfloat16) for hand in (False, True)
+    )
+    assert all(map(torch.equal, hung, by_hand))
+
+
+@pytest.mark.parametrize("is_fused", [False, True], ids=["", "fused"])
+def test_a_step_that_the_grad_scaler_skips_makes_no_edit(is_fused: bool) -> None:
     parameter = nn.Parameter(torch.ones(1))
-    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    optimizer = torch.optim.SGD([parameter], lr=1.0, fused=is_fused)
     scaler = torch.amp.GradScaler("cpu")
     calls: list[int] = []
     edit_gradients(optimizer, lambda _: calls.append(1))
@@ -153,6 +204,67 @@ def test_a_step_that_the_grad_scaler_skips_makes_no_edit() -> None:
     scaler.step(optimizer)
     assert calls == []
     assert parameter.item() == 1
+
+
+def test_a_step_without_any_gradient_is_left_alone_under_a_grad_scaler() -> None:
+    parameter = nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0, fused=True)
+    edit_gradients(optimizer, Scale(2.0))
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(parameter * 2)
+    scaler.step(optimizer)
+    assert parameter.item() == 1
+
+
+class Unscaling(torch.optim.SGD):
+    """An optimizer of the older kind, which is given the scaler and unscales by itself."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters, lr=1.0)
+        self._step_supports_amp_scaling = True
+
+    def step(self, closure: Any = None, *, grad_scaler: Any = None) -> Any:
+        grad_scaler.unscale_(self)
+        return super().step(closure)
+
+
+@pytest.mark.filterwarnings("ignore:GradScaler is going to stop passing itself")
+def test_an_optimizer_that_is_given_the_grad_scaler_is_refused() -> None:
+    parameter = nn.Parameter(torch.ones(1))
+    optimizer = Unscaling([parameter])
+    edit_gradients(optimizer, Scale(2.0))
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(parameter * 2).backward()
+    with pytest.raises(RuntimeError, match=r"Unscaling\.step unscales .* inside that step"):
+        scaler.step(optimizer)
+
+
+@pytest.mark.parametrize(
+    ("give", "words"),
+    [
+        (lambda optimizer: (optimizer,), "edits=() is not allowed; give at least one"),
+        (lambda optimizer: (optimizer, 3), "edits[0]=3 is not allowed; give a function"),
+        (lambda optimizer: (optimizer, Scale), "Scale'> is not allowed; give a function"),
+        (lambda optimizer: (optimizer, Clip(1), None), "edits[1]=None is not allowed"),
+        (lambda optimizer: (optimizer, [Clip(1)]), "edits[0]=[Clip(max_norm=1)] is not"),
+        (lambda optimizer: (optimizer.param_groups, Clip(1)), "give a torch.optim.Optimizer"),
+        (lambda _: (nn.Linear(1, 1), Clip(1)), "optimizer=Linear("),
+        (lambda _: (torch.optim.SGD, Clip(1)), "give a torch.optim.Optimizer"),
+    ],
+)
+def test_a_bad_argument_is_refused_at_once(give: Callable[..., Any], words: str) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        edit_gradients(*give(optimizer))
+
+
+def test_edits_of_a_second_call_come_after_those_of_the_first() -> None:
+    parameter = nn.Parameter(torch.tensor([2.0]))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    parameter.grad = torch.tensor([1.0])
+    with edit_gradients(optimizer, Scale(10.0)), edit_gradients(optimizer, Penalty(l2=1.0)):
+        optimizer.step()
+    assert parameter.item() == 2 - (10 * 1 + 2)
 
 
 def test_edits_survive_a_deep_copy_of_the_recipe() -> None:

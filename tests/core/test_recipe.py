@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradwidgets.core import Control, Recipe, train
+from gradwidgets.core import Clip, Control, Recipe, train
 from gradwidgets.core.control import GROUPS
 from gradwidgets.core.optimizers import OPTIMIZERS
 
@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "updates": ([*NOT_COUNTS, None], "a whole number from 1"),
     "stop_below": ([v for v in NOT_NUMBERS if v is not None], "a finite number or None"),
     "seed": ([-1, 1.0, None, "0", True, 2**63], "a whole number from 0"),
-    "edits": ([3, "clip", [1], None, print], "a tuple of functions"),
+    "edits": ([3, "clip", None, print], "a tuple of functions"),
     "options": ([None, 3, [("momentum", 0.9)], "momentum"], "a dict of keyword arguments of SGD"),
 }
 
@@ -48,6 +48,13 @@ def test_a_wrong_value_is_named_with_what_is_allowed(field: str, value: Any) -> 
     words = f"{field}={repr(value)[:70]}", WRONG[field][1]
     with pytest.raises(ValueError, match=".*".join(map(re.escape, words))):
         Recipe(**{field: value})
+
+
+@pytest.mark.parametrize("edit", [1, None, Clip, "clip"])
+def test_a_wrong_edit_is_named_by_its_place(edit: Any) -> None:
+    words = ["edits[1]=", repr(edit), "a function that takes the list of parameters"]
+    with pytest.raises(ValueError, match=".*".join(map(re.escape, words))):
+        Recipe(edits=(print, edit))
 
 
 def test_every_field_has_wrong_values_in_the_table() -> None:
