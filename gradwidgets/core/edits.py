@@ -1,7 +1,9 @@
 """Four edits of `.grad`, applied between `backward()` and `step()` in any loop.
 
 An edit is a callable on parameters that changes their `.grad` in place. Parameters whose
-`.grad` is None are left alone, as every optimizer leaves them alone.
+`.grad` is None are left alone, as every optimizer leaves them alone. A sparse `.grad` is edited
+as the dense one that it stands for: it is coalesced, and stays sparse except under a `Penalty`.
+Complex numbers are edited as one element each.
 """
 
 from __future__ import annotations
@@ -24,8 +26,18 @@ MASK_KINDS = ("first", "random", "unit")
 
 
 def _with_gradient(parameters: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The parameters that have a gradient, and its numbers, to be changed in place."""
     chosen = [p for p in parameters if p.grad is not None]
-    return chosen, [p.grad for p in chosen if p.grad is not None]
+    return chosen, [_numbers(p) for p in chosen]
+
+
+def _numbers(parameter: Tensor) -> Tensor:
+    """The stored numbers of its gradient; of a sparse one, one for each place (coalesced)."""
+    assert parameter.grad is not None
+    if parameter.grad.is_sparse:
+        parameter.grad = parameter.grad.coalesce()
+        return parameter.grad.values()
+    return parameter.grad
 
 
 @dataclass(frozen=True)
@@ -100,8 +112,12 @@ class Mask:
         """Zero the hidden elements of the `.grad` of `parameters` in place."""
         everyone = list(parameters)
         for parameter, hidden in zip(everyone, self.hidden(everyone), strict=True):
-            if parameter.grad is not None:
-                parameter.grad.masked_fill_(hidden, 0)
+            if parameter.grad is None:
+                continue
+            numbers = _numbers(parameter)
+            if parameter.grad.is_sparse:
+                hidden = hidden[tuple(parameter.grad.indices())]
+            numbers.masked_fill_(hidden, 0)
 
     def hidden(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """One boolean tensor per parameter, of its shape: True where the gradient is zeroed."""
@@ -135,7 +151,8 @@ class Penalty:
     """Add the gradient of `l1 * |p|` and of `l2 / 2 * p**2` to every gradient.
 
     With `l2` alone this is, to the last bit, what `weight_decay=l2` does in the coupled
-    optimizers (SGD, Adam, RMSprop, Adagrad): `torch.optim.SGD` documents the same sum.
+    optimizers (SGD, Adam, RMSprop, Adagrad): `torch.optim.SGD` documents the same sum. A sparse
+    gradient becomes dense, as the penalty's is; `SparseAdam` takes no dense one.
 
     Raises:
         ValueError: a strength is negative or not finite.
@@ -157,10 +174,16 @@ class Penalty:
     @torch.no_grad()
     def __call__(self, parameters: Iterable[Tensor]) -> None:
         """Add the penalty's gradient to the `.grad` of `parameters` in place."""
-        chosen, gradients = _with_gradient(parameters)
-        if self.l1 and chosen:
-            torch._foreach_add_(gradients, torch._foreach_sign(chosen), alpha=self.l1)
-        if self.l2 and chosen:
+        chosen = [p for p in parameters if p.grad is not None]
+        if not chosen or not (self.l1 or self.l2):
+            return
+        for p in chosen:
+            if p.grad is not None and p.grad.is_sparse:
+                p.grad = p.grad.to_dense()
+        _, gradients = _with_gradient(chosen)
+        if self.l1:
+            torch._foreach_add_(gradients, [p.sgn() for p in chosen], alpha=self.l1)
+        if self.l2:
             torch._foreach_add_(gradients, chosen, alpha=self.l2)
 
 
@@ -185,9 +208,15 @@ class Clip:
     def __post_init__(self) -> None:
         Number(0, above=True)("Clip.max_norm", self.max_norm)
 
+    @torch.no_grad()
     def __call__(self, parameters: Iterable[Tensor]) -> None:
         """Clip the `.grad` of `parameters` in place."""
-        torch.nn.utils.clip_grad_norm_(list(parameters), self.max_norm)
+        chosen, gradients = _with_gradient(parameters)
+        for place, numbers in enumerate(gradients):
+            if numbers is not chosen[place].grad:  # PyTorch clips no sparse gradient: its numbers
+                chosen[place] = torch.empty_like(numbers)
+                chosen[place].grad = numbers
+        torch.nn.utils.clip_grad_norm_(chosen, self.max_norm)
 
 
 def edit_gradients(optimizer: Optimizer, *edits: Edit) -> RemovableHandle:

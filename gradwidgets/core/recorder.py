@@ -89,9 +89,14 @@ def _dense(tensor: Tensor | None, like: Tensor) -> Tensor:
     return tensor.to_dense() if tensor.is_sparse else tensor
 
 
+def _double(tensor: Tensor) -> torch.dtype:
+    """float64, or complex128 for complex numbers."""
+    return torch.promote_types(tensor.dtype, torch.float64)
+
+
 def _norms(blocks: Iterable[Tensor]) -> Tensor:
     flat = [block.unsqueeze(-1).flatten(1) for block in blocks]
-    norms = [torch.linalg.vector_norm(block, dim=1, dtype=torch.float64).cpu() for block in flat]
+    norms = [torch.linalg.vector_norm(block, dim=1, dtype=_double(block)).cpu() for block in flat]
     return torch.stack(norms, dim=1)
 
 
@@ -177,6 +182,6 @@ class Recorder:
         """Each parameter's values so far, (updates + 1, *shape), or None where it is too large."""
         self.flush()
         return [
-            torch.cat([*before, now.unsqueeze(0).cpu()]).double().numpy() if kept else None
+            torch.cat([*before, now.unsqueeze(0).cpu()]).to(_double(now)).numpy() if kept else None
             for kept, before, now in zip(self._kept, self._snapshots, self.parameters, strict=True)
         ]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
-from gradwidgets.core import Problem, Recipe, train
+from gradwidgets.core import History, Problem, Recipe, train
 from tests.by_hand import loop
 from tests.examples import assert_same_run, double_model, double_problem, doubles
 
@@ -223,6 +223,34 @@ def test_sparse_gradients_are_trained_and_recorded(optimizer: str) -> None:
     assert history.loss[0] == loss.item() > history.loss[-1]
     assert history.grad_norm[0] == pytest.approx(by_hand, rel=1e-6)
     assert history.edited_norm[0] == pytest.approx(2 * by_hand, rel=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adagrad"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mask": 0.4, "mask_kind": "random", "scale": 3.0},
+        {"l1": 0.1, "l2": 0.2, "mask": 0.3},
+        {"max_norm": 0.05},
+        {"scale": 0.5, "clear": "never", "max_norm": 1.0},
+        {"l2": 0.1, "clear": "zero", "accumulation_steps": 3},
+    ],
+    ids=str,
+)
+def test_edited_sparse_gradients_train_as_dense_ones(
+    optimizer: str, fields: dict[str, Any]
+) -> None:
+    def history(sparse: bool) -> History:
+        def model() -> nn.Module:
+            bag = nn.EmbeddingBag(6, 2, sparse=sparse).double()
+            return nn.Sequential(bag, nn.Linear(2, 1).double(), nn.Flatten(0))
+
+        problem = Problem("bag", model, (WORDS[0], WORDS[1].double()), F.mse_loss)
+        return train(problem, Recipe(optimizer=optimizer, updates=5, **fields))
+
+    sparse, dense = history(sparse=True), history(sparse=False)
+    for name in ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms"):
+        np.testing.assert_allclose(getattr(sparse, name), getattr(dense, name), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

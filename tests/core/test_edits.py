@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
@@ -114,6 +116,103 @@ def test_edits_leave_parameters_and_missing_gradients_alone(edit: Any) -> None:
     assert all(torch.equal(p, v) for p, v in zip(parameters, values, strict=True))
     edit([nn.Parameter(torch.ones(2))])
     edit([])
+
+
+EDITS: list[Any] = [
+    Scale(-2.5),
+    Mask(0.4),
+    Mask(0.4, "random", seed=3),
+    Mask(0.4, "unit"),
+    Penalty(l1=0.3, l2=0.2),
+    Penalty(),
+    Clip(0.01),
+    Clip(1e6),
+]
+
+
+def with_sparse_gradient(rows: list[list[int]]) -> list[Tensor]:
+    """An embedding, with the sum of its gradients at a few lists of rows, and a linear layer."""
+    torch.manual_seed(0)
+    table, linear = nn.Embedding(6, 2, sparse=True).double(), nn.Linear(2, 1).double()
+    for chosen in rows:
+        linear(table(torch.tensor(chosen))).square().sum().backward()
+    return [table.weight, *linear.parameters()]
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=repr)
+@settings(max_examples=20, deadline=None)
+@given(rows=st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=5), min_size=1, max_size=3))
+def test_a_sparse_gradient_is_edited_as_the_dense_one(edit: Any, rows: list[list[int]]) -> None:
+    sparse = with_sparse_gradient(rows)
+    dense = [nn.Parameter(p.detach().clone()) for p in sparse]
+    for p, given_one in zip(dense, sparse, strict=True):
+        p.grad = given_one.grad.to_dense().clone()
+    edit(sparse)
+    edit(dense)
+    assert sparse[0].grad.is_sparse == (edit != Penalty(l1=0.3, l2=0.2))
+    rounding = 1e-14 if isinstance(edit, Clip) else 0  # the zeros are left out of its sum
+    for one, other in zip(sparse, dense, strict=True):
+        torch.testing.assert_close(one.grad.to_dense(), other.grad, rtol=rounding, atol=0)
+
+
+def test_a_sparse_gradient_of_two_indices_and_of_one_number_a_row_are_masked() -> None:
+    for indices, shape in ([[0, 2, 2], [1, 0, 0]], (3, 2)), ([[2, 0, 2]], (3,)):
+        parameter = nn.Parameter(torch.ones(shape))
+        parameter.grad = torch.sparse_coo_tensor(
+            indices, [1.0, 2.0, 4.0], shape, check_invariants=True
+        )
+        whole = parameter.grad.to_dense()
+        mask = Mask(0.5, "random", seed=1)
+        (hidden,) = mask.hidden([parameter])
+        mask([parameter])
+        assert torch.equal(parameter.grad.to_dense(), whole.masked_fill(hidden, 0))
+
+
+def complex_parameters() -> list[Tensor]:
+    """A complex parameter and a real one, each with a gradient."""
+    draw = torch.Generator().manual_seed(0)
+    made = [torch.randn(5, 2, 2, generator=draw, dtype=torch.float64) for _ in range(3)]
+    parameters = [nn.Parameter(torch.view_as_complex(made[0])), nn.Parameter(made[1])]
+    parameters[0].grad, parameters[1].grad = torch.view_as_complex(made[2]), made[1] + 1
+    return parameters
+
+
+def real(tensor: Tensor) -> Tensor:
+    """Real and imaginary parts beside each other."""
+    return torch.view_as_real(tensor.detach()).clone() if tensor.is_complex() else tensor.detach()
+
+
+@pytest.mark.parametrize(
+    "edit", [Scale(-2.5), Mask(0.4), Mask(0.4, "unit"), Penalty(l2=0.2), Clip(0.01)], ids=repr
+)
+def test_a_complex_gradient_is_edited_as_its_real_and_imaginary_parts(edit: Any) -> None:
+    parameters = complex_parameters()
+    parts = [nn.Parameter(real(p)) for p in parameters]
+    for part, p in zip(parts, parameters, strict=True):
+        part.grad = real(p.grad).clone()
+    edit(parameters)
+    edit(parts)
+    for part, p in zip(parts, parameters, strict=True):
+        torch.testing.assert_close(real(p.grad), part.grad, rtol=1e-14, atol=1e-15)
+
+
+def test_a_random_mask_hides_whole_complex_numbers() -> None:
+    (parameter, _), mask = complex_parameters(), Mask(0.4, "random", seed=2)
+    whole = parameter.grad.clone()
+    mask([parameter])
+    (hidden,) = mask.hidden([parameter])
+    assert hidden.sum() == round(0.4 * whole.numel())
+    assert torch.equal(parameter.grad, whole.masked_fill(hidden, 0))
+
+
+def test_the_penalty_on_complex_numbers_is_that_of_their_absolute_values() -> None:
+    parameters = complex_parameters()
+    before = [p.grad.clone() for p in parameters]
+    term = sum(0.3 * p.abs().sum() + 0.2 / 2 * p.abs().square().sum() for p in parameters)
+    expected = torch.autograd.grad(term, parameters)
+    Penalty(l1=0.3, l2=0.2)(parameters)
+    for p, b, e in zip(parameters, before, expected, strict=True):
+        torch.testing.assert_close(p.grad - b, e, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
-from gradwidgets.core import History, Recipe, recorder, train
+from gradwidgets.core import History, Problem, Recipe, recorder, train
 from tests.by_hand import Trace, loop, whole
 from tests.examples import double_model, double_problem, doubles
 
@@ -159,3 +159,37 @@ def test_lbfgs_records_the_first_evaluation_of_each_update() -> None:
         assert history.loss[update] == pytest.approx(loss.item(), rel=1e-12)
         assert history.grad_norms[update, column] == pytest.approx(gradient, rel=1e-10)
         assert history.edited_norms[update, column] == pytest.approx(gradient / 2, rel=1e-10)
+
+
+def test_norms_and_values_of_complex_parameters_are_recorded() -> None:
+    x, y = doubles()
+
+    def model() -> nn.Module:
+        return nn.Linear(3, 2, dtype=torch.complex128)
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return (output - target).abs().square().mean()
+
+    data, fields = (x.to(torch.complex128), y), {"l1": 0.1, "l2": 0.2, "max_norm": 0.5}
+    history = train(Problem("complex", model, data, loss), Recipe(updates=4, **fields))
+    torch.manual_seed(0)
+    by_hand = model()
+    weight, bias = by_hand.parameters()
+    optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.1)
+    for update in range(4):
+        optimizer.zero_grad()
+        loss(by_hand(data[0]), y).backward()
+        parts = [torch.view_as_real(p.grad) for p in (weight, bias)]
+        np.testing.assert_allclose(history.grad_norms[update], [p.norm() for p in parts])
+        values = history.parameters["weight"][update]
+        np.testing.assert_allclose(values, weight.detach(), rtol=1e-12)
+        with torch.no_grad():
+            for p in (weight, bias):
+                p.grad += 0.1 * p / p.abs() + 0.2 * p
+        torch.nn.utils.clip_grad_norm_(by_hand.parameters(), 0.5)
+        np.testing.assert_allclose(history.edited_norms[update], [p.norm() for p in parts])
+        before = torch.view_as_real(weight.detach()).clone()
+        optimizer.step()
+        moved = (torch.view_as_real(weight.detach()) - before).norm().item()
+        np.testing.assert_allclose(history.change_norms[update, 0], moved)
+    np.testing.assert_allclose(history.parameters["weight"][-1], weight.detach(), rtol=1e-12)
