@@ -20,7 +20,7 @@ from gradwidgets.core.loop import Run, measured_at, train
 from gradwidgets.core.optimizers import build_optimizer, needs_closure, option_defaults
 from gradwidgets.core.problem import Loss, Problem
 from gradwidgets.core.recipe import Recipe
-from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array
+from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array, as_numbers
 from gradwidgets.core.validate import not_allowed
 from gradwidgets.core.verdict import verdict
 
@@ -49,6 +49,7 @@ __all__ = [
     "TrainingError",
     "WrittenModel",
     "IsolatedRun",
+    "as_numbers",
     "check_finite_data",
     "described_error",
     "end_of",

@@ -39,7 +39,8 @@ class History:
         edited_norms: (updates, P) norm of each gradient after the edits.
         param_norms: (updates, P) norm of each parameter before the update.
         change_norms: (updates, P) norm of each parameter's change.
-        parameters: values of small parameters by name, (updates + 1, *shape): the start first.
+        parameters: values of small parameters by name, (updates + 1, *shape): the start first;
+            complex ones as real and imaginary parts, (updates + 1, *shape, 2).
         held_out: (m, 2) rows of (updates done, the metric on the held-out data).
         stopped: None, or (update, why): "threshold", "diverged", "cancelled" or
             "failed". A run that diverged at update n has n rows: its loss, or a parameter, was

@@ -77,6 +77,16 @@ class References:
         )
 
 
+def as_numbers(tensor: Tensor) -> Tensor:
+    """A tensor as dense real numbers: real and imaginary parts have a last dimension of 2.
+
+    >>> as_numbers(torch.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
+    dense = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
+    return torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
+
+
 def _view(tensor: Tensor) -> View:
     """The form that is quickest to copy: a numpy view of CPU memory, or the tensor itself."""
     in_numpy = tensor.dtype in (torch.float32, torch.float64) and tensor.device.type == "cpu"
@@ -84,19 +94,12 @@ def _view(tensor: Tensor) -> View:
 
 
 def _dense(tensor: Tensor | None, like: Tensor) -> Tensor:
-    if tensor is None:
-        return torch.full_like(like, torch.nan)
-    return tensor.to_dense() if tensor.is_sparse else tensor
-
-
-def _double(tensor: Tensor) -> torch.dtype:
-    """float64, or complex128 for complex numbers."""
-    return torch.promote_types(tensor.dtype, torch.float64)
+    return torch.full_like(like, torch.nan) if tensor is None else as_numbers(tensor)
 
 
 def _norms(blocks: Iterable[Tensor]) -> Tensor:
     flat = [block.unsqueeze(-1).flatten(1) for block in blocks]
-    norms = [torch.linalg.vector_norm(block, dim=1, dtype=_double(block)).cpu() for block in flat]
+    norms = [torch.linalg.vector_norm(block, dim=1, dtype=torch.float64).cpu() for block in flat]
     return torch.stack(norms, dim=1)
 
 
@@ -113,15 +116,15 @@ class Recorder:
     def __init__(
         self, parameters: Sequence[Tensor], updates: int, edited: bool, fresh: bool
     ) -> None:
-        self.parameters = [p.detach() for p in parameters]
+        self.parameters = [as_numbers(p) for p in parameters]
         self._live = list(parameters)
         self._views = [_view(p) for p in self.parameters]
-        elements = max(1, sum(p.numel() for p in parameters))
+        elements = max(1, sum(p.numel() for p in self.parameters))
         self._size = max(1, min(BLOCK, updates, BLOCK_ELEMENTS // elements))
         self._edited = self._gradients(fresh) if edited else None
         self._raw = self._gradients(fresh and not edited)
         self._values = Copies(self.parameters, self._size + 1)
-        self._kept = [p.numel() * (updates + 1) <= SNAPSHOT_ELEMENTS for p in parameters]
+        self._kept = [p.numel() * (updates + 1) <= SNAPSHOT_ELEMENTS for p in self.parameters]
         self._snapshots: list[list[Tensor]] = [[] for _ in parameters]
         self._norms = Norms()
         self._values.write(self._views)
@@ -144,7 +147,7 @@ class Recorder:
         if isinstance(rows, References):
             rows.write(gradients)
         else:
-            rows.write([None if g is None else _view(_dense(g, g).detach()) for g in gradients])
+            rows.write([None if g is None else _view(as_numbers(g)) for g in gradients])
 
     def stepped(self) -> None:
         """Record the parameters after the step; the row is complete."""
@@ -182,6 +185,6 @@ class Recorder:
         """Each parameter's values so far, (updates + 1, *shape), or None where it is too large."""
         self.flush()
         return [
-            torch.cat([*before, now.unsqueeze(0).cpu()]).to(_double(now)).numpy() if kept else None
+            torch.cat([*before, now.unsqueeze(0).cpu()]).double().numpy() if kept else None
             for kept, before, now in zip(self._kept, self._snapshots, self.parameters, strict=True)
         ]

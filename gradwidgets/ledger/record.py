@@ -17,7 +17,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core import EDITS, Array, Edit, Problem, Recipe, Run
+from gradwidgets.core import EDITS, Array, Edit, Problem, Recipe, Run, as_numbers
 
 STAGES = ("accumulated", *(entry.stage for entry in EDITS), "edited")
 """The stages of a gradient, in their order; the optimizer reads the last."""
@@ -270,8 +270,7 @@ class _Copies:
 
 def _copied(tensor: Tensor) -> Array:
     """A tensor as a float64 array of its own."""
-    dense = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
-    values: Array = dense.double().cpu().numpy().copy()
+    values: Array = as_numbers(tensor).double().cpu().numpy().copy()
     return values
 
 

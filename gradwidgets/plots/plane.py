@@ -212,10 +212,12 @@ def path_of(history: History) -> Array:
 
 
 def has_surface(problem: Problem) -> bool:
-    """True if a problem has just two parameters and its data as tensors."""
+    """True if a problem has just two parameters, both real, and its data as tensors."""
     with undisturbed():
-        count = sum(p.numel() for p in problem.build().parameters())
-    return count == 2 and is_pair(problem.batches())
+        parameters = list(problem.build().parameters())
+    if any(p.is_complex() for p in parameters) or not is_pair(problem.batches()):
+        return False
+    return sum(p.numel() for p in parameters) == 2
 
 
 def has_boundary(problem: Problem) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core import Array
+from gradwidgets.core import Array, as_numbers
 
 SMALL = 256
 """Tensors with at most this many elements are shown number by number."""
@@ -148,8 +148,7 @@ def differences(before: Entries, after: Entries) -> frozenset[Entry]:
 def _copy(tensor: Tensor | None) -> Tensor | None:
     if tensor is None:
         return None
-    copied = tensor.detach().clone()
-    return copied.to_dense() if copied.is_sparse else copied
+    return as_numbers(tensor).clone()
 
 
 def _as_tensor(value: Any) -> Tensor | None:

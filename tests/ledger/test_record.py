@@ -341,3 +341,23 @@ def test_the_caller_stays_as_it_is() -> None:
     for p, old in zip(own.parameters(), held, strict=True):
         assert p.grad is None
         assert torch.equal(p, old)
+
+
+def test_complex_parameters_are_recorded_as_real_and_imaginary_parts() -> None:
+    def model() -> nn.Module:
+        return nn.Linear(3, 2, dtype=torch.complex128)
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (output - target).abs().square().mean()
+
+    x, y = doubles()
+    data = (x.to(torch.complex128), y)
+    row = record_update(Problem("complex", model, data, loss), Recipe(lr=0.1)).parameters[0]
+    torch.manual_seed(0)
+    by_hand = model()
+    loss(by_hand(data[0]), y).backward()
+    gradient = torch.view_as_real(by_hand.weight.grad).numpy()
+    np.testing.assert_array_equal(row.before, torch.view_as_real(by_hand.weight.detach()))
+    np.testing.assert_array_equal(row.read, gradient)
+    np.testing.assert_allclose(row.change, -0.1 * gradient, rtol=1e-12)
+    assert row.angle == pytest.approx(180, abs=1e-4)

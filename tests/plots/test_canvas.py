@@ -216,3 +216,12 @@ def test_the_name_of_a_curve_is_drawn_within_the_picture(label):
     assert (named != bare).any()
     assert (named[:, -1] == 255).all()  # white paper
     assert not (named != bare)[:, : 360 - 78].any()  # the axes are left alone
+
+
+def test_two_complex_parameters_span_no_surface() -> None:
+    def model() -> nn.Module:
+        return nn.Linear(1, 1, dtype=torch.complex64)
+
+    x = torch.ones(4, 1, dtype=torch.complex64)
+    problem = Problem("complex", model, (x, x), lambda output, y: (output - y).abs().mean())
+    assert plots.suited(problem) == ("loss", "gradient", "ratio")
