@@ -1,5 +1,6 @@
 // A native range input over a list of stops: named, keyboard-operable, in every front end.
-// Under it, once they are known, a bar for each stop: where the loss ends, and what is unstable.
+// Under it, once some are known, a bar for each stop: where the loss ends, and what is unstable.
+// A stop that is not known yet has a dot instead, at half the height, where no bar looks like it.
 const SVG = "http://www.w3.org/2000/svg";
 
 function shape(tag, attributes) {
@@ -11,8 +12,13 @@ function shape(tag, attributes) {
 function barsOf(bars) {
   const picture = shape("svg", { viewBox: `0 0 ${bars.length} 1`, preserveAspectRatio: "none" });
   picture.setAttribute("aria-hidden", "true"); // the words beside it say the same
+  if (!bars.some(Boolean)) return picture;
   bars.forEach((bar, x) => {
-    if (!bar) return;
+    if (!bar) {
+      const dot = { x1: x + 0.5, x2: x + 0.5, y1: 0.5, y2: 0.5, class: "unknown" };
+      picture.append(shape("line", dot)); // a line without length, whose ends are round
+      return;
+    }
     const [height, unstable] = bar;
     const size = { x: x + 0.1, y: 1 - height, width: 0.8, height };
     picture.append(shape("rect", { ...size, class: unstable ? "unstable" : "stable" }));

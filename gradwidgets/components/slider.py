@@ -15,9 +15,9 @@ class Slider(anywidget.AnyWidget):
     """A slider over the stops of a `Control`, by `name`.
 
     Setting `value` to something that is not a stop adds a stop. `bars` are drawn under it, one
-    for each stop: None, or [height in 0 to 1, "" or how it is unstable]; `bars_text` is the same
-    in words. `moved_at` is when the learner moved it last, in the browser's milliseconds; it
-    grows with each move.
+    for each stop: None if it is not known, or [height in 0 to 1, "" or how it is unstable];
+    `bars_text` is the same in words. `moved_at` is when the learner moved it last, in the
+    browser's milliseconds; it grows with each move.
 
     >>> slider = Slider(Control("size", "Run", "Samples.", (1, 10, 100)), 10)
     >>> slider.value = 50

@@ -1,9 +1,17 @@
-"""The bars under a slider: the outcome at each of its stops, where known."""
+"""The bars under a slider: the outcome at each of its stops, where known.
+
+All bars of a slider stand on one scale, that of the final losses. It is logarithmic, since losses
+of two stops may lie decades apart. It begins at the lowest final loss, or at a tenth of its top if
+that is lower, so that a setting that changes little looks flat; and it ends at the highest loss
+that a run ends or begins with, so that a full bar means "no better than untrained".
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from gradwidgets.core import History, verdict
 
@@ -15,6 +23,8 @@ UNSTABLE = {
 }
 LOWEST = 0.08
 """Height of the lowest bar, so that it can be seen."""
+SPAN = 10.0
+"""The least factor between the two ends of the scale."""
 
 
 Bars = list[list[float | str] | None]
@@ -22,17 +32,18 @@ Bars = list[list[float | str] | None]
 
 
 def outcome_bars(texts: Sequence[str], histories: Sequence[History | None]) -> tuple[Bars, str]:
-    """Bars for the final losses, on a logarithmic scale, and the same in words.
+    """Bars for the final losses, and the same in words, which state the scale.
 
-    The words say where the loss ends lowest, and where it is unstable.
+    The words say where the loss ends lowest and highest, and where it is unstable.
 
     Args:
         texts: the stops as they are shown.
         histories: what each leads to, or None.
     """
     ends = [_end(history) for history in histories]
-    stable = [loss for loss, unstable in filter(None, ends) if not unstable and loss > 0]
-    low, high = math.log(min(stable, default=1.0)), math.log(max(stable, default=1.0))
+    stable = [loss for loss, unstable in filter(None, ends) if not unstable]
+    begun = [float(h.loss[0]) for h in histories if h and h.updates and math.isfinite(h.loss[0])]
+    scale = _scale(stable, begun)
     bars: Bars = []
     for end in ends:
         if end is None:
@@ -40,9 +51,36 @@ def outcome_bars(texts: Sequence[str], histories: Sequence[History | None]) -> t
         elif end[1]:
             bars.append([1.0, end[1]])
         else:
-            share = (math.log(end[0]) - low) / (high - low) if end[0] > 0 and high > low else 0.0
-            bars.append([round(LOWEST + (1 - LOWEST) * share, 3), ""])
-    return bars, _words(texts, ends)
+            bars.append([round(LOWEST + (1 - LOWEST) * scale.share(end[0]), 3), ""])
+    return bars, _words(texts, ends, scale)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The losses that the lowest and the highest bar stand for; linear if one is not positive."""
+
+    low: float
+    high: float
+    log: bool
+
+    def share(self, loss: float) -> float:
+        """The share of the scale below a loss."""
+        low, high, loss = self.low, self.high, min(max(loss, self.low), self.high)
+        if self.log:
+            return (math.log(loss) - math.log(low)) / (math.log(high) - math.log(low))
+        return (loss - low) / (high - low) if high > low else 0.0
+
+    def __str__(self) -> str:
+        kind = "log" if self.log else "linear"
+        return f"Bar heights: final loss, from {self.low:.3g} to {self.high:.3g}, {kind} scale."
+
+
+def _scale(stable: Sequence[float], begun: Sequence[float]) -> Scale:
+    """The scale for these final losses, and the losses that the runs begin with."""
+    low, high = min(stable, default=1.0), max([*stable, *begun], default=1.0)
+    if low > 0:
+        return Scale(min(low, high / SPAN), high, log=True)
+    return Scale(min(low, high - abs(high) * (1 - 1 / SPAN)), high, log=False)
 
 
 End = tuple[float, str] | None
@@ -58,18 +96,37 @@ def _end(history: History | None) -> End:
     return end, UNSTABLE.get(word, "")
 
 
-def _words(texts: Sequence[str], ends: Sequence[End]) -> str:
+def _words(texts: Sequence[str], ends: Sequence[End], scale: Scale) -> str:
     known = [(text, end) for text, end in zip(texts, ends, strict=True) if end]
     if len(known) < 2:
         return ""
     said = []
     stable = [(end[0], text) for text, end in known if not end[1]]
     if stable:
-        loss, text = min(stable, key=lambda pair: pair[0])
-        said.append(f"the loss ends lowest at {text} ({loss:.3g})")
-    for kind in UNSTABLE.values():
-        where = [text for text, end in known if end[1] == kind]
-        if where:
-            at = where[0] if len(where) == 1 else f"{where[0]} to {where[-1]}"
-            said.append(f"{kind} at {at}")
-    return f"Over its range: {'; '.join(said)}."
+        (low, best), (high, worst) = (find(stable, key=lambda pair: pair[0]) for find in (min, max))
+        same = len(stable) > 1 and low == high
+        said.append(
+            f"the loss ends at {low:.4g} wherever it is stable"
+            if same
+            else f"the loss ends lowest at {best} ({low:.4g}), highest at {worst} ({high:.4g})"
+        )
+    places = {
+        kind: _ranges(texts, [bool(end and end[1] == kind) for end in ends])
+        for kind in UNSTABLE.values()
+    }
+    said += [f"{kind} at {where}" for kind, where in places.items() if where]
+    if unknown := len(ends) - len(known):
+        said.append(f"{unknown} of {len(ends)} stops are not known")
+    heights = f"{scale} " if stable else ""
+    return f"{heights}Over its range: {'; '.join(said)}."
+
+
+def _ranges(texts: Sequence[str], holds: Sequence[bool]) -> str:
+    """The stops where something holds; neighbours are joined to "0.1 to 0.4"."""
+    parts = []
+    for held, places in groupby(range(len(texts)), key=holds.__getitem__):
+        if held:
+            first, *others = places
+            end = f" to {texts[others[-1]]}" if others else ""
+            parts.append(texts[first] + end)
+    return ", ".join(parts)

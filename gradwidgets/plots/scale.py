@@ -63,7 +63,7 @@ def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, f
     if log:
         top = max(min(positive.max(), ceiling), SMALLEST)
         bottom = max(positive.min(), top / 10**DECADES_DOWN, SMALLEST)
-        return _half_decade(bottom * 0.9, down=True), _half_decade(top * 1.1, down=False), True
+        return _nice_below(bottom * 0.9), nice(top * 1.1), True
     top = min(max(values.max(), 0.0), ceiling)
     bottom = max(min(values.min(), 0.0), -ceiling)
     if top - bottom < SMALLEST:
@@ -78,6 +78,7 @@ def nice(value: float) -> float:
     return next(m * power for m in (1, 2, 5, 10, 20) if m * power >= value * 0.999999)
 
 
-def _half_decade(value: float, down: bool) -> float:
-    halves = math.log10(value) * 2
-    return float(10 ** ((math.floor(halves) if down else math.ceil(halves)) / 2))
+def _nice_below(value: float) -> float:
+    """The next of 1, 2, 5, 10, ... at or below a positive value."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return max(m * power for m in (1, 2, 5) if m * power <= value * 1.000001)

@@ -16,7 +16,6 @@ from torch import nn
 
 from gradwidgets import GradLab, Problem, Recipe, problems, train
 from gradwidgets.components import LatestTask
-from gradwidgets.lab.outcome_bars import outcome_bars
 from gradwidgets.lab.prefetch import MEMORY, SHORT, Cost, measured, trained
 from gradwidgets.lab.results import Results
 from tests.front_end import Page, screen_of, send
@@ -480,26 +479,3 @@ def memory():
     """Bytes resident now."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def test_bars_say_where_it_is_low_and_where_it_is_unstable():
-    scales = (0.1, 1.0, 0.3, 30.0, 100.0)
-    recipes = [Recipe(updates=100, scale=scale) for scale in scales]
-    histories = [*(train("bowl", recipe) for recipe in recipes), None]
-    bars, text = outcome_bars([*map(str, scales), "?"], histories)
-    ends = [history.loss[-1] for history in histories[:3]]
-    lowest = int(np.argmin(ends))
-    assert bars[lowest][0] == min(bar[0] for bar in bars if bar)
-    assert [bar[1] for bar in bars[:5]] == ["", "", "", "diverges", "diverges"]
-    assert bars[5] is None
-    assert f"lowest at {scales[lowest]}" in text
-    assert "diverges at 30.0 to 100.0" in text
-
-
-def test_a_bar_is_unstable_where_the_loss_rises_above_its_start():
-    recipes = [Recipe(updates=20, scale=scale) for scale in (1.0, 23.0)]
-    histories = [train("line", recipe) for recipe in recipes]
-    assert histories[1].summary().startswith("Rising")
-    bars, text = outcome_bars(["1", "23"], histories)
-    assert [bar[1] for bar in bars] == ["", "rises"]
-    assert text.endswith("rises at 23.")
