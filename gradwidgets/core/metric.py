@@ -1,4 +1,4 @@
-"""What is measured on held-out data: accuracy, error, the loss, or a function of the user's."""
+"""The metric on held-out data: accuracy, error, the loss, or a function of the user's."""
 
 from __future__ import annotations
 

@@ -311,11 +311,11 @@ def that_cannot_be_copied():
     return model
 
 
-def with_held_out_columns():
+def with_one_held_out_sample():
+    """Without a batch dimension, which a model alone can do."""
     x, y = problems.moons.batches()
-    held_out = (x[:6], y[:6].unsqueeze(1))
-    model = problems.moons.model
-    return Problem("mine", model, (x, y), F.cross_entropy, held_out=held_out)
+    held_out = [(x[0], y[0])]
+    return Problem("mine", problems.moons.model, (x, y), F.cross_entropy, held_out=held_out)
 
 
 class OwnLinear(nn.Linear):
@@ -401,7 +401,7 @@ def packed_problem():
             "micro-batches",
         ),
         (problems.moons, "lr", (0.1, 1e37), {}, "too large"),
-        (with_held_out_columns(), "lr", (0.1, 0.2), {}, "held-out"),
+        (with_one_held_out_sample(), "lr", (0.1, 0.2), {}, "held-out"),
         (of_model(that_cannot_be_copied), "lr", (0.1, 0.2), {}, "lock"),
         (half_problem(), "scale", (1.0, 2.0), {}, "bfloat16"),
         (packed_problem(), "scale", (1.0, 2.0), {}, "a Packed"),
