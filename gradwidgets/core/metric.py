@@ -63,11 +63,15 @@ class HeldOut:
 
     @property
     def name(self) -> str:
-        """The metric's name; where it is chosen by shape, that needs a first measurement."""
+        """The metric's name; where it is chosen by shape, that needs a first measurement.
+
+        A lambda goes by "metric".
+        """
         if self._metric is None or isinstance(self._metric, str):
             return self._metric or self._fits or ""
         named = self._metric.func if isinstance(self._metric, partial) else self._metric
-        return str(getattr(named, "__name__", type(named).__name__))
+        name = str(getattr(named, "__name__", type(named).__name__))
+        return name if name.isidentifier() else "metric"
 
     def measure(self, model: Callable[[Any], Any]) -> float:
         """The metric of a model's outputs, averaged over all samples.
@@ -97,9 +101,10 @@ class HeldOut:
     def average(self, outputs: Iterable[tuple[Any, Any, Any]]) -> float:
         """The metric of these outputs, averaged over all samples (a summed loss is added up)."""
         total, seen = 0.0, 0
+        summed = not callable(self._metric) and reduction(self._loss) == "sum"
         for output, x, y in outputs:
             value = self._value(output, y)
-            if self.name == "loss" and reduction(self._loss) == "sum":
+            if summed and self.name == "loss":
                 total, seen = total + value, 1
             else:
                 total += value * samples(y, x)

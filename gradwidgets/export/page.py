@@ -197,7 +197,7 @@ def _fixed_parts(
         "shared": escape(settings.in_words([history.recipe for history in histories])),
         "start": "".join(map(_start, start)),
         "swatch": _swatch("live"),
-        "head": "".join(f'<th scope="col">{name}</th>' for name in columns),
+        "head": "".join(f'<th scope="col">{escape(name)}</th>' for name in columns),
         "thinned": THINNED.format(most) if thinned else "",
         "bars": BARS if any(dial.control.slider for dial in dials) else "",
         "extremes": escape(runs.extremes(histories, places)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -145,6 +145,31 @@ def test_an_accuracy_that_does_not_fit_is_refused_in_words() -> None:
 def test_a_metric_must_return_one_number() -> None:
     with pytest.raises(ValueError, match=r"give one number"):
         ends(one, X[:, :1], F.mse_loss, metric=lambda o, y: (o - y).abs())
+
+
+def test_a_lambda_goes_by_metric() -> None:
+    problem = Problem(
+        "own",
+        one,
+        (X, X[:, :1]),
+        F.mse_loss,
+        held_out=(X, X[:, :1]),
+        metric=lambda output, target: (output - target).abs().mean(),
+    )
+    assert problem.metric_name() == train(problem, SHORT).metric == "metric"
+
+
+def test_a_metric_of_ones_own_is_averaged_whatever_its_name_and_the_loss() -> None:
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return (output - target).abs().mean()
+
+    halves = [(X[:40], X[:40, :1]), (X[40:], X[40:, :1])]
+    summed = nn.MSELoss(reduction="sum")
+    problem = Problem("own", one, (X, X[:, :1]), summed, held_out=halves, metric=loss)
+    history = train(problem, Recipe(lr=1e-4, updates=1))
+    assert history.model is not None
+    expected = (history.model(X) - X[:, :1]).abs().mean().item()
+    assert history.held_out[-1, 1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_picture_names_the_metric() -> None:
