@@ -13,16 +13,18 @@ from gradwidgets.core.isolation import (
     Buffers,
     IsolatedRun,
     evaluating,
+    generators,
     is_small,
     one_thread,
 )
 from gradwidgets.core.loop import Run, measured_at, train
+from gradwidgets.core.metric import reduction
 from gradwidgets.core.optimizers import build_optimizer, needs_closure, option_defaults
 from gradwidgets.core.problem import Loss, Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array, as_numbers
 from gradwidgets.core.validate import not_allowed
-from gradwidgets.core.verdict import verdict
+from gradwidgets.core.verdict import end_level, verdict
 
 __all__ = [
     "Array",
@@ -55,7 +57,9 @@ __all__ = [
     "end_of",
     "build_optimizer",
     "edit_gradients",
+    "end_level",
     "evaluating",
+    "generators",
     "groups",
     "is_pair",
     "is_small",
@@ -66,6 +70,7 @@ __all__ = [
     "option_defaults",
     "problems",
     "not_allowed",
+    "reduction",
     "samples",
     "settings",
     "train",

@@ -82,7 +82,7 @@ class IsolatedRun:
     """
 
     def __init__(self, data: object, seed: int, held_out: object = None) -> None:
-        self._own = [*_generators(data), *_generators(held_out)]
+        self._own = [*generators(data).values(), *generators(held_out).values()]
         self._sources = _global_sources() + [(g.get_state, g.set_state) for g in self._own]
         self._seed = seed
         self._states: list[Any] | None = None
@@ -195,13 +195,28 @@ def _global_sources() -> list[Source]:
     return sources
 
 
-def _generators(data: object) -> list[torch.Generator]:
-    """The generators of a loader, of its samplers and of its data set."""
+def generators(data: object) -> dict[str, torch.Generator]:
+    """The generators of a loader, of its samplers and of its data set, by their attributes.
+
+    >>> pairs = [(torch.ones(1), torch.ones(1))]
+    >>> own = torch.Generator()
+    >>> list(generators(torch.utils.data.DataLoader(pairs, shuffle=True, generator=own)))
+    ['generator']
+    """
     batch_sampler = getattr(data, "batch_sampler", None)
-    inner = [getattr(each, "sampler", None) for each in (data, batch_sampler)]
-    parts = [data, batch_sampler, *inner, getattr(data, "dataset", None)]
-    found = [getattr(part, "generator", None) for part in parts]
-    return [each for each in found if isinstance(each, torch.Generator)]
+    parts = {
+        "": data,
+        "batch_sampler.": batch_sampler,
+        "sampler.": getattr(data, "sampler", None),
+        "batch_sampler.sampler.": getattr(batch_sampler, "sampler", None),
+        "dataset.": getattr(data, "dataset", None),
+    }
+    found: dict[str, torch.Generator] = {}
+    for path, part in parts.items():
+        own = getattr(part, "generator", None)
+        if isinstance(own, torch.Generator) and all(own is not other for other in found.values()):
+            found[f"{path}generator"] = own
+    return found
 
 
 @contextmanager

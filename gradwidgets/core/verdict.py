@@ -157,6 +157,23 @@ def verdict(loss: Array, stopped: tuple[int, str] | None, grad_norm: Array | Non
         return _converged(levels, grad_norm) or _moving(levels) or _resting(levels)
 
 
+def end_level(loss: Array, stopped: tuple[int, str] | None) -> float:
+    """The loss at the end of a run, as its sentence gives it.
+
+    That is the level of its last losses; where the run was stopped, or is too short to have
+    levels, its last loss.
+
+    Args:
+        loss: (updates,) the losses, at least one.
+        stopped: None, or (update, why) as in `History.stopped`.
+
+    >>> noisy = np.array([5.0, 4.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.1])  # a lucky last batch
+    >>> end_level(noisy, None), end_level(noisy, (8, "threshold"))
+    (3.0, 0.1)
+    """
+    return float(loss[-1]) if stopped or len(loss) < ENOUGH else _median(loss[-_few(loss) :])
+
+
 def _converged(levels: Levels, grad_norm: Array | None) -> str:
     gain = min(levels.first, levels.start) - levels.end
     if grad_norm is None or gain <= MOVED * abs(levels.start):

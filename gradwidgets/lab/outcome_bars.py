@@ -1,9 +1,10 @@
 """The bars under a slider: the outcome at each of its stops, where known.
 
-All bars of a slider stand on one scale, that of the final losses. It is logarithmic, since losses
-of two stops may lie decades apart. It begins at the lowest final loss, or at a tenth of its top if
-that is lower, so that a setting that changes little looks flat; and it ends at the highest loss
-that a run ends or begins with, so that a full bar means "no better than untrained".
+All bars of a slider stand on one scale, that of the final losses: the level of the last few, as a
+run's sentence gives it. It is logarithmic, since losses of two stops may lie decades apart. It
+begins at the lowest final loss, or at a tenth of its top if that is lower, so that a setting that
+changes little looks flat; and it ends at the highest loss that a run ends or begins with, so that a
+full bar means "no better than untrained".
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from gradwidgets.core import History, verdict
+from gradwidgets.core import History, end_level, verdict
 
 UNSTABLE = {
     "diverged": "diverges",
@@ -90,7 +91,7 @@ End = tuple[float, str] | None
 def _end(history: History | None) -> End:
     if history is None or not history.updates:
         return None if history is None else (math.inf, "diverges")
-    word, end = verdict(history.loss, history.stopped), float(history.loss[-1])
+    word, end = verdict(history.loss, history.stopped), end_level(history.loss, history.stopped)
     if word == "rising" and end <= history.loss[0]:
         return end, ""  # it fell, and gave a little back
     return end, UNSTABLE.get(word, "")

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from itertools import chain, count
 
 from gradwidgets.components import Steps
-from gradwidgets.core import History, Problem, Recipe, settings
+from gradwidgets.core import History, Problem, Recipe, end_level, settings
 from gradwidgets.lab.screen import Move, Screen
 from gradwidgets.plots import (
     DARK,
@@ -180,7 +180,8 @@ def comparison(live: History, baseline: History | None) -> str:
         return f"{live.summary()} The start was cancelled after {baseline.updates} updates."
     if baseline.diverged:
         return f"{live.summary()} The start diverged."
-    return f"{live.summary()} The start ended at {baseline.loss[-1]:.4g}."
+    end = end_level(baseline.loss, baseline.stopped)
+    return f"{live.summary()} The start ended at {end:.4g}."
 
 
 def traced(error: Exception) -> str:

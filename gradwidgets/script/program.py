@@ -62,6 +62,10 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
     build = f"torch.optim.{recipe.optimizer}(model.parameters(), lr={recipe.lr!r}{options})"
     lines += [
         Line(f"torch.manual_seed({recipe.seed})  # the same start in every run", ("seed",)),
+        *(
+            Line(f"{own}.manual_seed({recipe.seed})  # the same batches in every run", ("seed",))
+            for own in sources.generators
+        ),
         Line(f"model = {sources.model}()"),
         Line(f"optimizer = {build}", ("optimizer", "lr", *recipe.options)),
     ]
@@ -200,6 +204,24 @@ def _clear(recipe: Recipe) -> list[Line]:
     return [Line(call[recipe.clear], ("clear",))] if recipe.clear in call else []
 
 
+AVERAGED = """
+total, seen = 0.0, 0
+for xk, yk in {}:
+    loss = {}(model(xk), yk)
+    {}
+    total += loss.item() * len(yk)
+    seen += len(yk)
+mean = total / seen  # every sample counts alike
+"""
+SUMMED = """
+mean = 0.0  # the loss is a sum over samples, so that of all chunks is their sum
+for xk, yk in {}:
+    loss = {}(model(xk), yk)
+    {}
+    mean += loss.item()
+"""
+
+
 def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
     whole = sources.pair and recipe.batch_size is None
     x, y = ("x", "y") if whole else ("xb", "yb")
@@ -214,20 +236,9 @@ def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
     if not recipe.average:
         share = "loss.backward()  # the gradients of the chunks add up"
     share += kept and f"; {kept}"
-    return lines_of(
-        f"""
-        total, seen = 0.0, 0
-        for xk, yk in {f"zip({x}.chunk({parts}), {y}.chunk({parts}))" if sources.pair else "group"}:
-            loss = {sources.loss}(model(xk), yk)
-            {share}
-            total += loss.item() * len(yk)
-            seen += len(yk)
-        mean = total / seen  # every sample counts alike
-        """,
-        "accumulation_steps",
-        "average",
-        *clear,
-    )
+    chunks = f"zip({x}.chunk({parts}), {y}.chunk({parts}))" if sources.pair else "group"
+    text = (SUMMED if sources.summed else AVERAGED).format(chunks, sources.loss, share)
+    return lines_of(text, "accumulation_steps", "average", *clear)
 
 
 def _edits(recipe: Recipe, sources: Sources) -> Iterator[Line]:

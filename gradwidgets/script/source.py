@@ -17,7 +17,17 @@ from typing import Any
 
 from torch.nn import functional
 
-from gradwidgets.core import EDITS, IsolatedRun, Problem, WrittenModel, is_pair, is_small, problems
+from gradwidgets.core import (
+    EDITS,
+    IsolatedRun,
+    Problem,
+    WrittenModel,
+    generators,
+    is_pair,
+    is_small,
+    problems,
+    reduction,
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,8 @@ class Sources:
         imports: the first lines of the program.
         texts: functions, classes and numbers in full, with those of the same module that they use.
         missing: names that its reader has to bring.
+        generators: random number generators of the loader's own, as its attributes.
+        summed: whether the loss adds up over the samples, and is no mean.
         held_out: a call that returns the held-out data of a built-in problem, or nothing.
         metric: the name of what is measured on it.
 
@@ -78,6 +90,8 @@ class Sources:
         self._seen: set[str] = set()
         self.built_in = problem.name in problems.names() and problems.get(problem.name) is problem
         self.pair = is_pair(problem.batches())
+        self.generators = [f"loader.{path}" for path in generators(problem.batches())]
+        self.summed = reduction(problem.loss) == "sum"
         with IsolatedRun(problem.data, seed=0).inside():
             model = problem.build()
         self.small = is_small(model)

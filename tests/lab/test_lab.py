@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def test_a_lab_shows_what_train_gives(lab):
     assert lab.history.loss.tolist() == expected.loss.tolist()
     assert lab.recipe == FAST.replace(scale=2.0)
     assert expected.summary() in lab.summary
-    assert f"{lab.baseline.loss[-1]:.4g}" in lab.summary
+    assert f"The start ended at {np.median(lab.baseline.loss[-6:]):.4g}." in lab.summary
 
 
 def test_the_picture_changes_with_the_control_and_comes_back_with_reset(lab):
@@ -247,3 +248,16 @@ def test_closing_a_lab_removes_its_widgets():
     assert set(_instances) > before
     lab.close()
     assert set(_instances) == before
+
+
+def test_the_start_is_told_by_the_level_that_its_own_sentence_gives():
+    data = torch.utils.data.DataLoader(
+        [(torch.ones(1), torch.full((1,), target)) for target in (3.0, 3.0, 3.0, 0.0)]
+    )
+    problem = Problem("lucky", lambda: nn.Linear(1, 1), data, nn.functional.mse_loss)
+    lab = GradLab(problem, recipe=Recipe(lr=1e-4, updates=40))
+    end = re.search(r"and (\S+) at the end", lab.summary).group(1)
+    assert lab.history.loss[-1] < 0.2 * float(end)  # the last batch was a lucky one
+    lab.recipe = lab.recipe.replace(lr=2e-4)
+    assert f"The start ended at {end}." in lab.summary
+    lab.close()

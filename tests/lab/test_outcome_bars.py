@@ -17,8 +17,9 @@ PLAIN = train("bowl", Recipe(updates=20))
 
 
 def ending(loss, begins=1.0):
-    """A stable run from one loss to another."""
-    return dataclasses.replace(PLAIN, loss=np.linspace(begins, loss, 20))
+    """A stable run from one loss to another, where it stays."""
+    path = np.concatenate([np.linspace(begins, loss, 14), np.full(6, loss)])
+    return dataclasses.replace(PLAIN, loss=path)
 
 
 def heights(*histories):
@@ -32,6 +33,14 @@ def test_a_setting_that_changes_nothing_looks_flat():
     assert max(found) - min(found) < 0.01
     assert 0.3 < min(found) < 0.7  # of the way from a tenth of the first loss to all of it
     assert text.startswith("Bar heights: final loss, from 0.1 to 1, log scale.")
+
+
+def test_one_lucky_batch_at_the_end_moves_no_bar():
+    calm, lucky = ending(0.1), ending(0.2)
+    lucky.loss[-1] = 0.0
+    found, text = heights(calm, lucky)
+    assert found[0] < found[1]
+    assert "lowest at 0 (0.1), highest at 1 (0.2)" in text
 
 
 def test_equal_factors_are_equal_steps_and_untrained_is_full():

@@ -334,6 +334,30 @@ def test_a_loader_that_is_an_object_is_asked_for() -> None:
     assert losses_of(program, loader=loader) == train(problem, recipe).loss.tolist()
 
 
+def test_a_program_seeds_the_generators_of_a_loader() -> None:
+    x, y = make_data()
+    loader = DataLoader(
+        TensorDataset(x, y), batch_size=6, shuffle=True, generator=torch.Generator()
+    )
+    problem = Problem("mine", model, loader, loss)
+    recipe = Recipe(updates=7, seed=5)
+    program = script(problem, recipe)
+    assert program.count("loader.generator.manual_seed(5)") == 1
+    assert losses_of(program, loader=loader) == train(problem, recipe).loss.tolist()
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "LBFGS"])
+def test_a_summed_loss_is_added_up_over_the_chunks(optimizer: str) -> None:
+    x, y = make_data()
+    summed = nn.MSELoss(reduction="sum")
+    problem = Problem("mine", model, make_data, summed)
+    recipe = Recipe(optimizer=optimizer, lr=0.01, updates=6, accumulation_steps=3)
+    losses = losses_of(script(problem, recipe), loss_fn=summed)
+    assert losses == train(problem, recipe).loss.tolist()
+    torch.manual_seed(0)
+    assert losses[0] == pytest.approx(float(summed(model()(x), y)), rel=1e-5)
+
+
 class Wide(Net):
     """Uses a base class, a number and a library of this file."""
 
