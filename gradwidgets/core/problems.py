@@ -176,7 +176,7 @@ class CharModel(nn.Module):
         self.embedding = nn.Embedding(44, 32)
         self.position = nn.Embedding(41, 32)
         self.norm1 = nn.LayerNorm(32)
-        self.query_key_value = nn.Linear(32, 96)
+        self.query_key_value = nn.Linear(32, 96, bias=False)
         self.attention_output = nn.Linear(32, 32)
         self.norm2 = nn.LayerNorm(32)
         self.mlp = nn.Sequential(nn.Linear(32, 128), nn.ReLU(), nn.Linear(128, 32))

@@ -142,7 +142,7 @@ def test_chars_see_no_character_after_their_own_and_are_scored_by_the_embedding(
         assert not torch.equal(scores[:, 20:], others[:, 20:])
         torch.testing.assert_close(scores[:, :9], model(x[:, :9]))
     assert scores.shape == (*x.shape, len(set("".join(story()))) + 1)
-    assert sum(p.numel() for p in model.parameters()) == 15_488
+    assert sum(p.numel() for p in model.parameters()) == 15_392
 
 
 def test_chars_agree_with_the_encoder_layer_of_pytorch() -> None:
@@ -151,10 +151,8 @@ def test_chars_agree_with_the_encoder_layer_of_pytorch() -> None:
     block = nn.TransformerEncoderLayer(
         32, 2, 128, dropout=0.0, batch_first=True, norm_first=True, dtype=torch.float64
     )
-    pairs = [
-        (block.self_attn.in_proj_weight, model.query_key_value.weight),
-        (block.self_attn.in_proj_bias, model.query_key_value.bias),
-    ]
+    nn.init.zeros_(block.self_attn.in_proj_bias)
+    pairs = [(block.self_attn.in_proj_weight, model.query_key_value.weight)]
     modules = [
         (block.self_attn.out_proj, model.attention_output),
         (block.norm1, model.norm1),
@@ -182,3 +180,35 @@ def test_chars_measure_the_held_out_loss_a_mean_over_all_characters() -> None:
         scores = history.model(x)
     each = [-s.log_softmax(0)[t] for s, t in zip(scores[y >= 0], y[y >= 0], strict=True)]
     assert history.held_out[-1, 1] == pytest.approx(torch.stack(each).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clipping_saves_the_chars_from_an_lr_at_which_they_diverge(seed: int) -> None:
+    recipe = Recipe(lr=2.0, batch_size=16, seed=seed)
+    wild, clipped = train("chars", recipe), train("chars", recipe.replace(max_norm=0.5))
+    assert wild.diverged
+    assert clipped.loss[-20:].mean() < 2.1
+
+
+def warmed_up(seed: int, warm_up: int) -> float:
+    """Train chars with AdamW whose lr grows linearly to 0.03; the mean of the last 20 losses."""
+    torch.manual_seed(seed)
+    x, y = problems.chars.batches()
+    model, losses = problems.chars.build(), []
+    optimizer = torch.optim.AdamW(model.parameters())
+    for update in range(200):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.03 * min(1.0, (update + 1) / warm_up)
+        index = torch.randint(len(x), (16,))
+        optimizer.zero_grad()
+        loss = problems.chars.loss(model(x[index]), y[index])
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return sum(losses[-20:]) / 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_warm_up_helps_the_chars_at_a_large_lr(seed: int) -> None:
+    with torch.random.fork_rng():
+        assert warmed_up(seed, warm_up=50) < warmed_up(seed, warm_up=1) - 0.1
