@@ -1,4 +1,4 @@
-"""Panels of curves over the updates: loss, gradient norms, update ratio, weights, accuracy."""
+"""Panels of curves over the updates: loss, gradient norms, update ratio, weights, held-out data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Axis limits in coarse steps, so that a picture seldom jumps while a slider moves.
 
-They depend on the curves alone, and not on what was drawn before: a stop of a slider has one
-picture, whichever way the learner comes to it. An axis whose kind is free is logarithmic unless
+They depend on the curves alone, and not on what was drawn before. (`Pane` makes one exception: an
+axis that has been linear stays so.) Else a stop of a slider has one picture, whichever way the
+learner comes to it. An axis whose kind is free is logarithmic unless
 a value is below zero: the losses of two stops may lie decades apart, and equal steps are equal
 factors everywhere.
 """
