@@ -32,6 +32,8 @@ class WrittenModel:
     Args:
         names: the names of its parameters.
         regular: every parameter gets a gradient and has a dimension; the program need not check.
+        sparse: a layer makes sparse gradients, which the program makes dense.
+        sign: the method that gives the sign of its numbers; "sgn" where there are complex ones.
 
     >>> print(WrittenModel(("weight",)).each("scale", "p.grad.mul_(2.0)"))
     for p in model.parameters():  # scale
@@ -40,6 +42,8 @@ class WrittenModel:
 
     names: tuple[str, ...]
     regular: bool = True
+    sparse: bool = False
+    sign: str = "sign"
 
     def each(self, comment: str, *body: str, over: str = "p in model.parameters()") -> str:
         """A loop over parameters that have a gradient, with a comment on what it does."""
@@ -56,12 +60,14 @@ class TableEdit:
         help: the same in a few words.
         settings: the fields of `Recipe` that it reads, `seed` aside.
         names: the names that its program gives to things of its own.
+        takes_sparse: its lines change sparse gradients as well as dense ones.
     """
 
     stage: str
     help: str
     settings: tuple[str, ...]
     names: tuple[str, ...] = ()
+    takes_sparse: bool = False
 
     def edit(self, recipe: Recipe, model: nn.Module) -> Edit | None:
         """The edit that the recipe asks for on this model; None where it changes nothing.
@@ -98,6 +104,7 @@ class ScaleEntry(TableEdit):
     stage = "scaled"
     help = ".grad after the scale"
     settings = ("scale",)
+    takes_sparse = True
 
     def edit(self, recipe: Recipe, model: nn.Module) -> Edit | None:
         """`Scale`."""
@@ -185,7 +192,12 @@ class PenaltyEntry(TableEdit):
 
     def edit(self, recipe: Recipe, model: nn.Module) -> Edit | None:
         """`Penalty`."""
-        return Penalty(recipe.l1, recipe.l2) if recipe.l1 or recipe.l2 else None
+        if not (recipe.l1 or recipe.l2):
+            return None
+        if recipe.optimizer == "SparseAdam":
+            wish = "one that takes dense gradients: with l1 or l2 they are dense"
+            raise not_allowed("Recipe.optimizer", recipe.optimizer, wish)
+        return Penalty(recipe.l1, recipe.l2)
 
     def lines(self, recipe: Recipe, model: WrittenModel) -> Iterator[Piece]:
         """One sum for each parameter and each penalty."""
@@ -193,7 +205,7 @@ class PenaltyEntry(TableEdit):
         order += ["masked elements get it too"] * (recipe.mask > 0)
         after = f"  # {'; '.join(order)}" if order else ""
         if recipe.l1:
-            line = f"p.grad.add_(p.detach().sign(), alpha={recipe.l1!r}){after}"
+            line = f"p.grad.add_(p.detach().{model.sign}(), alpha={recipe.l1!r}){after}"
             yield model.each("L1 penalty", line), ("l1",)
         if recipe.l2:
             line = f"p.grad.add_(p.detach(), alpha={recipe.l2!r}){after}"

@@ -2,7 +2,7 @@
 
 An edit is a callable on parameters that changes their `.grad` in place. Parameters whose
 `.grad` is None are left alone, as every optimizer leaves them alone. A sparse `.grad` is edited
-as the dense one that it stands for: it is coalesced, and stays sparse except under a `Penalty`.
+as the dense one that it stands for, and stays sparse except under a `Penalty`.
 Complex numbers are edited as one element each.
 """
 
@@ -62,7 +62,7 @@ class Scale:
     @torch.no_grad()
     def __call__(self, parameters: Iterable[Tensor]) -> None:
         """Scale the `.grad` of `parameters` in place."""
-        _, gradients = _with_gradient(parameters)
+        gradients = [p.grad for p in parameters if p.grad is not None]
         if gradients:
             torch._foreach_mul_(gradients, self.factor)
 
@@ -191,7 +191,7 @@ class Penalty:
 class Clip:
     """Shrink all gradients together until their joint 2-norm is at most `max_norm`.
 
-    This is `torch.nn.utils.clip_grad_norm_`, unchanged.
+    This is `torch.nn.utils.clip_grad_norm_`, to the last bit.
 
     Raises:
         ValueError: `max_norm` is not a finite number above 0.
@@ -212,11 +212,13 @@ class Clip:
     def __call__(self, parameters: Iterable[Tensor]) -> None:
         """Clip the `.grad` of `parameters` in place."""
         chosen, gradients = _with_gradient(parameters)
+        dense = [p.grad.to_dense() for p in chosen if p.grad is not None]
         for place, numbers in enumerate(gradients):
-            if numbers is not chosen[place].grad:  # PyTorch clips no sparse gradient: its numbers
+            if numbers is not chosen[place].grad:  # sparse: PyTorch's function takes dense ones
                 chosen[place] = torch.empty_like(numbers)
                 chosen[place].grad = numbers
-        torch.nn.utils.clip_grad_norm_(chosen, self.max_norm)
+        norm = torch.nn.utils.get_total_norm(dense)
+        torch.nn.utils.clip_grads_with_norm_(chosen, self.max_norm, norm)
 
 
 def edit_gradients(optimizer: Optimizer, *edits: Edit) -> RemovableHandle:

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from gradwidgets.core.history import History
@@ -59,10 +59,17 @@ def explain(
     return TrainingError(f"the loss returned {described(loss)} at update {update}: {wish}")
 
 
-def step_failed(update: int, optimizer: object, error: Exception) -> TrainingError:
-    """An edit or the optimizer raised."""
+def step_failed(
+    update: int, model: nn.Module, optimizer: object, error: Exception
+) -> TrainingError:
+    """An edit or the optimizer raised; names the sparse gradients if that is why."""
     kind = type(optimizer).__name__
-    return TrainingError(f"update {update} with {kind} raised: {described_error(error)}")
+    said = f"update {update} with {kind} raised: {described_error(error)}"
+    gradients = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
+    sparse = [name for name, gradient in gradients if gradient.is_sparse]
+    if sparse and "sparse" in str(error).lower():
+        said += f"; sparse are the gradients of {sparse}: sparse=False in a layer makes them dense"
+    return TrainingError(said)
 
 
 def check_finite_data(update: int, batches: list[tuple[Any, Any]]) -> None:

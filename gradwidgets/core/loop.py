@@ -198,7 +198,7 @@ class Run:
                 self._edit(record=True)
                 self.optimizer.step()
             except Exception as error:
-                raise errors.step_failed(len(self.losses), self.optimizer, error) from error
+                raise self._step_failed(error) from error
         return loss
 
     def _step_with_closure(self, batches: list[Batch]) -> float:
@@ -220,8 +220,11 @@ class Run:
         except TrainingError:
             raise
         except Exception as error:
-            raise errors.step_failed(len(self.losses), self.optimizer, error) from error
+            raise self._step_failed(error) from error
         return evaluated[0]
+
+    def _step_failed(self, error: Exception) -> TrainingError:
+        return errors.step_failed(len(self.losses), self.model, self.optimizer, error)
 
     def _edit(self, record: bool) -> None:
         if record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradwidgets.core import EDITS, Problem, Recipe, needs_closure, problems
+from gradwidgets.core import EDITS, Problem, Recipe, needs_closure, not_allowed, problems
 from gradwidgets.script.source import Line, Sources, indented, lines_of
 
 
@@ -17,7 +17,8 @@ def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
     that its first lines ask you to bring.
 
     Raises:
-        ValueError: the mask's pattern matches no parameter.
+        ValueError: the mask's pattern matches no parameter, or sparse gradients are to be edited
+            and the optimizer steps otherwise with dense ones.
 
     >>> names = {}
     >>> exec(script("line", Recipe(updates=10, scale=2.0)), names)
@@ -242,12 +243,30 @@ def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
 
 
 def _edits(recipe: Recipe, sources: Sources) -> Iterator[Line]:
+    sparse = sources.written.sparse
     for entry in EDITS:
-        for text, settings in entry.lines(recipe, sources.written):
+        pieces = list(entry.lines(recipe, sources.written))
+        if pieces and sparse and not entry.takes_sparse:
+            yield from _made_dense(recipe, sources)
+            sparse = False
+        for text, settings in pieces:
             yield from lines_of(text, *settings)
     if recipe.edits:
         own = "for edit in edits:  # your own\n    edit(list(model.parameters()))"
         yield from lines_of(own, "edits")
+
+
+def _made_dense(recipe: Recipe, sources: Sources) -> list[Line]:
+    """Lines that make sparse gradients dense, for an edit below them.
+
+    `train` leaves them sparse, without a penalty. That is the same to the last bit to SGD only.
+    """
+    if recipe.optimizer != "SGD":
+        wish = "'SGD' for this model: a program edits sparse gradients as dense ones"
+        raise not_allowed("Recipe.optimizer", recipe.optimizer, wish)
+    comment = "sparse gradients become dense, to be edited"
+    text = sources.written.each(comment, "p.grad = p.grad.to_dense()")
+    return lines_of(text, "mask", "l1", "l2", "max_norm")
 
 
 def _end(sources: Sources) -> list[Line]:

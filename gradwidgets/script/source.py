@@ -96,7 +96,12 @@ class Sources:
             model = problem.build()
         self.small = is_small(model)
         parameters = tuple(name for name, _ in model.named_parameters())
-        self.written = WrittenModel(parameters, regular=self.built_in)
+        self.written = WrittenModel(
+            parameters,
+            regular=self.built_in,
+            sparse=any(getattr(module, "sparse", False) is True for module in model.modules()),
+            sign="sgn" if any(p.is_complex() for p in model.parameters()) else "sign",
+        )
         self.data = self._name(problem.data, "make_data", "x, y" if self.pair else "loader")
         self.model = self._name(problem.model, "make_model")
         self.loss = self._name(problem.loss, "loss_fn")

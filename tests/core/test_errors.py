@@ -189,6 +189,36 @@ def test_an_edit_that_raises_leaves_the_completed_rows() -> None:
     assert history.parameters["0.bias"].shape == (5, 5)
 
 
+def bag(sparse: bool = True) -> nn.Module:
+    return nn.Sequential(nn.EmbeddingBag(4, 2, sparse=sparse), nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(optimizer="Adam"),
+        Recipe(optimizer="SparseAdam"),
+        Recipe(options={"weight_decay": 0.1}),
+    ],
+    ids=str,
+)
+def test_sparse_gradients_that_an_optimizer_refuses_are_named(recipe: Recipe) -> None:
+    data = (torch.tensor([[0, 1], [2, 2]]), torch.ones(2, 1))
+    words = r"update 0 with .* raised: .*; sparse are the gradients of \['0.weight'\]: sparse=False"
+    with pytest.raises(TrainingError, match=words):
+        train(Problem("bag", bag, data, F.mse_loss), recipe)
+    if recipe.optimizer != "SparseAdam":
+        train(Problem("bag", lambda: bag(sparse=False), data, F.mse_loss), recipe)
+
+
+@pytest.mark.parametrize("fields", [{"l1": 0.1}, {"l2": 0.1}])
+def test_a_penalty_makes_gradients_dense_and_sparse_adam_is_refused(fields: dict[str, Any]) -> None:
+    data = (torch.tensor([[0, 1], [2, 2]]), torch.ones(2, 2))
+    problem = Problem("bag", lambda: nn.EmbeddingBag(4, 2, sparse=True), data, F.mse_loss)
+    with pytest.raises(ValueError, match="'SparseAdam' is not allowed; give one that takes dense"):
+        train(problem, Recipe(optimizer="SparseAdam", **fields))
+
+
 def test_an_edit_that_raises_within_a_closure_is_named_too() -> None:
     def refuse(_: list[Tensor]) -> None:
         raise KeyError("weight")

@@ -544,3 +544,82 @@ def test_a_function_of_no_module_is_asked_for() -> None:
     exec("def typed_in():\n    return nn.Linear(3, 1)", names)
     problem = Problem("mine", names["typed_in"], make_data, loss)
     assert asked_for(script(problem, Recipe(updates=5))) == ["make_model"]
+
+
+class Words(nn.Module):
+    """Sparse gradients of two tables beside dense ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.EmbeddingBag(9, 3, sparse=True)
+        self.first = nn.Embedding(9, 3, sparse=True)
+        self.last = nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.last(self.words(x) + self.first(x[:, 0])).flatten()
+        return output
+
+
+class Waves(nn.Module):
+    """A complex parameter beside a real one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(9, dtype=torch.complex64))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.weight[x].prod(1).abs() + self.bias
+        return output
+
+
+UNUSUAL = {
+    "nothing": {},
+    "scaled": {"scale": 0.3},
+    "masked": {"mask": 0.4, "mask_kind": "random"},
+    "units": {"mask": 0.4, "mask_kind": "unit"},
+    "penalised": {"l1": 0.01, "l2": 0.1},
+    "clipped": {"max_norm": 0.1},
+    "all": {"scale": 1.7, "mask": 0.3, "l1": 0.01, "l2": 0.1, "max_norm": 1.0},
+    "never cleared": {"mask": 0.3, "max_norm": 1.0, "clear": "never", "accumulation_steps": 2},
+    "zero": {"l2": 0.1, "clear": "zero", "batch_size": 5},
+}
+
+
+def unusual(model: type[nn.Module]) -> Problem:
+    draw = torch.Generator().manual_seed(0)
+    x, y = torch.randint(9, (20, 3), generator=draw), torch.randn(20, generator=draw)
+    return Problem("unusual", model, (x, y), F.mse_loss)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        ("SGD", {}),
+        ("SGD", {"momentum": 0.9, "nesterov": True}),
+        ("LBFGS", {"max_iter": 3}),
+        ("Adagrad", {}),
+    ],
+)
+@pytest.mark.parametrize("fields", UNUSUAL.values(), ids=UNUSUAL)
+@pytest.mark.parametrize("model", [Words, Waves])
+def test_sparse_and_complex_gradients_give_the_same_losses_in_a_program(
+    model: type[nn.Module], fields: dict[str, Any], optimizer: str, options: dict[str, Any]
+) -> None:
+    problem = unusual(model)
+    recipe = Recipe(optimizer=optimizer, options=options, lr=0.05, updates=6, **fields)
+    x, y = problem.batches()
+    made_dense = model is Words and {"mask", "max_norm", "l2"} & fields.keys()
+    if optimizer != "SGD" and made_dense:
+        with pytest.raises(
+            ValueError, match="is not allowed; give 'SGD' for this model: a program"
+        ):
+            script(problem, recipe)
+    else:
+        assert losses_of(script(problem, recipe), x=x, y=y) == train(problem, recipe).loss.tolist()
+
+
+@pytest.mark.parametrize("fields", [{"mask": 0.5}, {"l1": 0.1}, {"l2": 0.1}, {"max_norm": 1.0}])
+def test_no_program_edits_sparse_gradients_for_sparse_adam(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="'SparseAdam' is not allowed; give 'SGD'"):
+        script(unusual(Words), Recipe(optimizer="SparseAdam", **fields))
