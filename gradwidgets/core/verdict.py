@@ -275,6 +275,8 @@ def sentence(
         moved = f"the loss was {loss[0]:.4g}"
     if stopped and stopped[1] in ("cancelled", "failed"):
         return f"{stopped[1].capitalize()} after {done} of {planned}: {moved}."
+    if stopped is None and len(loss) < planned:
+        return f"So far {len(loss)} of {planned} updates: {moved}."
     word = verdict(loss, stopped, grad_norm)
     if word == "diverged":
         assert stopped is not None

@@ -155,8 +155,8 @@ def test_the_sentence_gives_the_figures(name: str, text: str) -> None:
     [
         (0, None, "No update was made."),
         (0, (0, "diverged"), "Diverged at update 0: its loss is not finite."),
-        (1, None, "After 1 update the loss was 1."),
-        (2, None, "After 2 updates the loss went from 1 to 1."),
+        (1, None, "So far 1 of 9 updates: the loss was 1."),
+        (2, None, "So far 2 of 9 updates: the loss went from 1 to 1."),
         (5, (5, "diverged"), "Diverged at update 5: the loss went from 1 to 1, then it was no"),
         (5, (4, "threshold"), "Stopped at its threshold after 5 updates of 9: the loss went"),
         (5, (5, "cancelled"), "Cancelled after 5 updates of 9: the loss went from 1 to 1."),
@@ -167,6 +167,11 @@ def test_the_sentence_of_a_run_that_ended_early(
     updates: int, stopped: tuple[int, str] | None, text: str
 ) -> None:
     assert sentence(np.ones(updates), stopped, 9).startswith(text)
+
+
+def test_the_sentence_of_a_run_too_short_to_be_judged() -> None:
+    assert sentence(np.ones(1), None, 1) == "After 1 update the loss was 1."
+    assert sentence(np.ones(2), None, 2) == "After 2 updates the loss went from 1 to 1."
 
 
 FIGURES = (
