@@ -207,18 +207,18 @@ def _clear(recipe: Recipe) -> list[Line]:
 
 AVERAGED = """
 total, seen = 0.0, 0
-for xk, yk in {}:
-    loss = {}(model(xk), yk)
-    {}
-    total += loss.item() * len(yk)
-    seen += len(yk)
+for xk, yk in {chunks}:
+    loss = {loss}(model(xk), yk)
+    {share}
+    total += loss.item() * {samples}
+    seen += {samples}
 mean = total / seen  # every sample counts alike
 """
 SUMMED = """
 mean = 0.0  # the loss is a sum over samples, so that of all chunks is their sum
-for xk, yk in {}:
-    loss = {}(model(xk), yk)
-    {}
+for xk, yk in {chunks}:
+    loss = {loss}(model(xk), yk)
+    {share}
     mean += loss.item()
 """
 
@@ -238,7 +238,9 @@ def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
         share = "loss.backward()  # the gradients of the chunks add up"
     share += kept and f"; {kept}"
     chunks = f"zip({x}.chunk({parts}), {y}.chunk({parts}))" if sources.pair else "group"
-    text = (SUMMED if sources.summed else AVERAGED).format(chunks, sources.loss, share)
+    text = SUMMED if sources.summed else AVERAGED
+    samples = "" if sources.summed else sources.samples()
+    text = text.format(chunks=chunks, loss=sources.loss, share=share, samples=samples)
     return lines_of(text, "accumulation_steps", "average", *clear)
 
 

@@ -8,13 +8,14 @@ import inspect
 import linecache
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 from types import ModuleType
 from typing import Any
 
+from torch import Tensor
 from torch.nn import functional
 
 from gradwidgets.core import (
@@ -89,8 +90,9 @@ class Sources:
         self._homes: dict[str, tuple[str, str]] = {}
         self._seen: set[str] = set()
         self.built_in = problem.name in problems.names() and problems.get(problem.name) is problem
-        self.pair = is_pair(problem.batches())
-        self.generators = [f"loader.{path}" for path in generators(problem.batches())]
+        self._batches = problem.batches()
+        self.pair = is_pair(self._batches)
+        self.generators = [f"loader.{path}" for path in generators(self._batches)]
         self.summed = reduction(problem.loss) == "sum"
         with IsolatedRun(problem.data, seed=0).inside():
             model = problem.build()
@@ -114,6 +116,15 @@ class Sources:
         for home in sorted({home for home, _ in self._homes.values()}):
             names = sorted(name for where, name in self._homes.values() if where == home)
             self.imports += [f"from {home} import {', '.join(names)}" if names[0] else home]
+
+    def samples(self) -> str:
+        """The number of samples of a micro-batch (xk, yk), as text: see `samples` in `core`."""
+        if self.pair:
+            return "len(yk)"
+        with IsolatedRun(self._batches, 0).inside():
+            x, y = next(iter(self._batches))
+        counted = _length(y, "yk") or _length(x, "xk")
+        return counted or ("len(yk)" if isinstance(y, Sized) else "1")
 
     def _name(self, thing: Any, alias: str, fallback: str | None = None) -> str:
         name = getattr(thing, "__name__", "")
@@ -159,6 +170,19 @@ class Sources:
                 self._write(value)
         elif home := _home(name, value):
             self._homes[name] = (home, name)
+
+
+def _length(value: Any, text: str) -> str:
+    """The length of the first tensor in a value of this name, as text; "" if there is none."""
+    if isinstance(value, Tensor):
+        return f"len({text})" if value.ndim else "1"
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, (tuple, list)):
+        parts = enumerate(value)
+    found = (_length(part, f"{text}[{key!r}]") for key, part in parts)
+    return next(filter(None, found), "")
 
 
 def _source(thing: Any) -> str:

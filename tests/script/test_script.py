@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from gradwidgets.core import Problem, Recipe, problems, train
 from gradwidgets.script import script
@@ -382,7 +382,10 @@ def test_what_a_function_uses_is_imported_or_written_out() -> None:
     problem = Problem("mine", Wide, data, loss)
     program = script(problem, Recipe(updates=5))
     assert asked_for(program) == []
-    for line in ("from torch.utils.data import DataLoader, TensorDataset", "WIDTH = 6"):
+    for line in (
+        "from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset",
+        "WIDTH = 6",
+    ):
         assert line in program.splitlines()
     assert losses_of(program) == train(problem, Recipe(updates=5)).loss.tolist()
     assert never_read(program) == set()
@@ -519,6 +522,68 @@ def test_a_mask_in_a_program_of_a_channels_last_model(kind: str) -> None:
     recipe = Recipe(updates=3, mask=0.3, mask_kind=kind)
     losses = losses_of(script(problem, recipe), x=x, y=y)
     assert losses == train(problem, recipe).loss.tolist()
+
+
+class Halves(nn.Module):
+    """A loss of dict targets: the mean of two."""
+
+    def forward(self, output: Tensor, target: dict[str, Tensor]) -> Tensor:
+        return F.mse_loss(output, target["a"]) + F.l1_loss(output, target["b"])
+
+
+TARGETS: dict[str, tuple[Any, Any]] = {
+    "tensor": (lambda y: y, F.mse_loss),
+    "dict": (lambda y: {"a": y, "b": y + 1}, Halves()),
+    "tuple": (lambda y: (y, 2 * y), lambda output, target: F.mse_loss(output, target[1])),
+    "none": (lambda _: None, lambda output, _: output.square().mean()),
+    "sum": (lambda y: y, nn.MSELoss(reduction="sum")),
+}
+LOADERS: dict[str, Any] = {
+    "none": lambda data, _: DataLoader(data, 3, shuffle=True),
+    "loader": lambda data, draw: DataLoader(data, 3, shuffle=True, generator=draw),
+    "sampler": lambda data, draw: DataLoader(data, 3, sampler=RandomSampler(data, generator=draw)),
+    "batch sampler": lambda data, draw: DataLoader(
+        data, batch_sampler=BatchSampler(RandomSampler(data, generator=draw), 3, drop_last=False)
+    ),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    own=st.sampled_from(sorted(LOADERS)),
+    target=st.sampled_from(sorted(TARGETS)),
+    recipe=st.builds(
+        Recipe,
+        lr=st.just(0.01),
+        updates=st.just(9),
+        seed=st.integers(0, 3),
+        accumulation_steps=st.integers(1, 4),
+        average=st.booleans(),
+    ),
+)
+def test_a_loader_of_any_kind_trains_the_same_in_a_program(
+    own: str, target: str, recipe: Recipe
+) -> None:
+    change, loss = TARGETS[target]
+    x = torch.linspace(-1, 1, 10).unsqueeze(1)
+    data = TensorDataset(x, x**3)
+    loader = LOADERS[own](data, torch.Generator().manual_seed(11))
+    plain = loader.collate_fn
+
+    def collate(pairs: list[Any]) -> tuple[Tensor, Any]:
+        x, y = plain(pairs)
+        return x, change(y)
+
+    loader.collate_fn = collate
+
+    def make_model() -> nn.Module:
+        return nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))
+
+    problem = Problem("mine", make_model, loader, loss)
+    expected = train(problem, recipe).loss.tolist()
+    next(iter(loader))  # a user's own use changes the generator
+    brought = {"loader": loader, "loss_fn": loss}
+    assert losses_of(script(problem, recipe), **brought) == expected
 
 
 def test_the_lines_of_every_generator_belong_to_the_seed() -> None:
