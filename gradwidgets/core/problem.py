@@ -76,9 +76,14 @@ class Problem:
 
         Raises:
             ValueError: the factory returns something else than a new `nn.Module` each time, or a
-                model without a parameter that requires a gradient.
+                model without a parameter that requires a gradient, or with one that is itself
+                sparse (a sparse gradient is fine).
         """
         model = self._new()
+        for name, p in model.named_parameters():
+            if p.layout != torch.strided:
+                wish = "a dense one: call to_dense() on it"
+                raise not_allowed(f"Problem.model: layout of parameter {name!r}", p.layout, wish)
         if not any(p.requires_grad for p in model.parameters()):
             raise not_allowed("Problem.model", model, "a model with a parameter to train")
         return model

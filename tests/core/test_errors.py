@@ -113,6 +113,10 @@ FAILURES: dict[str, tuple[Problem, list[str]]] = {
         double_problem(model=double_model().requires_grad_(False)),
         ["Problem.model", "with a parameter to train"],
     ),
+    "sparse parameter": (
+        double_problem(model=lambda: nn.ParameterDict({"w": torch.eye(3).to_sparse()})),
+        ["Problem.model", "parameter 'w'", "torch.sparse_coo", "dense"],
+    ),
     "factory returns no module": (
         double_problem(model=lambda: 3),
         ["Problem.model()=3", "an nn.Module from the factory"],
