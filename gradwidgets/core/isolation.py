@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -177,7 +179,12 @@ def is_small(model: nn.Module) -> bool:
 
 
 def _seed(seed: int) -> None:
-    """`torch.manual_seed`, which without an accelerator takes note of who called, and for long."""
+    """Seed Python, NumPy, and torch: data and models may draw from any of them.
+
+    `torch.manual_seed` without an accelerator takes note of who called, and for long.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
     if torch.accelerator.is_available():
         torch.manual_seed(seed)
     else:
@@ -186,7 +193,11 @@ def _seed(seed: int) -> None:
 
 def _global_sources() -> list[Source]:
     """Pairs of functions that read and write the process's own generators."""
-    sources: list[Source] = [(torch.get_rng_state, torch.set_rng_state)]
+    sources: list[Source] = [
+        (torch.get_rng_state, torch.set_rng_state),
+        (random.getstate, random.setstate),
+        (np.random.get_state, np.random.set_state),
+    ]
     if torch.accelerator.is_available():
         device = torch.get_device_module(torch.accelerator.current_accelerator())
         suffix = "_all" if hasattr(device, "get_rng_state_all") else ""

@@ -103,24 +103,25 @@ class HeldOut:
         total, seen = 0.0, 0
         summed = not callable(self._metric) and reduction(self._loss) == "sum"
         for output, x, y in outputs:
-            value = self._value(output, y)
+            value, count = self._value(output, y, samples(y, x))
             if summed and self.name == "loss":
                 total, seen = total + value, 1
-            else:
-                total += value * samples(y, x)
-                seen += samples(y, x)
+            elif count:
+                total += value * count
+                seen += count
         if not seen:
             raise ValueError("Problem.held_out: no sample in it; give at least one, or None")
         return total / seen
 
-    def _value(self, output: Any, target: Any) -> float:
+    def _value(self, output: Any, target: Any, count: int) -> tuple[float, int]:
+        """The metric of a batch of `count` samples, and how many of them it judges."""
         if callable(self._metric):
-            return self._number(self._metric, output, target)
+            return self._number(self._metric, output, target), count
         if self._metric is None and self._fits is None:
             right = right_ones(output, target, self._loss)
             self._fits = "loss" if right is None else "accuracy"
         if self.name == "loss":
-            return self._number(self._loss, output, target)
+            return self._number(self._loss, output, target), count
         right = right_ones(output, target, self._loss)
         if right is None:
             raise ValueError(
@@ -130,7 +131,7 @@ class HeldOut:
                 "cross-entropy; give a function metric(output, target), or 'loss'"
             )
         share = right.double().mean().item()
-        return share if self.name == "accuracy" else 1 - share
+        return share if self.name == "accuracy" else 1 - share, right.numel()
 
     def _number(self, function: Metric, output: Any, target: Any) -> float:
         try:

@@ -91,7 +91,8 @@ End = tuple[float, str] | None
 def _end(history: History | None) -> End:
     if history is None or not history.updates:
         return None if history is None else (math.inf, "diverges")
-    word, end = verdict(history.loss, history.stopped), end_level(history.loss, history.stopped)
+    word = verdict(history.loss, history.stopped, history.grad_norm)
+    end = end_level(history.loss, history.stopped)
     if word == "rising" and end <= history.loss[0]:
         return end, ""  # it fell, and gave a little back
     return end, UNSTABLE.get(word, "")

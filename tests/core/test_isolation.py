@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from gradwidgets.core import (
     PROCESS_LOCK,
@@ -337,3 +340,24 @@ def test_whoever_waits_for_the_lock_gets_it_before_the_thread_that_had_it() -> N
         order.append("again")
     hand.join()
     assert order == ["waited", "again"]
+
+
+def test_runs_leave_the_generators_of_python_and_numpy_and_draw_alike_from_them() -> None:
+    class Noisy:
+        """Batches with noise from NumPy and from `random`, drawn while they are iterated."""
+
+        def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for _ in range(3):
+                x = torch.from_numpy(np.random.randn(4, 2)).float()
+                yield x, x.sum(1, keepdim=True) + random.random()
+
+    problem = Problem(
+        "noisy", lambda: nn.Linear(2, 1), Noisy(), F.mse_loss, recipe=Recipe(updates=9)
+    )
+    before = random.getstate(), np.random.get_state()[1].copy()
+    first, second = train(problem), train(problem)
+    other = train(problem, problem.recipe.replace(seed=1))
+    np.testing.assert_array_equal(first.loss, second.loss)
+    assert (first.loss != other.loss).all()
+    assert random.getstate() == before[0]
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])

@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradwidgets import Problem, Recipe, sweep, train
+from gradwidgets.core.metric import HeldOut
 
 X = torch.randn(60, 5, generator=torch.Generator().manual_seed(1))
 SIGN = (X[:, 0] > 0).float()
@@ -178,3 +179,14 @@ def test_the_picture_names_the_metric() -> None:
     problem = Problem("own", one, (X, X[:, :1]), F.mse_loss, held_out=(X, X[:, :1]))
     assert suited(problem)[-1] == "held_out"
     assert make(["held_out"], problem)[0].title == "loss on held-out data"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 10])
+def test_accuracy_is_the_share_of_the_judged_samples_however_they_are_batched(size: int) -> None:
+    scores = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
+    target = torch.tensor([0, 1, -100, 2, -100, -100, 1, 0, 2, 1])
+    judged = target != -100
+    truth = (scores[judged].argmax(1) == target[judged]).double().mean().item()
+    batches = list(zip(scores.split(size), target.split(size), strict=True))
+    held_out = HeldOut(batches, "accuracy", F.cross_entropy)
+    assert held_out.measure(nn.Identity()) == pytest.approx(truth, abs=1e-15)
