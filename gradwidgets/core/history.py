@@ -147,12 +147,24 @@ class History:
         return {name: _plain(value) for name, value in values.items()}
 
     def to_csv(self, path: str | Path | None = None) -> str:
-        """One line per update: its number, loss and norms; written to `path` if there is one."""
-        rows = zip(range(self.updates), *(getattr(self, name) for name in PER_UPDATE), strict=True)
+        """One line per update: its number, loss and norms; written to `path` if there is one.
+
+        With held-out data a last column is the metric after that update, empty where it was not
+        measured: "held_out_accuracy", say. What was measured before the first update is not in it.
+
+        >>> from gradwidgets import train
+        >>> train("digits", Recipe(updates=1)).to_csv().splitlines()[0]
+        'update,loss,grad_norm,edited_norm,param_norm,update_ratio,held_out_accuracy'
+        """
+        columns = [range(self.updates), *(getattr(self, n).tolist() for n in PER_UPDATE)]
+        header = ["update", *PER_UPDATE]
+        if len(self.held_out):
+            after = {int(count) - 1: value for count, value in self.held_out.tolist()}
+            columns.append([after.get(update, "") for update in range(self.updates)])
+            header.append(f"held_out_{self.metric}")
         table = io.StringIO()
-        csv.writer(table, lineterminator="\n").writerows(
-            [("update", *PER_UPDATE), *((n, *map(float, values)) for n, *values in rows)]
-        )
+        rows = zip(*columns, strict=True)
+        csv.writer(table, lineterminator="\n").writerows([header, *rows])
         if path is not None:
             Path(path).write_text(table.getvalue(), encoding="utf-8")
         return table.getvalue()

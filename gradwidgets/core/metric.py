@@ -118,8 +118,9 @@ class HeldOut:
         if callable(self._metric):
             return self._number(self._metric, output, target), count
         if self._metric is None and self._fits is None:
-            right = right_ones(output, target, self._loss)
-            self._fits = "loss" if right is None else "accuracy"
+            known = _is(self._loss, (*CROSS_ENTROPIES, *LOGITS, *PROBABILITIES))
+            fits = known and right_ones(output, target, self._loss) is not None
+            self._fits = "accuracy" if fits else "loss"
         if self.name == "loss":
             return self._number(self._loss, output, target), count
         right = right_ones(output, target, self._loss)

@@ -38,8 +38,9 @@ class Problem:
         description: one sentence on what is to be learned.
         metric: "accuracy", "error" (1 - accuracy), "loss", or a function
             `metric(output, target)` that returns one number, the mean over the samples. None
-            takes accuracy where outputs are (N, C) scores and targets (N,) whole numbers, or
-            where the loss is a binary cross-entropy of one score; else the loss.
+            takes accuracy where the loss is one of torch's for classification (cross_entropy,
+            nll_loss, binary cross-entropies; as a module or `partial`, too) and the shapes fit;
+            else the loss.
 
     Raises:
         ValueError: an argument is of the wrong kind; names it and what would be right.

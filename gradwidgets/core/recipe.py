@@ -36,7 +36,9 @@ class Recipe:
         l2: strength of the L2 penalty that is added to the gradient.
         max_norm: joint norm to which gradients are clipped; None does not clip.
         accumulation_steps: micro-batches whose gradients add up before one update.
-        average: divide each micro-batch's loss by `accumulation_steps`.
+        average: divide each micro-batch's loss by `accumulation_steps`, whatever its size. This
+            changes the gradients alone: the loss that a history holds is the mean over samples, or
+            with `reduction="sum"` the sum.
         clear: what happens to `.grad` before an update: "none" (`zero_grad()`), "zero"
             (`zero_grad(set_to_none=False)`) or "never".
         batch_size: samples per update, drawn without replacement; None takes them all, in order.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
-from gradwidgets.core import Problem, Recipe, train
+from gradwidgets.core import Problem, Recipe, problems, train
 from gradwidgets.core.loop import Run, live
 from tests.examples import double_problem
 
@@ -116,6 +116,21 @@ def test_csv_holds_every_update_to_the_last_bit(tmp_path: Path) -> None:
     assert [int(row.pop("update")) for row in rows] == list(range(9))
     for name in ("loss", "grad_norm", "edited_norm", "param_norm", "update_ratio"):
         assert [float(row[name]) for row in rows] == getattr(history, name).tolist()
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+def test_csv_holds_the_metric_where_it_was_measured(metric: str) -> None:
+    moons = problems.get("moons")
+    problem = Problem("mine", moons.model, moons.data, moons.loss, moons.batches(), metric=metric)
+    history = train(problem, Recipe(updates=45))
+    rows = list(csv.DictReader(history.to_csv().splitlines()))
+    read = [
+        [int(row["update"]) + 1, float(row[f"held_out_{metric}"])]
+        for row in rows
+        if row[f"held_out_{metric}"]
+    ]
+    assert read == history.held_out[1:].tolist()
+    assert 1 < len(read) < len(rows) == 45
 
 
 def test_the_dict_is_plain_json_and_holds_the_same_numbers() -> None:

@@ -77,6 +77,15 @@ def test_classes_are_compared_with_the_highest_score(metric: str, sign: int, sta
         (one, SIGN[:, None], lambda o, y: F.binary_cross_entropy_with_logits(o, y)),
         (one, 0.5 * SIGN[:, None], nn.BCEWithLogitsLoss()),
         (three, X[:, :3], F.mse_loss),
+        (three, CLASS, lambda o, y: (o - F.one_hot(y, 3)).square().mean()),
+        (three, CLASS, nn.MultiMarginLoss()),
+        (
+            three,
+            CLASS,
+            lambda o, y: (
+                (F.normalize(o) @ F.normalize(o).T - (y[:, None] == y).float()).square().mean()
+            ),
+        ),
     ],
 )
 def test_where_no_accuracy_fits_the_loss_is_measured(
@@ -86,6 +95,13 @@ def test_where_no_accuracy_fits_the_loss_is_measured(
     assert history.metric == "loss"
     assert history.held_out[-1, 1] == pytest.approx(loss(out, y).item())
     assert history.accuracy.shape == (0, 2)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, nn.CrossEntropyLoss(), partial(F.nll_loss)])
+def test_accuracy_is_the_default_of_a_known_classification_loss(loss: Any) -> None:
+    history, out = ends(three, CLASS, loss)
+    assert history.metric == "accuracy"
+    assert history.held_out[-1, 1] == pytest.approx((out.argmax(1) == CLASS).float().mean().item())
 
 
 def worst(output: torch.Tensor, target: torch.Tensor) -> float:
