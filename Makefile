@@ -85,6 +85,7 @@ sweeps: $(VENV)/.dev
 
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.kernel
 	$(BIN)/python -m pytest -p front_ends.fixtures -s benchmarks/latency.py
 
 # A JupyterHub on loopback needs its proxy, and that needs node and npm.

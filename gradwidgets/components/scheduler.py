@@ -15,6 +15,10 @@ from gradwidgets.core import PROCESS_LOCK
 STEP = 0.02
 """Seconds that a step of work should take at most: so long the learner may have to wait."""
 
+RESPITE = 0.1
+"""Share of a longer step for which the loop is then left alone: it hands a message on in several
+turns, and another step would come between any two."""
+
 END = math.inf
 """The pause after the last step."""
 
@@ -168,9 +172,12 @@ class LatestTask:
 
     def _go_on(self, steps: Steps) -> None:
         if steps is self._steps:
+            begun = time.monotonic()
             pause = self._step()
+            took = time.monotonic() - begun
             if pause != END:
-                self.scheduler.later(pause or 0.0, partial(self._go_on, steps))
+                respite = RESPITE * took if took > 2 * STEP else 0.0
+                self.scheduler.later(pause or respite, partial(self._go_on, steps))
 
     def _step(self) -> float | None:
         """Take a step; returns the pause after it, or `END`."""

@@ -248,6 +248,12 @@ OPENINGS = {
     "stalled": "Stalled",
     "plateau": "On a plateau",
 }
+BEFORE_THE_FIRST = {
+    "diverged": "Diverged at update 0: its loss is not finite.",
+    "cancelled": "Cancelled before the first update.",
+    "failed": "Failed before the first update was made.",
+}
+"""Sentences of runs that made no update, by why they stopped."""
 
 
 def sentence(
@@ -266,10 +272,7 @@ def sentence(
     """
     done = f"{len(loss)} update{'s' * (len(loss) != 1)}"
     if not len(loss):
-        diverged = stopped is not None and stopped[1] == "diverged"
-        return (
-            "Diverged at update 0: its loss is not finite." if diverged else "No update was made."
-        )
+        return BEFORE_THE_FIRST.get(stopped[1] if stopped else "", "No update was made.")
     moved = f"the loss went from {loss[0]:.4g} to {loss[-1]:.4g}"
     if len(loss) == 1:
         moved = f"the loss was {loss[0]:.4g}"

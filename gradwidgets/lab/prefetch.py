@@ -54,7 +54,7 @@ class Cost:
 
 
 def measured(problem: Problem, recipe: Recipe) -> Generator[float | None, None, Cost]:
-    """Make three updates of a run alone, one at each step; returns what one of them costs.
+    """Make four updates of a run alone, one at each step; returns what one of them costs.
 
     Args:
         problem: what is trained.
@@ -71,12 +71,14 @@ def measured(problem: Problem, recipe: Recipe) -> Generator[float | None, None, 
     yield None
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         run.advance(updates=1)
-    first = run.seconds  # it may have to load and to compile
-    for _ in range(2):
+    seconds = []  # of updates after the first, which may have to load and to compile
+    for _ in range(3):
         yield None
+        begun = run.seconds
         run.advance(updates=1)
-    seconds = (run.seconds - first) / max(1, len(run.losses) - 1)
-    return Cost(max(seconds, 1e-6), COPIES * size_of(run.model) + kept)
+        seconds.append(run.seconds - begun)
+    quickest = max(min(seconds), 1e-6)  # others may have kept the processor busy meanwhile
+    return Cost(quickest, COPIES * size_of(run.model) + kept)
 
 
 def size_of(model: nn.Module) -> int:

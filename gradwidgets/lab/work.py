@@ -12,7 +12,7 @@ from gradwidgets.components import STEP, LatestTask, LoopScheduler, Slider, Step
 from gradwidgets.core import History, Problem, Recipe, Run, TrainingError, train
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture, Seeds
-from gradwidgets.lab.prefetch import Prefetcher, size_of, trained
+from gradwidgets.lab.prefetch import WORTHWHILE, Prefetcher, measured, size_of, trained
 from gradwidgets.lab.results import Results
 from gradwidgets.lab.screen import Move
 
@@ -101,7 +101,7 @@ class LabWork:
     @property
     def baseline(self) -> History | None:
         """The start's history, on the same seed and number of updates."""
-        return self._baseline(self.recipe)[0]
+        return self._whole(self._wanted(self.recipe)[-1]) if self._compare else None
 
     @property
     def settled(self) -> bool:
@@ -145,8 +145,10 @@ class LabWork:
         self._task.begin(self._answer())
 
     def cancel(self) -> None:
-        """End all that stands between the learner and the answer where it is."""
+        """End all that stands between the learner and the answer where it is, or the bands."""
         self._cancelled = self.reached < Stage.RUNS
+        if self._banded and self.reached == Stage.RUNS:
+            self.toggle_bands()
 
     def activate(self, name: str) -> None:
         """Prepare what may come next for the slider of that name."""
@@ -188,12 +190,17 @@ class LabWork:
                 recipe = self.recipe
                 if error := self.results.error(recipe):
                     raise error
-                history = self.results.history(recipe)
-                if history and self.results.lacks_parameters(recipe):
-                    history = train(self._problem, recipe)
-                    self.results.keep([history])
+                history = self._whole(recipe)
             if history:
                 return history
+
+    def _whole(self, recipe: Recipe) -> History | None:
+        """The recipe's history, with its `parameters`, which a sweep does without."""
+        history = self.results.history(recipe)
+        if history and self.results.lacks_parameters(recipe):
+            history = train(self._problem, recipe)
+            self.results.keep([history])
+        return history
 
     @property
     def _takes_long(self) -> bool:
@@ -342,7 +349,12 @@ class LabWork:
                 continue
             seeds = [(recipe.seed + number) % 2**63 for number in range(SEEDS)]
             recipes = [recipe.replace(seed=seed) for seed in seeds]
-            histories = yield from trained(self._problem, recipes)
+            try:
+                fitting = (yield from measured(self._problem, recipe)).replicas
+            except Exception:  # the learner's own model may raise anything
+                fitting = 1
+            replicas = fitting if fitting >= WORTHWHILE else 1
+            histories = yield from trained(self._problem, recipes, replicas)
             complete = len(histories) == SEEDS  # not where the model failed
             seeded = {**self._seeded, recipe: tuple(histories) if complete else ()}
             self._seeded = {one: seeded[one] for one in wanted if one in seeded}

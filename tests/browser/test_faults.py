@@ -18,7 +18,7 @@ KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 
 
 def ended(recipe):
-    return f"to {train('moons', recipe).loss[-1]:.4g}"
+    return train("moons", recipe).summary()
 
 
 def answer(desk, expression):

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 import torch
 
 from gradwidgets import Recipe, train
-from gradwidgets.components import LatestTask, LoopScheduler
+from gradwidgets.components import STEP, LatestTask, LoopScheduler
 from tests.on_a_loop import on_a_loop, until
 
 
@@ -121,6 +122,29 @@ def test_newer_work_takes_the_place_of_older():
         await until(lambda: not task.busy)
         assert done[-2:] == ["new0", "new1"]
         assert done.index("new0") == len(done) - 2
+
+    on_a_loop(scenario)
+
+
+def test_after_a_long_step_the_loop_can_hand_a_message_on_in_several_turns():
+    async def scenario():
+        done = []
+
+        def long_steps():
+            for number in range(3):
+                time.sleep(5 * STEP)
+                done.append(number)
+                yield None
+
+        async def message():
+            for _ in range(5):
+                await asyncio.sleep(0)
+            done.append("message")
+
+        LatestTask().begin(long_steps())
+        await until(lambda: done)
+        await message()
+        assert done == [0, "message"]
 
     on_a_loop(scenario)
 

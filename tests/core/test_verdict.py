@@ -155,6 +155,8 @@ def test_the_sentence_gives_the_figures(name: str, text: str) -> None:
     [
         (0, None, "No update was made."),
         (0, (0, "diverged"), "Diverged at update 0: its loss is not finite."),
+        (0, (0, "cancelled"), "Cancelled before the first update."),
+        (0, (0, "failed"), "Failed before the first update was made."),
         (1, None, "So far 1 of 9 updates: the loss was 1."),
         (2, None, "So far 2 of 9 updates: the loss went from 1 to 1."),
         (5, (5, "diverged"), "Diverged at update 5: the loss went from 1 to 1, then it was no"),

@@ -1,5 +1,7 @@
 """Ten seeds behind each run: what is drawn and said of them."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,21 @@ def test_ten_seeds_are_drawn_as_a_band_said_and_hidden_again(loop):
         on_a_loop(scenario)
     else:
         check()
+
+
+def test_cancel_ends_the_training_of_bands_and_leaves_the_run():
+    async def scenario():
+        lab = GradLab("moons", recipe=START.replace(updates=3000), look_ahead=False)
+        ended = lab.summary
+        lab.seeds()
+        await asyncio.sleep(0.1)
+        assert not lab.wait(timeout=0.0)
+        lab.cancel()
+        assert lab.wait(timeout=0.5)
+        assert repr(lab) == ended
+        lab.close()
+
+    on_a_loop(scenario)
 
 
 def test_the_last_seed_has_a_band():

@@ -41,6 +41,21 @@ def test_focus_alone_trains_the_whole_range_and_draws_its_bars():
     on_a_loop(scenario)
 
 
+def test_the_baseline_has_its_parameters_where_a_sweep_trained_it():
+    async def scenario():
+        lab = GradLab("moons", show=("seed", "scale"), recipe=START, panels=("loss",))
+        lab.controls["seed"].focused = True
+        lab.wait(prefetched=True)
+        lab.recipe = START.replace(seed=1, scale=2.0)
+        expected = train("moons", START.replace(seed=1)).parameters
+        assert {*lab.baseline.parameters} == {*expected}
+        for name, values in expected.items():
+            assert np.array_equal(lab.baseline.parameters[name], values)
+        lab.close()
+
+    on_a_loop(scenario)
+
+
 def test_a_stop_that_is_prepared_is_drawn_at_once_and_not_trained_again():
     async def scenario():
         lab = GradLab(problem, show=("scale",), recipe=START)

@@ -261,7 +261,7 @@ def test_cancel_ends_the_baseline_as_well_and_both_are_shown_as_far_as_they_are(
         await asyncio.sleep(after)
         lab.cancel()
         assert lab.wait()
-        assert repr(lab).startswith(("Cancelled after", "No update was made"))
+        assert repr(lab).startswith(("Cancelled after", "Cancelled before the first update."))
         assert lab.history.stopped[1] == lab.baseline.stopped[1] == "cancelled"
         assert lab.history.updates < 1_000_000
         if lab.baseline.updates:
@@ -289,7 +289,7 @@ def test_a_slow_first_run_does_not_keep_the_lab_from_the_screen():
         screen, view = screen_of(lab), lab.static_view()
         assert time.monotonic() - begun < 20
         assert view.png
-        assert "updates: the loss went from" in view.words
+        assert "updates: the loss " in view.words
         assert 0 <= screen.progress < 1
         seen = screen.progress
         await until(lambda: screen.progress != seen)  # it goes on
