@@ -29,6 +29,27 @@ def is_pair(data: object) -> bool:
     )
 
 
+def check_form(name: str, data: object) -> None:
+    """Raise ValueError if `data` is a tuple or list that can be no `(x, y)` and no batches."""
+    if isinstance(data, (tuple, list)) and any(
+        hasattr(part, "__array_interface__") for part in data
+    ):
+        raise ValueError(
+            f"{name}: NumPy arrays; give tensors: torch.from_numpy(x).float(), or without .float() "
+            "where they are whole numbers"
+        )
+    if isinstance(data, tuple) and len(data) == 2 and all(map(is_pair, data)):
+        raise ValueError(
+            f"{name}: two pairs of tensors in a tuple may be two batches, or an x and a y of two "
+            "parts each; give [(x, y), (x, y)] for two batches, [((x1, x2), (y1, y2))] for one"
+        )
+    if isinstance(data, tuple) and len(data) > 2 and all(isinstance(part, Tensor) for part in data):
+        raise ValueError(
+            f"{name}: {len(data)} tensors; give (x, y), or batches [(x, (y, weights))] whose "
+            "parts the model and the loss take apart"
+        )
+
+
 def checked_data(name: str, data: Any) -> Any:
     """Return `data` if it can be trained on again and again, or raise ValueError."""
     if is_pair(data):
@@ -37,6 +58,7 @@ def checked_data(name: str, data: Any) -> Any:
             shapes = f"shapes {tuple(x.shape)} and {tuple(y.shape)}"
             raise ValueError(f"{name}: {shapes}; give x and y with the same number of samples, > 0")
         return x, y
+    check_form(name, data)
     if not isinstance(data, Iterable):
         raise not_allowed(name, data, "(x, y) tensors or an iterable of (x, y) batches")
     if isinstance(data, Iterator):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.data import Batches, Pair, checked_data
+from gradwidgets.core.data import Batches, Pair, check_form, checked_data
 from gradwidgets.core.isolation import PROCESS_LOCK, IsolatedRun
 from gradwidgets.core.metric import HeldOut, Metric, check_metric
 from gradwidgets.core.recipe import Recipe
@@ -68,9 +68,14 @@ class Problem:
             raise not_allowed("Problem.model", self.model, "a function that builds an nn.Module")
         if not callable(self.loss):
             raise not_allowed("Problem.loss", self.loss, "a function loss(output, target)")
+        if isinstance(self.loss, type) and issubclass(self.loss, nn.Module):
+            name = self.loss.__name__
+            raise not_allowed("Problem.loss", self.loss, f"an instance of the class: {name}()")
         if not isinstance(self.recipe, Recipe):
             raise not_allowed("Problem.recipe", self.recipe, "a Recipe")
         check_metric(self.metric)
+        check_form("Problem.data", self.data)
+        check_form("Problem.held_out", self.held_out)
 
     def build(self) -> nn.Module:
         """A new model, drawn from the current global RNG; a copied one is in training mode.

@@ -52,15 +52,19 @@ def metric_value(metric: str, value: float) -> str:
 def over_seeds(histories: Sequence[History]) -> str:
     """Where the loss ends under several seeds: the median and the middle half; "" for no history.
 
-    A run that diverged counts as infinite.
+    A run that diverged counts as infinite. Where all losses are the same, as from a model
+    instance and without random batches, that is said instead.
 
     >>> from gradwidgets import Recipe, train
-    >>> over_seeds([train("bowl", Recipe(seed=seed)) for seed in range(3)])
+    >>> over_seeds([train("moons", Recipe(seed=seed)) for seed in range(3)])
     'Over 3 seeds it ends at ... (middle half ... to ...).'
     """
     if not histories:
         return ""
     ends = [h.loss[-1] if h.updates and not h.diverged else math.inf for h in histories]
+    first = histories[0].loss
+    if len(ends) > 1 and len(first) and all(np.array_equal(first, h.loss) for h in histories):
+        return f"All {len(ends)} seeds give the same losses: the seed changes nothing in them."
     low, median, high = np.quantile(ends, (0.25, 0.5, 0.75), method="nearest")
     count = sum(history.diverged for history in histories)
     said = f"Over {len(ends)} seeds it ends at {median:.4g} (middle half {low:.4g} to {high:.4g})"

@@ -271,3 +271,33 @@ def test_targets_may_be_anything_the_loss_understands() -> None:
 
     history = train(double_problem(data=data, loss=loss), Recipe(updates=6))
     assert history.updates == 6
+
+
+A = torch.ones(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (((A, A), (A, A)), r"two pairs of tensors.*\[\(x, y\), \(x, y\)\]"),
+        ((A.numpy(), A.numpy()), "torch.from_numpy"),
+        ((A, A.numpy()), "torch.from_numpy"),
+        ((A, A, A), r"3 tensors; give \(x, y\)"),
+    ],
+)
+@pytest.mark.parametrize("where", ["data", "held_out"])
+def test_data_of_a_wrong_form_is_refused_when_the_problem_is_made(
+    data: Any, says: str, where: str
+) -> None:
+    fields: dict[str, Any] = {"data": (A, A), where: data}
+    with pytest.raises(ValueError, match=rf"Problem\.{where}: .*{says}"):
+        Problem("mine", nn.Linear(1, 1), loss=F.mse_loss, **fields)
+
+
+def test_a_list_of_batches_stays_allowed() -> None:
+    assert train(Problem("mine", nn.Linear(1, 1), [(A, A), (A, A)], F.mse_loss)).updates
+
+
+def test_the_class_of_a_loss_is_no_loss() -> None:
+    with pytest.raises(ValueError, match=r"Problem\.loss=.*MSELoss\(\)"):
+        Problem("mine", nn.Linear(1, 1), (A, A), nn.MSELoss)

@@ -1,7 +1,11 @@
 """Bands are quartiles, by nearest rank; runs that diverged count as infinite."""
 
 import numpy as np
+import torch
+from torch import nn
 
+from gradwidgets import Problem, Recipe, train
+from gradwidgets.plots import over_seeds
 from gradwidgets.plots.lines import quartiles
 
 
@@ -22,3 +26,12 @@ def test_a_curve_that_ended_early_is_infinite_from_there():
     assert found.median.tolist() == [1.0] * 10
     assert np.isinf(found.high[4:]).all()
     assert np.isfinite(found.high[:4]).all()
+
+
+def test_seeds_that_change_nothing_are_said_to():
+    x = torch.linspace(-1, 1, 8)[:, None]
+    problem = Problem("mine", nn.Linear(1, 1), (x, x), nn.functional.mse_loss)
+    same = [train(problem, Recipe(updates=5, seed=seed)) for seed in range(3)]
+    assert over_seeds(same) == "All 3 seeds give the same losses: the seed changes nothing in them."
+    drawn = [train(problem, Recipe(updates=5, batch_size=3, seed=seed)) for seed in range(3)]
+    assert over_seeds(drawn).startswith("Over 3 seeds it ends at ")
