@@ -9,11 +9,12 @@ A few levels stand for the curve, so that one lucky batch or one spike decides n
 
 "First" and "last" losses are a twentieth of the run, and at least six where there are as many.
 The loss *falls* (or *rises*) if it goes down (up) from middle to end by more than MOVED of its
-level and this is no chance: it is more than its noise, or it drifts. Noise is TREND of high - low,
-or the most by which the second half both falls and rises if that is less (a single spike does not
-count). It drifts if a straight line through the means of PARTS equal parts of the second half
-explains EXPLAINED of their variance, and the later parts are more than DRIFT of high - low away
-from the earlier. The first rule that applies gives the verdict:
+level, or than SHARE of all it gained (itself more than MOVED), and this is no chance: it is more
+than its noise, or it drifts. Noise is TREND of high - low, or the most by which the second half
+both falls and rises if that is less (a single spike does not count). It drifts if a straight line
+through the means of PARTS equal parts of the second half explains EXPLAINED of their variance, and
+the later parts are more than DRIFT of high - low away from the earlier. The first rule that
+applies gives the verdict:
 
     diverged     the loss stopped being finite
     stopped      the loss fell below the recipe's threshold
@@ -46,6 +47,8 @@ SWING = 0.2
 """A swing of a fifth shows on any plot."""
 MOVED = 0.02
 """Two percent of the loss is hard to see on a plot."""
+SHARE = 0.1
+"""A tenth of the whole gain after the third quarter's middle: the fall goes on as before."""
 TREND = 0.6
 """The end of a wave is at most 0.53 of its 10th to 90th percentile away from its middle."""
 PARTS = 8
@@ -110,8 +113,10 @@ class Levels:
 
     @property
     def visible(self) -> float:
-        """The least change that counts, at the level of the second half."""
-        return MOVED * max(abs(self.middle), abs(self.end))
+        """The least change after middle that counts."""
+        least = MOVED * max(abs(self.middle), abs(self.end))
+        gain = self.start - self.end
+        return min(least, SHARE * gain) if gain > MOVED * abs(self.start) else least
 
     @property
     def noise(self) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -223,6 +224,7 @@ def _plain_attributes(module: nn.Module) -> Names:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, list):
+    """Compare states of generators: tensors, or sequences of numbers and arrays."""
+    if isinstance(one, (list, tuple)):
         return all(map(_same, one, other))
-    return torch.equal(one, other)
+    return torch.equal(one, other) if isinstance(one, Tensor) else bool(np.all(one == other))

@@ -18,6 +18,7 @@ NOISE = np.random.default_rng(0).standard_normal(100)
 CURVES = {
     "fall": ("improving", 1.0 - 0.005 * N),
     "fall below zero": ("improving", 0.4 - 0.01 * N),
+    "slow steady fall": ("improving", 20 - 0.01 * N),
     "slow decay": ("improving", 1 / (1 + N)),
     "noisy fall": ("improving", 1.0 - 0.005 * N + 0.02 * NOISE),
     "plateau, then a drop": ("improving", np.r_[np.full(90, 2.3), np.linspace(2.3, 0.1, 10)]),
