@@ -1,6 +1,6 @@
 // Shows the run that the dials stand at. Words, curves and tables were made when the page was saved.
 const byId = (id) => document.getElementById(id);
-const { runs, ends, lines, programs, texts } = JSON.parse(byId("data").textContent);
+const { runs, bars, lines, programs, texts } = JSON.parse(byId("data").textContent);
 const dials = [...document.querySelectorAll(".dial")].map((box, number) => ({
   input: box.querySelector("input, select"),
   value: box.querySelector(".value"),
@@ -29,9 +29,10 @@ function place(stands) {
 
 function bar(stands, number, stop) {
   const node = document.createElement("i");
-  const end = ends[place(stands.map((stand, each) => (each === number ? stop : stand)))];
-  node.style.height = `${end < 0 ? 100 : Math.max(end, 6)}%`;
-  node.classList.toggle("diverged", end < 0);
+  const run = place(stands.map((stand, each) => (each === number ? stop : stand)));
+  const [height, unstable] = bars[run];
+  node.style.height = `${100 * height}%`;
+  node.classList.toggle("unstable", Boolean(unstable));
   node.classList.toggle("here", stop === stands[number]);
   return node;
 }

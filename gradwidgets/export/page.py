@@ -19,7 +19,7 @@ import numpy as np
 from gradwidgets.core import Control, History, Problem, Recipe, not_allowed, settings
 from gradwidgets.export import runs
 from gradwidgets.export.svg import HEIGHT, WIDTH, PanelMarkup
-from gradwidgets.plots import DARK, LIGHT, StyledRun, Theme
+from gradwidgets.plots import DARK, LIGHT, OutcomeBars, StyledRun, Theme, outcome_bars
 from gradwidgets.sweep import Sweep
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ THINNED = (
     "Of long runs about {} points a curve are drawn, the lowest and the highest of each stretch "
     "among them."
 )
-BARS = "Bars: the last loss of each run, from the lowest to the highest; hatched: diverged."
+HATCHED = "A hatched bar is a run that diverges, oscillates or rises."
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,7 @@ def page(
     panels = runs.panels(shown, start)
     contents = [runs.content(run, start, panels) for run in shown]
     lines, listed = runs.programs(problem, histories)
+    found = outcomes(dials, histories)
     at = 0
     for dial in dials:
         at = at * len(dial.values) + dial.at
@@ -157,12 +158,12 @@ def page(
         "runs": contents,
         "lines": lines,
         "programs": listed,
-        "ends": runs.ends(histories, panels[0]),
+        "bars": found.bars,
         "texts": [dial.texts for dial in dials],
     }
     css, js = _colors() + _file("page.css"), _file("page.js")
     return Template(_file("page.html")).substitute(
-        _fixed_parts(problem, dials, histories, start),
+        _fixed_parts(problem, dials, histories, start, found),
         policy=_policy(css, js),
         css=css,
         js=js,
@@ -184,11 +185,11 @@ def _fixed_parts(
     dials: Sequence[Dial],
     histories: Sequence[History],
     start: Sequence[StyledRun],
+    found: OutcomeBars,
 ) -> dict[str, str]:
     """Everything in words that stays as it is while the dials move, as HTML."""
     most = runs.points_each(len(histories))
     thinned = max(history.updates for history in histories) > most
-    places = [", ".join(place) for place in itertools.product(*(dial.places for dial in dials))]
     columns = runs.columns(histories[0], start)
     return {
         "title": escape(f"{problem.name}: {' and '.join(dial.control.label for dial in dials)}"),
@@ -199,9 +200,23 @@ def _fixed_parts(
         "swatch": _swatch("live"),
         "head": "".join(f'<th scope="col">{escape(name)}</th>' for name in columns),
         "thinned": THINNED.format(most) if thinned else "",
-        "bars": BARS if any(dial.control.slider for dial in dials) else "",
-        "extremes": escape(runs.extremes(histories, places)),
+        "bars": escape(_legend(found)) if any(dial.control.slider for dial in dials) else "",
+        "ends": escape(found.ends),
     }
+
+
+def outcomes(dials: Sequence[Dial], histories: Sequence[History]) -> OutcomeBars:
+    """The bars under the dials, all on one scale, and the same in words."""
+    if len(dials) == 1 and dials[0].control.slider:
+        return outcome_bars(dials[0].texts, histories, f"the range of {dials[0].control.label}")
+    places = [", ".join(place) for place in itertools.product(*(dial.places for dial in dials))]
+    return outcome_bars(places, histories, f"all {len(histories)} runs", in_order=False)
+
+
+def _legend(found: OutcomeBars) -> str:
+    """The words on how to read the bars."""
+    unstable = any(bar and bar[1] for bar in found.bars)
+    return " ".join(filter(None, (found.heights, HATCHED * unstable)))
 
 
 def _start(run: StyledRun) -> str:

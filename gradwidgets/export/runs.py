@@ -66,17 +66,6 @@ def programs(problem: Problem, histories: Sequence[History]) -> tuple[list[str],
     return list(places), listed
 
 
-def ends(histories: Sequence[History], loss: PanelMarkup) -> list[int]:
-    """Each run's last loss from the lowest (0) to the highest (100); -1 where it diverged."""
-    last = np.array([history.loss[-1] if history.updates else np.nan for history in histories])
-    finite = np.isfinite(last) & [not history.diverged for history in histories]
-    down = loss.down(last)
-    placed = down[finite & np.isfinite(down)]
-    low, high = (placed.max(), placed.min()) if len(placed) else (1.0, 0.0)
-    share = np.nan_to_num((down - low) / ((high - low) or 1.0))  # a loss of zero is the lowest
-    return [round(100 * s) if ok else -1 for s, ok in zip(share.tolist(), finite, strict=True)]
-
-
 def columns(history: History, start: Sequence[StyledRun]) -> list[str]:
     """The heads of the table's columns."""
     right = [f"held-out {history.metric}"] if len(history.held_out) else []
@@ -113,18 +102,3 @@ def _chosen(history: History) -> list[int]:
     extremes = [int(np.argmin(history.loss)), int(np.argmax(history.loss))]
     some = measured if len(measured) else spread
     return sorted({0, history.updates - 1, *extremes, *map(int, some)})
-
-
-def extremes(histories: Sequence[History], places: Sequence[str]) -> str:
-    """The run whose last loss is the lowest, by its place, and how many diverged."""
-    finite = [
-        (float(history.loss[-1]), place)
-        for history, place in zip(histories, places, strict=True)
-        if history.updates and not history.diverged
-    ]
-    diverged = sum(history.diverged for history in histories)
-    said = f"{diverged} of {len(histories)} runs diverged." if diverged else "No run diverged."
-    if not finite:
-        return said
-    lowest, place = min(finite, key=lambda end: end[0])
-    return f"The lowest last loss, {lowest:.4g}, is at {place}. {said}"

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from gradwidgets.components import Slider, Steps
 from gradwidgets.core import History, Problem, Recipe, Run
 from gradwidgets.lab.controls import Controls
-from gradwidgets.lab.outcome_bars import outcome_bars
 from gradwidgets.lab.results import Results
 from gradwidgets.lab.screen import Move
+from gradwidgets.plots import outcome_bars
 from gradwidgets.sweep import Sweep
 
 SHORT = 0.01
@@ -206,5 +206,6 @@ class Prefetcher:
         """Draw under the slider what is known of its range."""
         recipes = [self._controls.recipe_at(slider.name, stop) for stop in slider.stops]
         known = [self._results.history(recipe) if recipe else None for recipe in recipes]
+        found = outcome_bars(slider.texts, known)
         with slider.hold_sync():
-            slider.bars, slider.bars_text = outcome_bars(slider.texts, known)
+            slider.bars, slider.bars_text = found.bars, found.text

@@ -3,6 +3,7 @@
 from gradwidgets.plots.canvas import Canvas
 from gradwidgets.plots.labels import placed_labels
 from gradwidgets.plots.lines import GRADIENT, LOSS, RATIO, LinePanel, Series, held_out_panel
+from gradwidgets.plots.outcome_bars import OutcomeBars, outcome_bars
 from gradwidgets.plots.panels import OF_PARAMETERS, make, suited
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.style import DARK, LIGHT, StyledRun, Theme
@@ -18,6 +19,7 @@ __all__ = [
     "Canvas",
     "Limits",
     "LinePanel",
+    "OutcomeBars",
     "Series",
     "StyledRun",
     "Theme",
@@ -25,6 +27,7 @@ __all__ = [
     "make",
     "held_out_panel",
     "metric_value",
+    "outcome_bars",
     "over_seeds",
     "placed_labels",
     "suited",

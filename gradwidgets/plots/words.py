@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradwidgets.core import History
+from gradwidgets.core import History, end_level
 from gradwidgets.plots.style import StyledRun
 
 
@@ -52,8 +52,9 @@ def metric_value(metric: str, value: float) -> str:
 def over_seeds(histories: Sequence[History]) -> str:
     """Where the loss ends under several seeds: the median and the middle half; "" for no history.
 
-    A run that diverged counts as infinite. Where all losses are the same, as from a model
-    instance and without random batches, that is said instead.
+    It ends at the level that a run's sentence gives; a run that diverged counts as infinite. Where
+    all losses are the same, as from a model instance and without random batches, that is said
+    instead.
 
     >>> from gradwidgets import Recipe, train
     >>> over_seeds([train("moons", Recipe(seed=seed)) for seed in range(3)])
@@ -61,7 +62,10 @@ def over_seeds(histories: Sequence[History]) -> str:
     """
     if not histories:
         return ""
-    ends = [h.loss[-1] if h.updates and not h.diverged else math.inf for h in histories]
+    ends = [
+        end_level(h.loss, h.stopped) if h.updates and not h.diverged else math.inf
+        for h in histories
+    ]
     first = histories[0].loss
     if len(ends) > 1 and len(first) and all(np.array_equal(first, h.loss) for h in histories):
         return f"All {len(ends)} seeds give the same losses: the seed changes nothing in them."

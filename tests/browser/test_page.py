@@ -127,7 +127,7 @@ def test_two_settings_move_independently_and_divergence_is_marked(show):
             diverged = history.stopped is not None
             expect(page.locator("#picture .now .cross")).to_have_count(3 * diverged)
     assert diverged
-    expect(page.locator(".strip .diverged.here")).to_have_count(1)
+    expect(page.locator(".strip .unstable.here")).to_have_count(1)
 
 
 def test_nothing_is_wrong_with_its_accessibility(show):

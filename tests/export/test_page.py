@@ -15,6 +15,7 @@ from gradwidgets.core.control import Control
 from gradwidgets.core.history import History
 from gradwidgets.export.page import Dial, page
 from gradwidgets.export.svg import FINE, TOP, UP, kept
+from gradwidgets.plots import outcome_bars
 
 LIMIT = 1_500_000
 HOSTILE = """<script>alert(1)</script><img src=x onerror='alert("2")'>"""
@@ -145,12 +146,14 @@ def test_a_run_that_diverges_ends_in_a_cross_and_hides_nothing():
     text, histories = made("bowl", "lr", (0.01, 0.1, 3.0))
     assert histories[2].stopped[1] == "diverged"
     data = data_of(text)
-    assert [end == -1 for end in data["ends"]] == [False, False, True]
+    assert [unstable for _, unstable in data["bars"]] == ["", "", "diverges"]
     assert "cross" in data["runs"][2]["curves"][0]
     assert "at update" in data["runs"][2]["curves"][0]
-    assert "1 of 3 runs diverged." in text
+    assert "diverges at 3. The same" in text
+    assert "A hatched bar is a run that diverges, oscillates or rises." in text
     without, _ = made("bowl", "lr", (0.01, 0.1))
     assert ticks(text).tolist() == ticks(without).tolist()
+    assert "hatched" not in Reader(without).words
 
 
 def test_runs_that_have_no_update_at_all_can_be_saved():
@@ -162,18 +165,43 @@ def test_runs_that_have_no_update_at_all_can_be_saved():
     text, histories = made(problem, "lr", (0.1, 0.2))
     data = data_of(text)
     assert [history.updates for history in histories] == [0, 0]
-    assert data["ends"] == [-1, -1]
+    assert data["bars"] == [[1.0, "diverges"]] * 2
     assert data["runs"][0]["sentence"] == "Diverged at update 0: its loss is not finite."
-    assert "2 of 2 runs diverged." in text
+    assert "Over the range of lr: diverges at 0.1 to 0.2." in text
     assert "NaN" not in Reader(text).scripts[0]
     assert "nan" not in "".join(data["runs"][0]["curves"])
 
 
-def test_bars_stand_in_the_order_of_the_last_losses():
-    text, histories = made("moons", "lr", (0.01, 0.1, 0.5, 1.0), updates=50)
-    ends = data_of(text)["ends"]
-    assert np.argsort(ends).tolist() == np.argsort([h.loss[-1] for h in histories]).tolist()
-    assert (min(ends), max(ends)) == (0, 100)
+def test_the_bars_and_the_words_on_them_are_those_of_a_lab():
+    rates = (0.01, 0.1, 0.5, 1.0)
+    text, histories = made("moons", "lr", rates, updates=50)
+    found = outcome_bars([f"{rate:g}" for rate in rates], histories, "the range of lr")
+    assert data_of(text)["bars"] == found.bars
+    assert f"{found.heights} {found.ends} The same in every run:" in "".join(Reader(text).words)
+
+
+def test_the_bars_of_two_settings_stand_on_one_scale(tmp_path):
+    lab = GradLab("bowl", recipe=Recipe(updates=20))
+    text = lab.save_page(tmp_path / "page.html", "lr", "optimizer", (0.01, 3.0)).read_text("utf-8")
+    data = data_of(text)
+    rates, optimizers = data["texts"]
+    places = [f"learning rate {rate}, optimizer {name}" for rate in rates for name in optimizers]
+    recipes = [Recipe(name, float(rate), updates=20) for rate in rates for name in optimizers]
+    histories = [train("bowl", recipe) for recipe in recipes]
+    found = outcome_bars(places, histories, f"all {len(places)} runs", in_order=False)
+    assert data["bars"] == found.bars
+    assert found.heights in text
+    assert found.ends in text
+    lab.close()
+
+
+def test_a_list_has_no_bars_and_no_scale(tmp_path):
+    lab = GradLab("bowl", recipe=Recipe(updates=20))
+    text = lab.save_page(tmp_path / "page.html", "optimizer").read_text("utf-8")
+    assert "Bar heights" not in text
+    assert "hatched" not in text
+    assert "runs: the loss ends lowest at optimizer" in text
+    lab.close()
 
 
 def test_the_program_is_that_of_the_value():

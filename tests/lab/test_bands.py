@@ -13,8 +13,9 @@ START = Recipe(lr=0.5, updates=20)
 
 
 def median(recipe):
-    """The median of the final losses under ten seeds, each trained on its own."""
-    ends = [train("moons", recipe.replace(seed=seed)).loss[-1] for seed in range(10)]
+    """The median of the levels of the last six losses under ten seeds, each trained on its own."""
+    runs = [train("moons", recipe.replace(seed=seed)) for seed in range(10)]
+    ends = [np.median(run.loss[-6:]) for run in runs]
     return f"Over 10 seeds it ends at {np.quantile(ends, 0.5, method='nearest'):.4g}"
 
 

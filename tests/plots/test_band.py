@@ -1,5 +1,7 @@
 """Bands are quartiles, by nearest rank; runs that diverged count as infinite."""
 
+import dataclasses
+
 import numpy as np
 import torch
 from torch import nn
@@ -35,3 +37,12 @@ def test_seeds_that_change_nothing_are_said_to():
     assert over_seeds(same) == "All 3 seeds give the same losses: the seed changes nothing in them."
     drawn = [train(problem, Recipe(updates=5, batch_size=3, seed=seed)) for seed in range(3)]
     assert over_seeds(drawn).startswith("Over 3 seeds it ends at ")
+
+
+def test_seeds_end_where_their_sentences_say_and_a_lucky_last_batch_moves_nothing():
+    plain = train("bowl", Recipe(updates=40))
+    flat = [np.array([9.0, *[level] * 38, lucky]) for level, lucky in ((3, 0.1), (2, 2), (4, 9))]
+    runs = [dataclasses.replace(plain, loss=loss) for loss in flat]
+    assert over_seeds(runs) == "Over 3 seeds it ends at 3 (middle half 2 to 4)."
+    for level, run in zip("324", runs, strict=True):
+        assert f"{level} at the end" in run.summary()

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradwidgets import Recipe, train
-from gradwidgets.lab.outcome_bars import LOWEST, outcome_bars
+from gradwidgets.plots import outcome_bars
+from gradwidgets.plots.outcome_bars import LOWEST
 
 PLAIN = train("bowl", Recipe(updates=20))
 
@@ -24,8 +25,8 @@ def ending(loss, begins=1.0):
 
 def heights(*histories):
     """The heights of bars, and what is said."""
-    bars, text = outcome_bars([str(n) for n in range(len(histories))], histories)
-    return [bar and bar[0] for bar in bars], text
+    found = outcome_bars([str(n) for n in range(len(histories))], histories)
+    return [bar and bar[0] for bar in found.bars], found.text
 
 
 def test_a_setting_that_changes_nothing_looks_flat():
@@ -86,7 +87,7 @@ def test_bars_say_where_it_is_low_and_where_it_is_unstable():
     scales = (0.1, 1.0, 0.3, 30.0, 100.0)
     recipes = [Recipe(updates=100, scale=scale) for scale in scales]
     histories = [*(train("bowl", recipe) for recipe in recipes), None]
-    bars, text = outcome_bars([*map(str, scales), "?"], histories)
+    bars, _, text = outcome_bars([*map(str, scales), "?"], histories)
     ends = [history.loss[-1] for history in histories[:3]]
     lowest = int(np.argmin(ends))
     assert bars[lowest][0] == min(bar[0] for bar in bars if bar)
@@ -101,7 +102,7 @@ def test_a_bar_is_unstable_where_the_loss_rises_above_its_start():
     recipes = [Recipe(updates=20, scale=scale) for scale in (1.0, 23.0)]
     histories = [train("line", recipe) for recipe in recipes]
     assert histories[1].summary().startswith("Rising")
-    bars, text = outcome_bars(["1", "23"], histories)
+    bars, _, text = outcome_bars(["1", "23"], histories)
     assert [bar[1] for bar in bars] == ["", "rises"]
     assert text.endswith("rises at 23.")
 
@@ -110,3 +111,10 @@ def test_only_neighbours_are_joined_to_a_range():
     diverged = train("bowl", Recipe(updates=100, scale=100.0))
     _, text = heights(diverged, ending(0.5), diverged, diverged)
     assert text.endswith("diverges at 0, 2 to 3.")
+
+
+def test_runs_without_an_order_are_counted():
+    diverged = train("bowl", Recipe(updates=100, scale=100.0))
+    runs = [diverged, ending(0.5), diverged]
+    found = outcome_bars(["SGD", "Adam", "Adagrad"], runs, "3 runs", in_order=False)
+    assert found.ends == "Over 3 runs: the loss ends at 0.5 at Adam; diverges in 2 of them."

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from gradwidgets.core import History, end_level, verdict
 
@@ -32,14 +33,44 @@ Bars = list[list[float | str] | None]
 """For each stop None (not known), or [height in 0 to 1, "" or how it is unstable]."""
 
 
-def outcome_bars(texts: Sequence[str], histories: Sequence[History | None]) -> tuple[Bars, str]:
-    """Bars for the final losses, and the same in words, which state the scale.
+class OutcomeBars(NamedTuple):
+    """Bars, and the same in words; `ends` is "" where fewer than two stops are known.
 
-    The words say where the loss ends lowest and highest, and where it is unstable.
+    >>> OutcomeBars([[0.5, ""], None], "Bar heights: ...", "Over its range: ...").text
+    'Bar heights: ... Over its range: ...'
+    """
+
+    bars: Bars
+    heights: str
+    """The scale that they stand on."""
+    ends: str
+    """Where the loss ends lowest and highest, and where it is unstable."""
+
+    @property
+    def text(self) -> str:
+        """All the words."""
+        return " ".join(filter(None, (self.heights, self.ends)))
+
+
+def outcome_bars(
+    texts: Sequence[str],
+    histories: Sequence[History | None],
+    over: str = "its range",
+    in_order: bool = True,
+) -> OutcomeBars:
+    """Bars for the final losses, and the same in words.
 
     Args:
         texts: the stops as they are shown.
         histories: what each leads to, or None.
+        over: what the stops are.
+        in_order: whether neighbours belong together; if not, unstable ones are only counted.
+
+    >>> from gradwidgets.core import Recipe, train
+    >>> histories = [train("bowl", Recipe(lr=lr)) for lr in (0.01, 0.1, 3.0, 10.0)]
+    >>> found = outcome_bars(["0.01", "0.1", "3", "10"], histories)
+    >>> found.bars[2], found.ends
+    ([1.0, 'diverges'], 'Over its range: the loss ends lowest at 0.1 ...; diverges at 3 to 10.')
     """
     ends = [_end(history) for history in histories]
     stable = [loss for loss, unstable in filter(None, ends) if not unstable]
@@ -53,7 +84,9 @@ def outcome_bars(texts: Sequence[str], histories: Sequence[History | None]) -> t
             bars.append([1.0, end[1]])
         else:
             bars.append([round(LOWEST + (1 - LOWEST) * scale.share(end[0]), 3), ""])
-    return bars, _words(texts, ends, scale)
+    several = sum(end is not None for end in ends) > 1
+    said = _words(texts, ends, over, in_order) if several else ""
+    return OutcomeBars(bars, str(scale) if stable else "", said)
 
 
 @dataclass(frozen=True)
@@ -98,29 +131,26 @@ def _end(history: History | None) -> End:
     return end, UNSTABLE.get(word, "")
 
 
-def _words(texts: Sequence[str], ends: Sequence[End], scale: Scale) -> str:
-    known = [(text, end) for text, end in zip(texts, ends, strict=True) if end]
-    if len(known) < 2:
-        return ""
+def _words(texts: Sequence[str], ends: Sequence[End], over: str, in_order: bool) -> str:
     said = []
-    stable = [(end[0], text) for text, end in known if not end[1]]
+    stable = [(end[0], text) for text, end in zip(texts, ends, strict=True) if end and not end[1]]
     if stable:
         (low, best), (high, worst) = (find(stable, key=lambda pair: pair[0]) for find in (min, max))
-        same = len(stable) > 1 and low == high
-        said.append(
-            f"the loss ends at {low:.4g} wherever it is stable"
-            if same
-            else f"the loss ends lowest at {best} ({low:.4g}), highest at {worst} ({high:.4g})"
-        )
-    places = {
-        kind: _ranges(texts, [bool(end and end[1] == kind) for end in ends])
-        for kind in UNSTABLE.values()
-    }
-    said += [f"{kind} at {where}" for kind, where in places.items() if where]
-    if unknown := len(ends) - len(known):
+        if low < high:
+            said.append(
+                f"the loss ends lowest at {best} ({low:.4g}), highest at {worst} ({high:.4g})"
+            )
+        else:
+            where = "wherever it is stable" if len(stable) > 1 else f"at {best}"
+            said.append(f"the loss ends at {low:.4g} {where}")
+    for kind in dict.fromkeys(UNSTABLE.values()):
+        holds = [bool(end and end[1] == kind) for end in ends]
+        if any(holds):
+            where = f"at {_ranges(texts, holds)}" if in_order else f"in {sum(holds)} of them"
+            said.append(f"{kind} {where}")
+    if unknown := sum(end is None for end in ends):
         said.append(f"{unknown} of {len(ends)} stops are not known")
-    heights = f"{scale} " if stable else ""
-    return f"{heights}Over its range: {'; '.join(said)}."
+    return f"Over {over}: {'; '.join(said)}."
 
 
 def _ranges(texts: Sequence[str], holds: Sequence[bool]) -> str:
