@@ -28,7 +28,7 @@ from gradwidgets.sweep import sweep
 if TYPE_CHECKING:
     from gradwidgets import grading
     from gradwidgets.lab import GradLab
-    from gradwidgets.ledger import Ledger
+    from gradwidgets.ledger import Ledger, conflicts
     from gradwidgets.lessons import Predict, Scene, Walkthrough
     from gradwidgets.meter import Meter
     from gradwidgets.stepper import Stepper
@@ -49,6 +49,7 @@ __all__ = [
     "Clip",
     "edit_gradients",
     "checkup",
+    "conflicts",
     "GradLab",
     "Stepper",
     "Ledger",
@@ -65,6 +66,7 @@ __getattr__ = lazily(
         "GradLab": "gradwidgets.lab",
         "Stepper": "gradwidgets.stepper",
         "Ledger": "gradwidgets.ledger",
+        "conflicts": "gradwidgets.ledger",
         "Meter": "gradwidgets.meter",
         "Predict": "gradwidgets.lessons",
         "Walkthrough": "gradwidgets.lessons",

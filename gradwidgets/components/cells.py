@@ -1,8 +1,9 @@
-"""The content of a `BarTable`, as plain data and as plain text."""
+"""The content of a `BarTable`, as plain data, as plain text and as HTML without bars."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 
@@ -55,3 +56,48 @@ def as_text(page: dict[str, Any]) -> str:
         for row in table
     ]
     return "\n".join([page["caption"], *lines, page["sentence"], *page["notes"]])
+
+
+_CELL = "text-align:left;vertical-align:top"
+_WHOLE = f"{_CELL};white-space:nowrap"
+
+
+def as_html(page: dict[str, Any]) -> str:
+    """A page as an HTML table that needs no widget; whatever it says is escaped.
+
+    >>> row = {"name": "<b>", "cells": [cell("0.5", bar=0.5)]}
+    >>> page = {"caption": "Norms", "columns": [{"name": "norm"}], "rows": [row]}
+    >>> html = as_html({**page, "sentence": "`lr` is small.", "notes": []})
+    >>> "&lt;b&gt;" in html, "<code>lr</code> is small." in html
+    (True, True)
+    """
+    heads = "".join(
+        f'<th scope="col" style="{_CELL}" title="{escape(column.get("help", ""))}">'
+        f"{escape(column['name'])}</th>"
+        for column in page["columns"]
+    )
+    rows = "".join(map(_html_row, page["rows"]))
+    notes = "".join(f"<li>{_prose(note)}</li>" for note in page["notes"])
+    title = escape(page["caption"])
+    region = f'<div role="region" tabindex="0" style="overflow:auto" aria-label="{title}">'
+    return (
+        f'{region}<table><caption style="text-align:left">{title}</caption>'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<p>{_prose(page['sentence'])}</p>{f'<ul>{notes}</ul>' if notes else ''}"
+    )
+
+
+def _html_row(row: dict[str, Any]) -> str:
+    detail = f"<br><small>{_prose(row['detail'])}</small>" if row.get("detail") else ""
+    cells = "".join(
+        f'<td style="{_WHOLE}">{f"<b>{text}</b>" if each["mark"] else text}</td>'
+        for each in row["cells"]
+        for text in [escape(each["text"])]
+    )
+    return f'<tr><th scope="row" style="{_WHOLE}">{_prose(row["name"])}{detail}</th>{cells}</tr>'
+
+
+def _prose(text: str) -> str:
+    """Words between backticks are code."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))

@@ -8,10 +8,13 @@ from typing import Any
 
 from gradwidgets.components import cell
 from gradwidgets.core import EDITS, Array, Penalty, Problem, Recipe, problems
+from gradwidgets.ledger.conflicts import cosine
 from gradwidgets.ledger.record import STAGES, ParameterRecord, UpdateRecord, norm, record_updates
 
 SAME = 1e-3
 """A relative difference of changes that counts as none."""
+FELT = 1e-4
+"""A penalty below this share of the gradient is lost in the rounding of their sum."""
 UNSCALED, LATE_PENALTY = "without scale", "penalty last"
 """Names of the runs that are compared with."""
 HELP = {
@@ -164,6 +167,7 @@ def _notes(
         yield _note_on_scale(recipe, record.difference(others[UNSCALED]))
     if LATE_PENALTY in others:
         yield _note_on_order(record, others[LATE_PENALTY])
+    yield from _note_on_penalty(record)
     if recipe.mask and (recipe.l1 or recipe.l2):
         yield (
             "The penalty comes after the mask: it gives masked elements a gradient again, and "
@@ -179,6 +183,20 @@ def _notes(
         yield f"Clipping cut the joint norm from {before:.3g} to {norms['clipped']:.3g}."
     if record.joint.angle > 179.9:
         yield "The change points straight against the gradient that was read: steepest descent."
+
+
+def _note_on_penalty(record: UpdateRecord) -> Iterator[str]:
+    """The conflict between the gradient so far and the penalty's own, if that is not tiny."""
+    before, after = record.joint.gradient("masked"), record.joint.gradient("penalised")
+    if before is None or after is None:
+        return
+    angle = cosine(before, after - before)
+    if norm(after - before) > FELT * norm(before) and math.isfinite(angle):
+        rounded = round(angle, 2) + 0.0  # without the sign of a zero
+        yield (
+            "The cosine between the penalty's gradient and the one that it is added to is "
+            f"{rounded:.2f}: they {'conflict' if rounded < 0 else 'do not conflict'}."
+        )
 
 
 def _note_on_order(record: UpdateRecord, late: UpdateRecord) -> str:

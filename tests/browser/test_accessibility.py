@@ -16,6 +16,8 @@ CELLS = {
     "meter": "Meter(ragged=True)",
     "meter of a problem": "Meter('digits_cnn')",
     "meter beside a lab": "Meter(GradLab('moons', recipe=Recipe(accumulation_steps=3)))",
+    "conflicts": "torch = __import__('torch')\nnet = torch.nn.Linear(2, 1)\n"
+    "conflicts(net, {'a': net.weight.sum(), 'b': net.bias.sum() - net.weight[0, 0]})",
     "predict": "Predict('What is `2 + 2`?', ['three', 'four'], lambda: 'four')",
     "report": """
 import torch

@@ -45,6 +45,7 @@ CELLS = {
     "failing stepper": "stepper = Stepper(failing)\nstepper.act('finish')\nstepper",
     "ledger": "Ledger(problem)",
     "meter": "Meter(problem)",
+    "conflicts": "net = Net()\nloss = net(data[0]).sum()\nconflicts(net, {EVIL: loss, 'b': -loss})",
     "question": "Predict(EVIL, [EVIL, EVIL + '2'], lambda: (EVIL, EVIL), {EVIL: EVIL})",
     "failing question": "question = Predict('Which?', ['a', 'b'], lambda: fails(0, 0))\n"
     "question._try('a', None)\nquestion",
