@@ -127,7 +127,7 @@ def measure(
             if isinstance(module, MODES[mode]):
                 module.eval()
         isolation.choose_threads(built)
-        parts = [(_cast(x, kind), _cast(y, kind)) for x, y in _micro_batches(data, split)]
+        parts = [(cast(x, kind), cast(y, kind)) for x, y in _micro_batches(data, split)]
         model = ResettableModel(built, isolation)
         full = model.gradient(problem.loss, [_joined(parts)], [1.0])
         buffers = model.buffers()
@@ -197,15 +197,19 @@ def _micro_batches(data: Pair | Batches, split: Split) -> list[Pair]:
         raise not_allowed("sizes", split, "the size of at least one micro-batch")
     for size in split:
         validate.Count()("sizes", size)
-    x, y = _first(data, sum(split))
+    x, y = first_samples(data, sum(split))
     if len(x) < sum(split):
         raise not_allowed("sizes", split, f"sizes that add up to at most {len(x)} samples")
     columns = (torch.split(part[: sum(split)], list(split)) for part in (x, y))
     return list(zip(*columns, strict=True))
 
 
-def _first(data: Pair | Batches, wanted: int) -> Pair:
-    """The first samples, at least so many if there are; no more batches than that takes."""
+def first_samples(data: Pair | Batches, wanted: int) -> Pair:
+    """The first samples, at least so many if there are; no more batches than that takes.
+
+    Raises:
+        ValueError: the data is no tensors.
+    """
     pairs: list[Pair] = []
     for x, y in [data] if is_pair(data) else data:
         pairs.append((x, y))
@@ -224,7 +228,7 @@ def _joined(pairs: Sequence[Pair]) -> Pair:
     return torch.cat(x), torch.cat(y)
 
 
-def _cast(tensor: Tensor, kind: torch.dtype | None) -> Tensor:
+def cast(tensor: Tensor, kind: torch.dtype | None) -> Tensor:
     """Data as the model takes it; whole numbers stay as they are."""
     return tensor.to(kind) if kind and tensor.is_floating_point() else tensor
 
