@@ -18,9 +18,9 @@ from gradwidgets.core.isolation import (
     one_thread,
 )
 from gradwidgets.core.loop import Run, measured_at, train
-from gradwidgets.core.metric import reduction
+from gradwidgets.core.loss import Loss, reduction
 from gradwidgets.core.optimizers import build_optimizer, needs_closure, option_defaults
-from gradwidgets.core.problem import Loss, Problem
+from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array, as_numbers
 from gradwidgets.core.validate import not_allowed

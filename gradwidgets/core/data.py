@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
@@ -30,7 +31,11 @@ def is_pair(data: object) -> bool:
 
 
 def check_form(name: str, data: object) -> None:
-    """Raise ValueError if `data` is a tuple or list that can be no `(x, y)` and no batches."""
+    """Raise ValueError if `data` can be no `(x, y)` and no batches, as far as it is known."""
+    if isinstance(data, Mapping):
+        raise ValueError(f"{name}: {_shown(data)}; give (x, y), each of which may be a dict")
+    if isinstance(data, (tuple, list)) and data and isinstance(data[0], Mapping):
+        raise not_pair(name, data[0])
     if isinstance(data, (tuple, list)) and any(
         hasattr(part, "__array_interface__") for part in data
     ):
@@ -115,9 +120,19 @@ def _gathered(data: Batches, count: int) -> Iterator[list[Batch]]:
             raise ValueError("Problem.data: no batch in it; give at least one (x, y)")
 
 
+def not_pair(name: str, batch: Any) -> ValueError:
+    """The error for a batch that is no pair.
+
+    >>> print(not_pair("Problem.data", {"image": 1, "label": 2}))
+    Problem.data: a batch must be (x, y), not a dict of 'image', 'label'; x and y may be dicts
+    """
+    also = "; x and y may be dicts" if isinstance(batch, Mapping) else ""
+    return ValueError(f"{name}: a batch must be (x, y), not {_shown(batch)}{also}")
+
+
 def _checked(batch: Any) -> Batch:
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        raise ValueError(f"Problem.data: a batch must be (x, y), not {_shown(batch)}")
+        raise not_pair("Problem.data", batch)
     x, y = batch
     if samples(y, x) == 0:
         raise ValueError("Problem.data: a batch holds no sample; give batches with at least one")
@@ -152,6 +167,9 @@ def _first_tensor(value: Any) -> Tensor | None:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        keys = ", ".join(map(repr, value)) or "nothing"
+        return f"a {type(value).__name__} of {textwrap.shorten(keys, 80)}"
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     return f"a {type(value).__name__}"

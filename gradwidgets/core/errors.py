@@ -33,13 +33,14 @@ class TrainingError(RuntimeError):
 
 
 def explain(
-    update: int, batch: tuple[Any, Any], output: Any, loss: Any, error: Exception
+    update: int, model: nn.Module, batch: tuple[Any, Any], output: Any, loss: Any, error: Exception
 ) -> TrainingError:
     """Say which part of forward, loss and backward failed: the first whose result is missing."""
     x, y = batch
     if output is UNKNOWN:
         return TrainingError(
             f"the model raised at update {update} on {described(x)}: {described_error(error)}"
+            + _other_dtype("x", x, next(model.parameters()))
         )
     if output is None:
         return TrainingError(
@@ -48,15 +49,34 @@ def explain(
     if loss is UNKNOWN:
         return TrainingError(
             f"the loss raised at update {update} on output {described(output)} and target "
-            f"{described(y)}: {described_error(error)}"
+            f"{described(y)}: {described_error(error)}" + _other_dtype("y", y, output)
         )
-    if not isinstance(loss, Tensor) or loss.numel() != 1:
+    if isinstance(loss, (tuple, list)):
+        wish = "it must return one number: the one to take the gradient of"
+    elif not isinstance(loss, Tensor):
+        wish = "it must return one number, a tensor that torch has computed from the output"
+    elif loss.numel() != 1:
         wish = "it must return one number; end it with .mean() or .sum()"
     elif not loss.requires_grad:
         wish = "it must depend on a parameter; look for detach(), no_grad() or .item() on the way"
     else:
-        return TrainingError(f"backward raised at update {update}: {described_error(error)}")
+        return TrainingError(
+            f"backward raised at update {update}: {described_error(error)}"
+            + _other_dtype("y", y, output)
+        )
     return TrainingError(f"the loss returned {described(loss)} at update {update}: {wish}")
+
+
+def _other_dtype(name: str, given: Any, wanted: Any) -> str:
+    """Words on where a float tensor meets one of another dtype; "" where none does."""
+    if not (isinstance(given, Tensor) and isinstance(wanted, Tensor)):
+        return ""
+    same = given.dtype == wanted.dtype
+    if same or not (given.is_floating_point() and wanted.is_floating_point()):
+        return ""
+    dtypes = [str(t.dtype).removeprefix("torch.") for t in (given, wanted)]
+    met = "the parameters are" if name == "x" else "the output is"
+    return f"; {name} is {dtypes[0]} and {met} {dtypes[1]}: give {name}.to({wanted.dtype})"
 
 
 def step_failed(

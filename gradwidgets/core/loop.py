@@ -20,7 +20,7 @@ from gradwidgets.core.edit_table import edits_of
 from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.history import History, Stop, end_of
 from gradwidgets.core.isolation import IsolatedRun, evaluating
-from gradwidgets.core.metric import reduction
+from gradwidgets.core.loss import check_shapes, reduction
 from gradwidgets.core.optimizers import build_optimizer, needs_closure
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
@@ -252,11 +252,15 @@ class Run:
         output = loss = errors.UNKNOWN
         try:
             output = self.model(x)
+            check_shapes(self.problem.loss, output, y)
             loss = self.problem.loss(output, y)
             (loss if share == 1 else loss / share).backward()  # type: ignore[no-untyped-call]
             return loss.item()
+        except TrainingError:
+            raise
         except Exception as error:
-            raise errors.explain(len(self.losses), (x, y), output, loss, error) from error
+            update = len(self.losses)
+            raise errors.explain(update, self.model, (x, y), output, loss, error) from error
 
     @torch.no_grad()
     def _measure(self) -> None:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from gradwidgets.core.data import is_pair, samples
+from gradwidgets.core.data import is_pair, not_pair, samples
 from gradwidgets.core.errors import TrainingError, described, described_error
+from gradwidgets.core.loss import check_shapes, is_one_of, option_of, reduction
 from gradwidgets.core.validate import not_allowed
 
 Metric = Callable[[Any, Any], Any]
@@ -28,17 +29,6 @@ def check_metric(value: object) -> None:
     named = isinstance(value, str) and value in NAMES
     if isinstance(value, type) or not (value is None or named or callable(value)):
         raise not_allowed("Problem.metric", value, ALLOWED)
-
-
-def reduction(loss: Any) -> str:
-    """Tell "mean" from "sum": a loss's attribute or keyword of that name; "mean" where it has none.
-
-    >>> reduction(nn.MSELoss(reduction="sum")), reduction(partial(F.mse_loss, reduction="sum"))
-    ('sum', 'sum')
-    >>> reduction(lambda output, target: (output - target).square().mean())
-    'mean'
-    """
-    return "sum" if _option(loss, "reduction") == "sum" else "mean"
 
 
 class HeldOut:
@@ -83,13 +73,13 @@ class HeldOut:
         return self.average(self.outputs(model))
 
     def outputs(self, model: Callable[[Any], Any]) -> Iterable[tuple[Any, Any, Any]]:
-        """The output, x and y of each batch."""
+        """The output, x and y of each batch that holds a sample."""
         for batch in [self._data] if is_pair(self._data) else self._data:
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-                raise ValueError(
-                    f"Problem.held_out: a batch must be (x, y), not {described(batch)}"
-                )
+                raise not_pair("Problem.held_out", batch)
             x, y = batch
+            if samples(y, x) == 0:
+                continue
             try:
                 output = model(x)
             except Exception as error:
@@ -118,7 +108,7 @@ class HeldOut:
         if callable(self._metric):
             return self._number(self._metric, output, target), count
         if self._metric is None and self._fits is None:
-            known = _is(self._loss, (*CROSS_ENTROPIES, *LOGITS, *PROBABILITIES))
+            known = is_one_of(self._loss, (*CROSS_ENTROPIES, *LOGITS, *PROBABILITIES))
             fits = known and right_ones(output, target, self._loss) is not None
             self._fits = "accuracy" if fits else "loss"
         if self.name == "loss":
@@ -135,6 +125,7 @@ class HeldOut:
         return share if self.name == "accuracy" else 1 - share, right.numel()
 
     def _number(self, function: Metric, output: Any, target: Any) -> float:
+        check_shapes(function, output, target)
         try:
             value = function(output, target)
         except Exception as error:
@@ -170,7 +161,7 @@ def right_ones(output: Any, target: Any, loss: Any) -> Tensor | None:
         return None
     if output.ndim > 1 and output.shape[1] > 1:
         return _right_classes(output, target, loss)
-    threshold = 0.0 if _is(loss, LOGITS) else 0.5 if _is(loss, PROBABILITIES) else None
+    threshold = 0.0 if is_one_of(loss, LOGITS) else 0.5 if is_one_of(loss, PROBABILITIES) else None
     single = output.shape == target.shape and output.ndim <= 2
     if threshold is None or not single or not bool(((target == 0) | (target == 1)).all()):
         return None
@@ -179,22 +170,10 @@ def right_ones(output: Any, target: Any, loss: Any) -> Tensor | None:
 
 def _right_classes(output: Tensor, target: Tensor, loss: Any) -> Tensor | None:
     whole = not (target.is_floating_point() or target.is_complex() or target.dtype == torch.bool)
-    known = _is(loss, CROSS_ENTROPIES)
+    known = is_one_of(loss, CROSS_ENTROPIES)
     if not whole or target.shape != output.shape[:1] + output.shape[2:]:
         return None
     if output.ndim > 2 and not known:
         return None
     right = output.argmax(1) == target
-    return right[target != _option(loss, "ignore_index", -100)] if known else right
-
-
-def _is(loss: Any, kinds: tuple[Any, ...]) -> bool:
-    function = loss.func if isinstance(loss, partial) else loss
-    return any(function is kind or type(function) is kind for kind in kinds)
-
-
-def _option(loss: Any, name: str, default: Any = None) -> Any:
-    """The value of a loss's option: an attribute of a module, a keyword of a `partial`."""
-    if isinstance(loss, partial):
-        return loss.keywords.get(name, default)
-    return getattr(loss, name, default)
+    return right[target != option_of(loss, "ignore_index", -100)] if known else right

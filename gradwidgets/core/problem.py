@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gradwidgets.core.data import Batches, Pair, check_form, checked_data
+from gradwidgets.core.errors import described_error
 from gradwidgets.core.isolation import PROCESS_LOCK, IsolatedRun
+from gradwidgets.core.loss import Loss, check_loss
 from gradwidgets.core.metric import HeldOut, Metric, check_metric
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import Text, not_allowed
-
-Loss = Callable[[Any, Any], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,8 @@ class Problem:
     Args:
         name: a short title.
         model: a function without arguments that builds a new `nn.Module`; an `nn.Module` is
-            taken too, and copied for each run, so that yours never changes.
+            taken too, and copied for each run, so that yours never changes. Modules that are in
+            eval mode, such as a frozen BatchNorm, stay in it.
         data: `(x, y)` tensors whose first dimension counts samples; or an iterable of such
             pairs that can be iterated again and again, such as a `DataLoader`; or a function
             without arguments that returns one of these (called when first needed, after
@@ -66,11 +67,7 @@ class Problem:
         Text()("Problem.name", self.name)
         if not callable(self.model):
             raise not_allowed("Problem.model", self.model, "a function that builds an nn.Module")
-        if not callable(self.loss):
-            raise not_allowed("Problem.loss", self.loss, "a function loss(output, target)")
-        if isinstance(self.loss, type) and issubclass(self.loss, nn.Module):
-            name = self.loss.__name__
-            raise not_allowed("Problem.loss", self.loss, f"an instance of the class: {name}()")
+        check_loss(self.loss)
         if not isinstance(self.recipe, Recipe):
             raise not_allowed("Problem.recipe", self.recipe, "a Recipe")
         check_metric(self.metric)
@@ -78,15 +75,20 @@ class Problem:
         check_form("Problem.held_out", self.held_out)
 
     def build(self) -> nn.Module:
-        """A new model, drawn from the current global RNG; a copied one is in training mode.
+        """A new model, drawn from the current global RNG. Each module keeps the mode it was given.
 
         Raises:
-            ValueError: the factory returns something else than a new `nn.Module` each time, or a
-                model without a parameter that requires a gradient, or with one that is itself
-                sparse (a sparse gradient is fine).
+            ValueError: the factory raises, or returns something else than a new `nn.Module` each
+                time; or a model without a parameter that requires a gradient, or with one that is
+                itself sparse (a sparse gradient is fine) or has no size yet.
         """
         model = self._new()
         for name, p in model.named_parameters():
+            if nn.parameter.is_lazy(p):
+                raise ValueError(
+                    f"Problem.model: parameter {name!r} of a lazy layer has no size yet; name the "
+                    "sizes, or call the model on a batch in the function that builds it"
+                )
             if p.layout != torch.strided:
                 wish = "a dense one: call to_dense() on it"
                 raise not_allowed(f"Problem.model: layout of parameter {name!r}", p.layout, wish)
@@ -96,8 +98,8 @@ class Problem:
 
     def _new(self) -> nn.Module:
         if isinstance(self.model, nn.Module):
-            return copy.deepcopy(self.model).train()
-        model = self.model()
+            return copy.deepcopy(self.model)
+        model = self._made()
         if not isinstance(model, nn.Module):
             raise not_allowed("Problem.model()", model, "an nn.Module from the factory")
         if "factory" not in self._loaded:
@@ -107,8 +109,18 @@ class Problem:
 
     def _another(self) -> nn.Module:
         with PROCESS_LOCK, torch.random.fork_rng():
-            assert not isinstance(self.model, nn.Module)
+            return self._made()
+
+    def _made(self) -> nn.Module:
+        assert not isinstance(self.model, nn.Module)
+        try:
             return self.model()
+        except Exception as error:
+            name = getattr(self.model, "__name__", repr(self.model))
+            raise ValueError(
+                f"Problem.model: {name}() raised {described_error(error)}; give a function that "
+                "builds the model and needs no arguments"
+            ) from error
 
     def batches(self) -> Pair | Batches:
         """The data: `(x, y)`, or an iterable of such pairs.

@@ -292,6 +292,15 @@ def get(problem: str | Problem) -> Problem:
     return built
 
 
+def is_built_in(problem: Problem) -> bool:
+    """Tell whether a problem is the built-in one of its name.
+
+    >>> is_built_in(get("line"))
+    True
+    """
+    return problem.name in _BUILT_IN and get(problem.name) is problem
+
+
 def __getattr__(name: str) -> Problem:
     if name in _BUILT_IN:
         return get(name)

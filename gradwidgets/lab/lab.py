@@ -306,7 +306,10 @@ class GradLab(StaticFallback):
     def _list(self) -> None:
         """Show the program or the line to share, if the learner asked for one."""
         if self._listed == "code":
-            lines = script_lines(self.problem, self.recipe)
+            try:
+                lines = script_lines(self.problem, self.recipe)
+            except ValueError as error:  # a model, or an edit of it, that no program is written for
+                lines = [Line(f"# {error}")]
             self._listing.show("This lab as a plain PyTorch program", lines, self._last_moved)
         elif self._listed == "share":
             self._listing.show("One line that gives this lab", [Line(self.share())])
@@ -316,7 +319,6 @@ class GradLab(StaticFallback):
 
 def lab_line(problem: Problem, recipe: Recipe, show: tuple[str, ...]) -> str:
     """One line of Python that gives a lab; a problem of the learner's own is called `problem`."""
-    built_in = problem.name in problems.names() and problems.get(problem.name) is problem
-    name = repr(problem.name) if built_in else "problem"
+    name = repr(problem.name) if problems.is_built_in(problem) else "problem"
     controls = "" if show == SHOW else f", show={show!r}"
     return f"GradLab({name}{controls}, recipe={recipe!r})"

@@ -54,7 +54,7 @@ class Cost:
 
 
 def measured(problem: Problem, recipe: Recipe) -> Generator[float | None, None, Cost]:
-    """Make four updates of a run alone, one at each step; returns what one of them costs.
+    """Make up to four updates of a run alone, one at each step; returns what one of them costs.
 
     Args:
         problem: what is trained.
@@ -71,13 +71,14 @@ def measured(problem: Problem, recipe: Recipe) -> Generator[float | None, None, 
     yield None
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         run.advance(updates=1)
-    seconds = []  # of updates after the first, which may have to load and to compile
-    for _ in range(3):
+    seconds = [run.seconds]
+    while len(seconds) < 4 and not run.done:
         yield None
         begun = run.seconds
         run.advance(updates=1)
         seconds.append(run.seconds - begun)
-    quickest = max(min(seconds), 1e-6)  # others may have kept the processor busy meanwhile
+    later = seconds[1:] or seconds  # the first may have to load and to compile
+    quickest = max(min(later), 1e-6)  # others may have kept the processor busy meanwhile
     return Cost(quickest, COPIES * size_of(run.model) + kept)
 
 

@@ -89,7 +89,7 @@ class Sources:
         self.missing: list[str] = []
         self._homes: dict[str, tuple[str, str]] = {}
         self._seen: set[str] = set()
-        self.built_in = problem.name in problems.names() and problems.get(problem.name) is problem
+        self.built_in = problems.is_built_in(problem)
         self._batches = problem.batches()
         self.pair = is_pair(self._batches)
         self.generators = [f"loader.{path}" for path in generators(self._batches)]

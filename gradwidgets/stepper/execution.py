@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType
@@ -144,10 +145,13 @@ def execute(text: str, names: dict[str, Any]) -> bool:
     """Execute a statement; returns True if a `break` left it.
 
     Raises:
-        Exception: whatever the statement raises.
+        Exception: whatever the statement raises; also where torch only warns that a loss
+            broadcasts its output and target, which `train` refuses.
     """
     code, may_break = _compiled(text)
-    exec(code, names)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Using a target size")
+        exec(code, names)
     return may_break and not names.pop(THROUGH, False)
 
 

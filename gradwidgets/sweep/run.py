@@ -22,6 +22,7 @@ from gradwidgets.core import (
     Recipe,
     check_finite_data,
     end_of,
+    evaluating,
     groups,
     is_small,
     measured_at,
@@ -227,7 +228,6 @@ class SweptRun:
     def _forward(self, x: Tensor) -> Tensor:
         """(R, N, ...) inputs to outputs."""
         for module, own in self._layers:
-            module.training = True
             x = LAYERS[type(module)](module, own.__getitem__, x)
             self.largest = max(self.largest, x.numel())
         return x
@@ -246,7 +246,6 @@ class SweptRun:
     def _evaluated_by(self, rows: Tensor, x: Tensor) -> Tensor:
         x = x.expand(len(rows), *x.shape)
         for module, own in self._layers:
-            module.training = False
             some = {name: each[rows] for name, each in own.items()}
             x = LAYERS[type(module)](module, some.__getitem__, x)
         return x
@@ -260,7 +259,8 @@ class SweptRun:
         """The metric on the held-out data, in eval mode; generators are put back."""
         assert self._test is not None
         before = self._isolated.state()
-        outputs = list(self._test.outputs(self._evaluated))
+        with evaluating(self.model):
+            outputs = list(self._test.outputs(self._evaluated))
         for replica in replicas:
             value = self._test.average((out[replica], x, y) for out, x, y in outputs)
             self._measured[replica].append((self.count, value))
@@ -310,7 +310,7 @@ def _check_numbers(recipes: Sequence[Recipe], dtype: torch.dtype) -> None:
 
 def _with(model: nn.Module, values: Tensor, buffers: dict[str, Tensor]) -> nn.Module:
     """A copy of the model that has these parameters and buffers."""
-    copied = copy.deepcopy(model).train()
+    copied = copy.deepcopy(model)
     torch.nn.utils.vector_to_parameters(values.clone(), copied.parameters())
     for name, buffer in copied.named_buffers():
         buffer.copy_(buffers[name])

@@ -35,6 +35,9 @@ def no_graph(output: Tensor, target: Tensor) -> Tensor:
     return F.mse_loss(output.detach(), target)
 
 
+ABSOLUTE = nn.L1Loss()
+
+
 def with_loss(loss: Callable[..., Any]) -> Problem:
     return double_problem(loss=loss)
 
@@ -64,7 +67,30 @@ FAILURES: dict[str, tuple[Problem, list[str]]] = {
         with_loss(lambda output, target: (output - target) ** 2),
         ["loss returned (22, 2) float64", ".mean() or .sum()"],
     ),
-    "loss is a number": (with_loss(lambda *_: 3.0), ["loss returned a float", "one number"]),
+    "loss is a number": (
+        with_loss(lambda *_: 3.0),
+        ["loss returned a float", "one number, a tensor"],
+    ),
+    "loss is a pair": (
+        with_loss(lambda output, target: (F.mse_loss(output, target), 1.0)),
+        ["loss returned a tuple", "one number"],
+    ),
+    "loss broadcasts": (
+        double_problem(data=(X, Y[:, 0]), model=lambda: nn.Linear(3, 1).double()),
+        ["mse_loss would broadcast the output (22, 1) and the target", "unsqueeze(1) is (22, 1)"],
+    ),
+    "loss as a module broadcasts": (
+        double_problem(data=(X, Y[:, :1]), model=lambda: Answer(lambda o: o[:, 0]), loss=ABSOLUTE),
+        ["L1Loss would broadcast the output", "and the target (22, 1)", "target.squeeze(1) is"],
+    ),
+    "x has another dtype": (
+        double_problem(data=(X.float(), Y)),
+        ["model raised", "x is float32", "parameters are float64", "x.to(torch.float64)"],
+    ),
+    "y has another dtype": (
+        double_problem(data=(X, Y.float()), loss=lambda output, target: (output @ target.T).mean()),
+        ["loss raised", "y is float32", "output is float64", "y.to(torch.float64)"],
+    ),
     "loss is None": (with_loss(lambda *_: None), ["loss returned a NoneType"]),
     "loss has no graph": (with_loss(no_graph), ["loss returned () float64", "detach()"]),
     "output has no graph": (
@@ -116,6 +142,14 @@ FAILURES: dict[str, tuple[Problem, list[str]]] = {
     "sparse parameter": (
         double_problem(model=lambda: nn.ParameterDict({"w": torch.eye(3).to_sparse()})),
         ["Problem.model", "parameter 'w'", "torch.sparse_coo", "dense"],
+    ),
+    "lazy layer": (
+        double_problem(model=lambda: nn.Sequential(nn.LazyLinear(2))),
+        ["Problem.model", "'0.weight'", "lazy", "no size yet"],
+    ),
+    "class needs arguments": (
+        double_problem(model=nn.Linear),
+        ["Problem.model", "Linear() raised TypeError", "'in_features'", "needs no arguments"],
     ),
     "factory returns no module": (
         double_problem(model=lambda: 3),

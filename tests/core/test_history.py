@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Problem, Recipe, problems, train
 from gradwidgets.core.loop import Run, live
-from tests.examples import double_problem
+from tests.examples import InTurn, double_problem, doubles
 
 EDITED = Recipe(updates=9, scale=2.0, mask=0.3, l2=0.1, max_norm=0.5)
 
@@ -142,6 +142,28 @@ def test_the_dict_is_plain_json_and_holds_the_same_numbers() -> None:
     assert eval(values["recipe"], {"Recipe": Recipe}) == history.recipe
     assert values["parameters"]["2.bias"] == history.parameters["2.bias"].tolist()
     assert "model" not in values
+
+
+def numbers(value: Any) -> Any:
+    """Texts such as "nan" as the floats that they stand for."""
+    return [numbers(each) for each in value] if isinstance(value, list) else float(value)
+
+
+def test_numbers_that_are_not_finite_come_back_from_the_dict() -> None:
+    history = train(
+        double_problem(model=lambda: InTurn(), held_out=doubles()), Recipe(lr=1e150, updates=6)
+    )
+    values = json.loads(json.dumps(history.to_dict(), allow_nan=False))
+    found = []
+    for name in ("loss", "grad_norms", "edited_norms", "change_norms", "held_out", "update_ratio"):
+        np.testing.assert_array_equal(numbers(values[name]), getattr(history, name))
+        found.append(getattr(history, name).ravel())
+    for name, kept in history.parameters.items():
+        np.testing.assert_array_equal(numbers(values["parameters"][name]), kept)
+    every = np.concatenate(found)
+    assert history.diverged
+    assert np.isnan(every).any()
+    assert np.isinf(every).any()
 
 
 def test_a_ratio_is_zero_where_nothing_moves_and_infinite_where_one_leaves_zero() -> None:

@@ -80,7 +80,7 @@ def fails_to_build() -> None:
         torch.randn(3)
         raise KeyError("no such layer")
 
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="no such layer"):
         train(double_problem(model=make))
 
 

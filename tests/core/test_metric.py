@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradwidgets import Problem, Recipe, sweep, train
+from gradwidgets import Problem, Recipe, TrainingError, sweep, train
 from gradwidgets.core.metric import HeldOut
 
 X = torch.randn(60, 5, generator=torch.Generator().manual_seed(1))
@@ -206,3 +206,28 @@ def test_accuracy_is_the_share_of_the_judged_samples_however_they_are_batched(si
     batches = list(zip(scores.split(size), target.split(size), strict=True))
     held_out = HeldOut(batches, "accuracy", F.cross_entropy)
     assert held_out.measure(nn.Identity()) == pytest.approx(truth, abs=1e-15)
+
+
+def largest(output: torch.Tensor, _: torch.Tensor) -> float:
+    return output.max().item()
+
+
+@pytest.mark.parametrize("metric", [None, "accuracy", "loss", largest])
+@pytest.mark.filterwarnings("ignore:sweep")
+def test_an_empty_batch_does_not_count(metric: Any) -> None:
+    parts: dict[str, Any] = {"model": three, "data": (X, CLASS), "loss": F.cross_entropy}
+    empty = (X[:0], CLASS[:0])
+    whole, gaps = (
+        Problem("gaps", **parts, held_out=held_out, metric=metric)
+        for held_out in ([(X, CLASS)], [empty, (X, CLASS), empty])
+    )
+    recipe = Recipe(updates=3)
+    expected = train(whole, recipe).held_out
+    assert train(gaps, recipe).held_out.tolist() == expected.tolist()
+    assert sweep(gaps, recipe, "lr", [recipe.lr, 0.5])[0].held_out.tolist() == expected.tolist()
+
+
+def test_a_metric_that_would_broadcast_is_refused_in_words() -> None:
+    problem = Problem("b", one, (X, X[:, :1]), F.mse_loss, held_out=(X, X[:, 0]))
+    with pytest.raises(TrainingError, match=r"mse_loss would broadcast the output \(60, 1\)"):
+        train(problem, Recipe(updates=1))

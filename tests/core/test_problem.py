@@ -2,19 +2,100 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
+from functools import partial
 from importlib import resources
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import Problem, Recipe, TrainingError, problems, train
-from tests.examples import double_model, doubles
+from tests.examples import double_model, double_problem, doubles
+
+
+class Weighted(nn.Module):
+    """A loss with a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((), 3.0, dtype=torch.float64))
+
+    def forward(self, output: Tensor, target: Tensor, power: int = 2) -> Tensor:
+        return (self.weight * (output - target).abs() ** power).mean()
+
+
+def test_a_frozen_parameter_of_a_loss_counts_and_stays_as_it_is() -> None:
+    loss = Weighted().requires_grad_(False)
+    weighted = train(double_problem(loss=loss), Recipe(lr=0.1, updates=9))
+    plain = train(double_problem(), Recipe(lr=0.3, updates=9))
+    np.testing.assert_allclose(weighted.loss, 3 * plain.loss, rtol=1e-12)
+    assert (loss.weight.item(), loss.weight.grad) == (3.0, None)
+
+
+class Modes(nn.Module):
+    """Three modules whose mode matters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.BatchNorm1d(3).double(), nn.BatchNorm1d(3).double()
+        self.drop, self.last = nn.Dropout(0.3), nn.Linear(3, 2).double()
+        for norm in (self.first, self.second):
+            nn.init.uniform_(norm.weight)
+            nn.init.uniform_(norm.running_mean)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.last(self.drop(self.second(self.first(x))))
+        return output
+
+
+@pytest.mark.parametrize("frozen", [(), ("first",), ("first", "drop"), ("",)], ids=repr)
+@pytest.mark.parametrize("kind", ["instance", "factory"])
+def test_modules_keep_the_mode_that_they_were_given(kind: str, frozen: tuple[str, ...]) -> None:
+    torch.manual_seed(3)
+    given = Modes()
+    for name in frozen:
+        given.get_submodule(name).eval()
+    modes = [module.training for module in given.modules()]
+    x, y = doubles()
+
+    torch.manual_seed(0)
+    model = copy.deepcopy(given)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+    losses = []
+    for _ in range(7):
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    source = given if kind == "instance" else lambda: copy.deepcopy(given)
+    problem = double_problem(model=source, held_out=(x, y))
+    recipe = Recipe(lr=0.2, updates=7)
+    history = train(problem, recipe)
+    assert history.loss.tolist() == losses
+    assert history.model is not None
+    for ours, theirs in zip(history.model.parameters(), model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    for ours, theirs in zip(history.model.buffers(), model.buffers(), strict=True):
+        assert torch.equal(ours, theirs)
+    for each in (given, history.model):
+        assert [module.training for module in each.modules()] == modes
+
+
+def test_a_class_that_raises_keeps_its_own_error_as_the_cause() -> None:
+    def broken() -> nn.Module:
+        raise KeyError("hidden")
+
+    with pytest.raises(ValueError, match=r"broken\(\) raised KeyError: 'hidden'") as raised:
+        train(double_problem(model=broken))
+    assert isinstance(raised.value.__cause__, KeyError)
 
 
 @pytest.mark.parametrize("name", ["Muon", "SparseAdam"])
@@ -35,6 +116,11 @@ def test_a_mask_pattern_without_a_match_names_the_parameters() -> None:
         ({"model": 3}, "Problem.model=3"),
         ({"loss": None}, "Problem.loss=None"),
         ({"recipe": {"lr": 1}}, "Problem.recipe={'lr': 1}"),
+        ({"data": {"x": 1, "label": 2}}, "Problem.data: a dict of 'x', 'label'; give (x, y)"),
+        ({"data": [{"x": 1}]}, "Problem.data: a batch must be (x, y), not a dict of 'x'"),
+        ({"held_out": [{"x": 1}]}, "Problem.held_out: a batch must be (x, y), not a dict of 'x'"),
+        ({"loss": Weighted()}, "the Weighted has parameters of its own, ['weight']"),
+        ({"loss": partial(Weighted(), power=1)}, "has parameters of its own, ['weight']"),
     ],
 )
 def test_a_problem_names_its_bad_argument(fields: dict[str, Any], words: str) -> None:

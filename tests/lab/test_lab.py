@@ -203,6 +203,21 @@ def test_code_marks_the_lines_of_the_control_that_was_moved_last(lab):
     assert lines_of(lab) == []
 
 
+def test_code_says_why_there_is_no_program():
+    x, y = torch.tensor([[0, 1], [2, 3]]), torch.ones(2, 1)
+    factory = lambda: nn.Sequential(nn.EmbeddingBag(4, 2, sparse=True), nn.Linear(2, 1))  # noqa: E731
+    problem = Problem("sparse", factory, (x, y), nn.functional.mse_loss)
+    lab = GradLab(problem, ("mask",), Recipe(optimizer="Adagrad", mask=0.5, updates=2))
+    with pytest.raises(ValueError, match="a program edits sparse gradients") as raised:
+        lab.script()
+    lab.toggle("code")
+    assert lines_of(lab) == [[f"# {raised.value}", False]]
+    lab.controls["mask"].value = 0.0
+    lab.wait()
+    assert "optimizer.step()" in str(lines_of(lab))
+    lab.close()
+
+
 def test_the_script_of_a_lab_gives_its_losses(lab):
     lab.controls["accumulation_steps"].value = 3
     scope = {}

@@ -122,6 +122,15 @@ def test_replicas_fit_a_slice_and_the_memory_or_there_is_none(seconds, size):
     assert one_more * seconds > SHORT * 0.999 or one_more * size > MEMORY
 
 
+def cost_of(problem, recipe):
+    def steps():
+        found.append((yield from measured(problem, recipe)))
+
+    found = []
+    list(steps())
+    return found[0]
+
+
 def test_what_a_run_keeps_for_its_backward_pass_is_measured():
     """A Linear and a Tanh keep their input and their output, beside parameters and targets."""
     samples, width = 1000, 500
@@ -129,15 +138,17 @@ def test_what_a_run_keeps_for_its_backward_pass_is_measured():
     factory = lambda: nn.Sequential(nn.Linear(1, width), nn.Tanh())  # noqa: E731
     problem = Problem("wide", factory, (x, y), nn.functional.mse_loss)
 
-    def costs():
-        found.append((yield from measured(problem, Recipe(updates=5))))
-
-    found = []
-    list(costs())
-    (cost,) = found
+    cost = cost_of(problem, Recipe(updates=5))
     outputs = samples * width * 4
     assert cost.seconds > 0
     assert outputs <= cost.bytes <= 4 * outputs
+
+
+@pytest.mark.parametrize("changes", [{"updates": 1}, {"updates": 2}, {"stop_below": 1e9}])
+def test_a_slow_run_of_few_updates_is_measured_as_slow(changes, monkeypatch):
+    monkeypatch.setattr(Sleeps, "seconds", 0.02)
+    problem = Problem("sleeps", Sleeps, problems.moons.batches(), nn.functional.cross_entropy)
+    assert cost_of(problem, Recipe(**{"updates": 5, **changes})).seconds >= 0.02
 
 
 def test_another_active_slider_clears_the_bars_of_the_last():

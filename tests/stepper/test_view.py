@@ -211,6 +211,15 @@ def test_an_unknown_action_is_refused(stepper):
         stepper.act("jump")
 
 
+def test_a_loss_that_would_broadcast_stops_at_its_line():
+    x = torch.ones(4, 3)
+    made = Stepper(Problem("b", lambda: nn.Linear(3, 1), (x, x[:, 0]), nn.functional.mse_loss))
+    made.act("finish")
+    failure = made.engine.snapshot.failure
+    assert failure.message.startswith("Using a target size (torch.Size([4]))")
+    assert made.engine.statements[made.engine.snapshot.index].text.startswith("loss = F.mse_loss")
+
+
 def test_a_problem_that_is_not_usable_leaves_only_its_own_error(monkeypatch):
     ignored = []
     monkeypatch.setattr(sys, "unraisablehook", ignored.append)

@@ -257,6 +257,30 @@ def test_losses_as_modules_and_as_functions(loss):
     check(of_model(problems.moons.model, loss), Recipe(updates=10), "lr", (0.1, 0.2))
 
 
+@pytest.mark.parametrize("kind", ["instance", "factory"])
+def test_modules_in_eval_mode_stay_in_it(kind):
+    def factory():
+        norms = [nn.BatchNorm2d(3), nn.BatchNorm2d(3)]
+        model = nn.Sequential(
+            norms[0], nn.Conv2d(3, 3, 2), norms[1], nn.Flatten(), nn.Linear(27, 3)
+        )
+        norms[0].eval()
+        for norm in norms:
+            nn.init.uniform_(norm.running_mean)
+            nn.init.uniform_(norm.weight)
+        return model
+
+    x, y = torch.randn(12, 3, 4, 4), torch.arange(12) % 3
+    source = factory() if kind == "instance" else factory
+    problem = Problem("modes", source, (x, y), F.cross_entropy, held_out=(x, y))
+    start = Recipe(lr=0.1, updates=8, accumulation_steps=2)
+    for history in together(problem, start, "lr", (0.01, 0.1, 0.5)):
+        alone = train(problem, history.recipe)
+        assert_same_bits(history, alone)
+        modes = [[m.training for m in each.model.modules()] for each in (history, alone)]
+        assert modes[0] == modes[1] == [True, False, True, True, True, True]
+
+
 def loader(**options):
     return DataLoader(TensorDataset(*problems.moons.batches()), batch_size=50, **options)
 
