@@ -7,6 +7,7 @@ from typing import Any
 
 from gradwidgets.core import Recipe, problems
 from gradwidgets.core.optimizers import OPTIMIZERS
+from tests.own_optimizers import Lion, Twice
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.8, "nesterov": True}, {"weight_decay": 0.01}],
@@ -14,6 +15,11 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "LBFGS": [{"max_iter": 3}, {"max_iter": 2, "line_search_fn": "strong_wolfe"}],
 }
 TRAINABLE = sorted(OPTIMIZERS.keys() - {"SparseAdam", "Muon"})  # those two refuse dense biases
+OWN: dict[int, dict[str, Any]] = {
+    3: {"optimizer": Lion, "options": {"weight_decay": 0.1}},
+    8: {"optimizer": Twice, "options": {"ahead": 0.01}},
+}
+"""Optimizers of one's own that some recipes have instead, by the last digit of their number."""
 PATTERNS = {
     "line": "weight",
     "bowl": "w*",
@@ -33,7 +39,7 @@ def random_recipe(number: int) -> tuple[str, Recipe]:
     def often(usual: Any, *other: Any) -> Any:
         return draw.choice([usual, usual, *other])
 
-    return name, Recipe(
+    recipe = Recipe(
         optimizer=optimizer,
         lr=10 ** draw.uniform(-3, 0),
         options=draw.choice(OPTIONS.get(optimizer, [{}])),
@@ -51,3 +57,4 @@ def random_recipe(number: int) -> tuple[str, Recipe]:
         stop_below=often(None, draw.uniform(0.1, 2)),
         seed=draw.randint(0, 2**40),
     )
+    return name, recipe.replace(**OWN.get(number % 10, {}))

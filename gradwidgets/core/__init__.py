@@ -1,6 +1,7 @@
 """One training run: what is trained, how, and what it left behind. Needs torch and numpy."""
 
 from gradwidgets.core import problems, settings, validate
+from gradwidgets.core.built_optimizer import build_optimizer, each_of, kept_of, needs_closure
 from gradwidgets.core.control import GROUPS, Control, linear
 from gradwidgets.core.data import Batch, Batches, Pair, groups, is_pair, samples
 from gradwidgets.core.edit_table import EDITS, WrittenModel
@@ -19,7 +20,7 @@ from gradwidgets.core.isolation import (
 )
 from gradwidgets.core.loop import Run, measured_at, train
 from gradwidgets.core.loss import Loss, reduction
-from gradwidgets.core.optimizers import build_optimizer, needs_closure, option_defaults
+from gradwidgets.core.optimizers import OptimizerKind, name_of, option_defaults
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array, as_numbers
@@ -39,6 +40,7 @@ __all__ = [
     "History",
     "Loss",
     "Mask",
+    "OptimizerKind",
     "PROCESS_LOCK",
     "Pair",
     "Penalty",
@@ -56,6 +58,7 @@ __all__ = [
     "described_error",
     "end_of",
     "build_optimizer",
+    "each_of",
     "edit_gradients",
     "end_level",
     "evaluating",
@@ -63,8 +66,10 @@ __all__ = [
     "groups",
     "is_pair",
     "is_small",
+    "kept_of",
     "linear",
     "measured_at",
+    "name_of",
     "needs_closure",
     "one_thread",
     "option_defaults",

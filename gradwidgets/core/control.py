@@ -49,13 +49,15 @@ class Control:
             return self.names[value]
         if value is None or isinstance(value, bool):
             return "on" if value else "off"
+        if callable(value):
+            return str(getattr(value, "__name__", value))
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     def including(self, value: Any) -> tuple[Any, ...]:
         """The stops, and `value` at its place among them; in a list, at the end."""
         if value in self.stops:
             return self.stops
-        known = [stop for stop in self.stops if stop is not None]
+        known = [stop for stop in self.stops if self.slider and stop is not None]
         place = next((self.stops.index(stop) for stop in known if stop > value), None)
         if place is None or not self.slider:
             place = len(self.stops) - (self.slider and self.stops[-1] is None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -80,10 +81,10 @@ def _other_dtype(name: str, given: Any, wanted: Any) -> str:
 
 
 def step_failed(
-    update: int, model: nn.Module, optimizer: object, error: Exception
+    update: int, model: nn.Module, optimizers: Sequence[object], error: Exception
 ) -> TrainingError:
-    """An edit or the optimizer raised; names the sparse gradients if that is why."""
-    kind = type(optimizer).__name__
+    """An edit or an optimizer raised; names the sparse gradients if that is why."""
+    kind = " and ".join(type(optimizer).__name__ for optimizer in optimizers)
     said = f"update {update} with {kind} raised: {described_error(error)}"
     gradients = [(name, p.grad) for name, p in model.named_parameters() if p.grad is not None]
     sparse = [name for name, gradient in gradients if gradient.is_sparse]

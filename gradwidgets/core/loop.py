@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from gradwidgets.core import errors, problems
+from gradwidgets.core.built_optimizer import build_optimizer, each_of, needs_closure
 from gradwidgets.core.data import Batch, groups, samples
 from gradwidgets.core.edit_table import edits_of
 from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.history import History, Stop, end_of
 from gradwidgets.core.isolation import IsolatedRun, evaluating
 from gradwidgets.core.loss import check_shapes, reduction
-from gradwidgets.core.optimizers import build_optimizer, needs_closure
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Recorder
@@ -104,21 +104,23 @@ class Run:
         with self._isolated.inside():
             self.model = self.problem.build()
             self._isolated.choose_threads(self.model)
-            self.optimizer = build_optimizer(
-                self.recipe.optimizer, self.model, self.recipe.lr, self.recipe.options
-            )
+            built = build_optimizer(self.recipe, self.model)
+            self.optimizers = each_of(built)
             self.edits = edits_of(self.recipe, self.model)
             self._groups = groups(data, self.recipe)
             self._parameters = list(self.model.parameters())
             self._recorder = self._new_recorder()
-        self._with_closure = needs_closure(self.recipe.optimizer)
+        self._with_closure = needs_closure(built)
 
     def _new_recorder(self) -> Recorder:
         recipe = self.recipe
-        # SGD with nesterov may add the momentum to .grad itself; an edit may put its own tensor
-        shared = bool(recipe.options.get("nesterov") or recipe.edits)
+        # SGD with nesterov may add the momentum to .grad itself; an edit may put its own tensor;
+        # an optimizer of one's own may do anything
+        own = not isinstance(recipe.optimizer, str)
+        shared = bool(recipe.options.get("nesterov") or recipe.edits or own)
         fresh = recipe.clear == "none" and not shared
-        return Recorder(self._parameters, recipe.updates, edited=bool(self.edits), fresh=fresh)
+        edited = bool(self.edits)
+        return Recorder(self._parameters, recipe.updates, edited, fresh, replaced=own)
 
     @property
     def done(self) -> bool:
@@ -196,7 +198,8 @@ class Run:
         if math.isfinite(loss):
             try:
                 self._edit(record=True)
-                self.optimizer.step()
+                for optimizer in self.optimizers:
+                    optimizer.step()
             except Exception as error:
                 raise self._step_failed(error) from error
         return loss
@@ -214,7 +217,9 @@ class Run:
             return loss
 
         try:
-            self.optimizer.step(closure)
+            self.optimizers[0].step(closure)
+            if not evaluated:
+                raise ValueError("it never called the closure, which computes the gradients")
         except _NotFinite:
             pass
         except TrainingError:
@@ -224,7 +229,7 @@ class Run:
         return evaluated[0]
 
     def _step_failed(self, error: Exception) -> TrainingError:
-        return errors.step_failed(len(self.losses), self.model, self.optimizer, error)
+        return errors.step_failed(len(self.losses), self.model, self.optimizers, error)
 
     def _edit(self, record: bool) -> None:
         if record:
@@ -238,7 +243,8 @@ class Run:
         """Clear, then forward and backward of each micro-batch; returns the loss of them all."""
         recipe = self.recipe
         if recipe.clear != "never":
-            self.optimizer.zero_grad(set_to_none=recipe.clear == "none")
+            for optimizer in self.optimizers:
+                optimizer.zero_grad(set_to_none=recipe.clear == "none")
         if recipe.accumulation_steps == 1:
             return self._micro_batch(*batches[0])
         share = recipe.accumulation_steps if recipe.average else 1

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from gradwidgets.core.control import STRENGTHS, Control, linear, logarithmic
 from gradwidgets.core.edits import MASK_KINDS, Edit
-from gradwidgets.core.optimizers import OPTIMIZERS, checked_options
+from gradwidgets.core.optimizers import OneOptimizer, OptimizerKind, checked_options, name_of
 from gradwidgets.core.validate import Count, Edits, Flag, Number, OneOf, Rule, Text, not_allowed
 
 _Default = TypeVar("_Default")
@@ -25,7 +25,9 @@ class Recipe:
     """Every setting of one training run. Equal recipes give equal runs.
 
     Args:
-        optimizer: the name of a class in `torch.optim`.
+        optimizer: the name of a class in `torch.optim`; or a class of your own, made as
+            `cls(params, lr=lr, **options)`; or a function `(model, lr, **options)` that returns
+            an optimizer, or a list of them, each of which clears and steps in turn.
         lr: its learning rate.
         options: its other keyword arguments, such as `{"momentum": 0.9}`.
         scale: factor on every gradient.
@@ -58,9 +60,9 @@ class Recipe:
     ValueError: mask=2 is not allowed; give a finite number from 0 to 1
     """
 
-    optimizer: str = _setting(
+    optimizer: OptimizerKind = _setting(  # noqa: RUF009, the kind is as immutable as a text
         "SGD",
-        OneOf(tuple(OPTIMIZERS)),
+        OneOptimizer(),
         Control(
             "optimizer",
             "Optimizer",
@@ -213,7 +215,8 @@ class Recipe:
             if "rule" in spec.metadata:
                 checked = spec.metadata["rule"](spec.name, getattr(self, spec.name))
                 object.__setattr__(self, spec.name, checked)
-        object.__setattr__(self, "options", checked_options(self.optimizer, self.options))
+        options = checked_options(self.optimizer, self.options, self.lr)
+        object.__setattr__(self, "options", options)
 
     def replace(self, **changes: Any) -> Recipe:
         """This recipe with some fields changed.
@@ -237,14 +240,21 @@ class Recipe:
         }
 
     def __repr__(self) -> str:
-        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self.changes().items())})"
+        shown = {name: repr(value) for name, value in self.changes().items()}
+        if not isinstance(self.optimizer, str):
+            shown["optimizer"] = name_of(self.optimizer)  # as one would write it
+        return f"Recipe({', '.join(f'{name}={text}' for name, text in shown.items())})"
 
     def to_json(self) -> str:
         """This recipe as JSON text that `from_json` reads back to an equal recipe.
 
         Raises:
-            ValueError: the recipe has `edits`, or an option that JSON cannot hold.
+            ValueError: the recipe has `edits` or an optimizer of its own, or an option that JSON
+                cannot hold.
         """
+        if not isinstance(self.optimizer, str):
+            wish = "the name of a class in torch.optim: JSON cannot hold callables"
+            raise not_allowed("optimizer", self.optimizer, wish)
         if self.edits:
             raise not_allowed("edits", self.edits, "none: JSON cannot hold callables")
         values = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}

@@ -111,14 +111,20 @@ class Recorder:
         updates: how many updates are expected, which decides what fits in memory.
         edited: whether gradients are edited at all; if not, they are recorded once.
         fresh: every update's gradients are new tensors, and nothing but an edit changes them.
+        replaced: a step may put another tensor into `p.data`.
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], updates: int, edited: bool, fresh: bool
+        self,
+        parameters: Sequence[Tensor],
+        updates: int,
+        edited: bool,
+        fresh: bool,
+        replaced: bool = False,
     ) -> None:
-        self.parameters = [as_numbers(p) for p in parameters]
         self._live = list(parameters)
-        self._views = [_view(p) for p in self.parameters]
+        self._replaced = replaced
+        self._look()
         elements = max(1, sum(p.numel() for p in self.parameters))
         self._size = max(1, min(BLOCK, updates, BLOCK_ELEMENTS // elements))
         self._edited = self._gradients(fresh) if edited else None
@@ -128,6 +134,10 @@ class Recorder:
         self._snapshots: list[list[Tensor]] = [[] for _ in parameters]
         self._norms = Norms()
         self._values.write(self._views)
+
+    def _look(self) -> None:
+        self.parameters = [as_numbers(p) for p in self._live]
+        self._views = [_view(p) for p in self.parameters]
 
     def _gradients(self, by_reference: bool) -> Copies | References:
         like = self.parameters
@@ -151,6 +161,8 @@ class Recorder:
 
     def stepped(self) -> None:
         """Record the parameters after the step; the row is complete."""
+        if self._replaced:
+            self._look()
         self._values.write(self._views)
         if self._values.filled > self._size:
             self.flush()

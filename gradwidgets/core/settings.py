@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradwidgets.core.control import STRENGTHS, Control, linear
-from gradwidgets.core.optimizers import OPTIMIZERS, option_defaults
+from gradwidgets.core.optimizers import OneOptimizer, OptimizerKind, name_of, option_defaults
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import not_allowed
 
@@ -100,16 +100,19 @@ def with_(recipe: Recipe, **changes: Any) -> Recipe:
 
 def _kept(recipe: Recipe, fields: dict[str, Any]) -> dict[str, Any]:
     """The recipe's options that stay with these fields."""
-    optimizer = fields.get("optimizer", recipe.optimizer)
-    if optimizer not in tuple(OPTIMIZERS):
+    try:
+        optimizer = OneOptimizer()("optimizer", fields.get("optimizer", recipe.optimizer))
+    except ValueError:
         return {}  # Recipe says what is allowed
     known = option_defaults(optimizer)
     return {name: value for name, value in recipe.options.items() if name in known}
 
 
-def _known(optimizer: str) -> str:
-    options = ", ".join(option_defaults(optimizer))
-    return f"a field of Recipe ({', '.join(FIELDS)}) or an option of {optimizer} ({options})"
+def _known(optimizer: OptimizerKind) -> str:
+    options = ", ".join(option_defaults(optimizer)) or "it has none"
+    return (
+        f"a field of Recipe ({', '.join(FIELDS)}) or an option of {name_of(optimizer)} ({options})"
+    )
 
 
 def differences(recipe: Recipe, start: Recipe) -> list[str]:
@@ -119,10 +122,11 @@ def differences(recipe: Recipe, start: Recipe) -> list[str]:
     ['Adam', 'lr 0.05', 'eps 0.1']
     """
     fields = [name for name in FIELDS if name not in ("options", "edits")]
-    other = with_(start, optimizer=recipe.optimizer)  # with those of its options that it takes
-    options = sorted({*recipe.options, *other.options})
+    kept = _kept(start, {"optimizer": recipe.optimizer})  # those of its options that it takes
+    other = {**option_defaults(recipe.optimizer), **kept}
+    options = sorted({*recipe.options, *kept})
     parts = [_brief(recipe, name) for name in fields if get(recipe, name) != get(start, name)]
-    parts += [_brief(recipe, name) for name in options if get(recipe, name) != get(other, name)]
+    parts += [_brief(recipe, name) for name in options if get(recipe, name) != other[name]]
     return parts + ["other edits"] * (recipe.edits != start.edits)
 
 

@@ -96,14 +96,18 @@ class Controls:
         self._base = recipe
         for name, widget in self.widgets.items():
             if settings.applies(recipe, name):
-                _put(widget, settings.get(recipe, name))
+                _put(widget, self._specs[name], settings.get(recipe, name))
         self.enable()
 
     def enable(self) -> None:
         """Enable the widgets whose setting applies: optimizers differ in the options they take."""
         values = {name: widget.value for name, widget in self.widgets.items()}
+        try:
+            base = self._under(values)
+        except ValueError:  # an optimizer of one's own may refuse the others' settings
+            return
         for name in values.keys() - set(settings.FIELDS):
-            self.widgets[name].disabled = not settings.applies(self._under(values), name)
+            self.widgets[name].disabled = not settings.applies(base, name)
 
     def _with(self, elsewhere: dict[str, Any]) -> Recipe:
         """The recipe if the widgets named in `elsewhere` were at those values."""
@@ -132,13 +136,13 @@ class Controls:
         )
 
 
-def _put(widget: Any, value: Any) -> None:
+def _put(widget: Any, control: Control, value: Any) -> None:
     """Set a widget to a value, adding it to a list that does not offer it yet."""
     with widget.hold_sync():
         if isinstance(widget, ipywidgets.Dropdown):
             offered = [value for _, value in widget.options]
             if value not in offered:
-                widget.options = (*widget.options, (str(value), value))
+                widget.options = (*widget.options, (control.text(value), value))
         widget.value = value
 
 

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from gradwidgets.components import cell
-from gradwidgets.core import EDITS, Array, Penalty, Problem, Recipe, problems
+from gradwidgets.core import EDITS, Array, Penalty, Problem, Recipe, name_of, problems
 from gradwidgets.ledger.conflicts import cosine
 from gradwidgets.ledger.record import STAGES, ParameterRecord, UpdateRecord, norm, record_updates
 
@@ -129,7 +131,7 @@ def _norm(values: Array | None) -> str:
 def _step(record: ParameterRecord) -> str:
     """The norm of the step, and how many times that of the gradient read it is."""
     read, step = record.norms["edited"], record.norms["step"]
-    if not record.lr:
+    if not np.nan_to_num(record.lr).all():
         return "-"
     if not read > 0:
         return f"{step:.3g}"
@@ -150,7 +152,7 @@ def _sentence(recipe: Recipe, record: UpdateRecord) -> str:
     return (
         f"Update {record.update}, loss {record.loss:.4g}: a gradient of norm "
         f"{norms['accumulated']:.3g} became {norms['edited']:.3g} by the edits, and "
-        f"{recipe.optimizer} made of it a change of {norms['change']:.3g}."
+        f"{name_of(recipe.optimizer)} made of it a change of {norms['change']:.3g}."
     )
 
 
@@ -213,5 +215,6 @@ def _note_on_order(record: UpdateRecord, late: UpdateRecord) -> str:
 def _note_on_scale(recipe: Recipe, apart: float) -> str:
     without = f"Without the scale of {recipe.scale:g} the change would be"
     if apart < SAME:
-        return f"{without} the same, to {apart:.1g}: {recipe.optimizer} cancels a constant scale."
+        kind = name_of(recipe.optimizer)
+        return f"{without} the same, to {apart:.1g}: {kind} cancels a constant scale."
     return f"{without} another: they differ by {apart:.1%} of it."

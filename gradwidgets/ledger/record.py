@@ -17,7 +17,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core import EDITS, Array, Edit, Problem, Recipe, Run, as_numbers
+from gradwidgets.core import EDITS, Array, Edit, Problem, Recipe, Run, as_numbers, kept_of
 
 STAGES = ("accumulated", *(entry.stage for entry in EDITS), "edited")
 """The stages of a gradient, in their order; the optimizer reads the last."""
@@ -37,7 +37,7 @@ class ParameterRecord:
         after: the parameter after it.
         state_before: the optimizer's state of it before the update, by the optimizer's names.
         state_after: the same after. LBFGS keeps everything with the first parameter.
-        lr: the learning rate.
+        lr: its learning rate, NaN where the optimizer has none; of all together one an element.
     """
 
     name: str
@@ -48,7 +48,7 @@ class ParameterRecord:
     after: Array
     state_before: Mapping[str, Array]
     state_after: Mapping[str, Array]
-    lr: float
+    lr: float | Array
 
     def gradient(self, stage: str = "edited") -> Array | None:
         """`.grad` after a stage of `STAGES`; a stage without an edit leaves it as it was.
@@ -72,7 +72,7 @@ class ParameterRecord:
     @property
     def step(self) -> Array:
         """The gradient with which plain SGD of this `lr` makes the same change; NaN for lr 0."""
-        return -self.change / self.lr if self.lr else np.full_like(self.change, np.nan)
+        return -self.change / np.where(self.lr == 0, np.nan, self.lr)
 
     @cached_property
     def norms(self) -> dict[str, float]:
@@ -145,7 +145,7 @@ class UpdateRecord:
             after=vector([p.after for p in every]),
             state_before={},
             state_after={},
-            lr=every[0].lr,
+            lr=np.concatenate([np.full(p.before.size, p.lr) for p in every]),
         )
 
     def difference(self, other: UpdateRecord) -> float:
@@ -185,7 +185,7 @@ def record_updates(problem: Problem | str, recipe: Recipe | None = None) -> Iter
 def _record_next(run: Run) -> UpdateRecord | None:
     """Make one update and record it; None if the run makes no further update."""
     update, edits = len(run.losses), run.edits
-    before, state_before = _values(run.model), _states(run.model, run.optimizer)
+    before, state_before = _values(run.model), _states(run.model, run.optimizers)
     copies = _Copies(run.model)
     run.edits = copies.between(edits)
     try:
@@ -195,7 +195,8 @@ def _record_next(run: Run) -> UpdateRecord | None:
         copies.remove_hooks()
     if len(run.losses) == update:
         return None
-    after, state_after = _values(run.model), _states(run.model, run.optimizer)
+    rates = _rates(run)
+    after, state_after = _values(run.model), _states(run.model, run.optimizers)
     parameters = [
         ParameterRecord(
             name=name,
@@ -206,7 +207,7 @@ def _record_next(run: Run) -> UpdateRecord | None:
             after=after[i],
             state_before=state_before[i],
             state_after=state_after[i],
-            lr=float(run.optimizer.param_groups[0]["lr"]),
+            lr=rates[i],
         )
         for i, (name, _) in enumerate(run.model.named_parameters())
     ]
@@ -278,12 +279,23 @@ def _values(model: nn.Module) -> list[Array]:
     return [_copied(p) for p in model.parameters()]
 
 
-def _states(model: nn.Module, optimizer: Optimizer) -> list[dict[str, Array]]:
-    """The numbers and tensors that the optimizer keeps of each parameter."""
+def _rates(run: Run) -> list[float]:
+    """The learning rate of each parameter; NaN where no optimizer has it, or says none."""
+    rates = {
+        id(p): float(group.get("lr", np.nan))
+        for optimizer in run.optimizers
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    return [rates.get(id(p), float("nan")) for p in run.model.parameters()]
+
+
+def _states(model: nn.Module, optimizers: Sequence[Optimizer]) -> list[dict[str, Array]]:
+    """The numbers and tensors that the optimizers keep of each parameter."""
     return [
         {
             str(name): _copied(value) if isinstance(value, Tensor) else np.array(float(value))
-            for name, value in optimizer.state.get(p, {}).items()
+            for name, value in kept_of(p, optimizers).items()
             if isinstance(value, (Tensor, int, float))
         }
         for p in model.parameters()

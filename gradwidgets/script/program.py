@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
-from gradwidgets.core import EDITS, Problem, Recipe, needs_closure, not_allowed, problems
+from gradwidgets.core import EDITS, Problem, Recipe, not_allowed, problems
 from gradwidgets.script.source import Line, Sources, indented, lines_of
 
 
@@ -38,7 +39,7 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
     """
     problem = problems.get(problem)
     recipe = recipe or problem.recipe
-    sources = Sources(problem)
+    sources = Sources(problem, recipe)
     title = " ".join(f"{problem.name}: {problem.description}".split()).rstrip(":")
     missing = [*sources.missing, *(["edits"] if recipe.edits else [])]
     program = [Line(f"# {title}"), *(Line(f"# Bring with you: {name}") for name in missing)]
@@ -59,8 +60,6 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
         if not sources.built_in:
             lines += [Line("torch.manual_seed(0)  # the same data in every run")]
         lines += [Line(f"{target} = {sources.data}()")]
-    options = "".join(f", {name}={value!r}" for name, value in recipe.options.items())
-    build = f"torch.optim.{recipe.optimizer}(model.parameters(), lr={recipe.lr!r}{options})"
     lines += [
         Line(f"torch.manual_seed({recipe.seed})  # the same start in every run", ("seed",)),
         *(
@@ -68,9 +67,18 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
             for own in sources.generators
         ),
         Line(f"model = {sources.model}()"),
-        Line(f"optimizer = {build}", ("optimizer", "lr", *recipe.options)),
+        Line(_optimizer(recipe, sources), ("optimizer", "lr", *recipe.options)),
     ]
     return [*lines, *edit_setup(recipe, sources), *batches(recipe, sources.pair)]
+
+
+def _optimizer(recipe: Recipe, sources: Sources) -> str:
+    """The line that builds the optimizer, or the recipe's own list of them."""
+    options = "".join(f", {name}={value!r}" for name, value in recipe.options.items())
+    given = f"model.parameters(), lr={recipe.lr!r}"
+    if inspect.isroutine(recipe.optimizer):
+        given = f"model, {recipe.lr!r}"
+    return f"optimizer{'s' * sources.several} = {sources.optimizer}({given}{options})"
 
 
 def edit_setup(recipe: Recipe, sources: Sources) -> list[Line]:
@@ -178,9 +186,9 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     optimizer.step()
     losses.append(mean)
     """
-    gradients = [*_clear(recipe), *_backward(recipe, sources)]
+    gradients = [*_clear(recipe, sources), *_backward(recipe, sources)]
     edits = list(_edits(recipe, sources))
-    if needs_closure(recipe.optimizer):
+    if sources.closure:
         inner = [*gradients, Line("evaluated.append(mean)"), *edits, Line("return mean")]
         body = [Line("evaluated = []"), Line(""), Line("def closure():"), *indented(inner)]
         step = "optimizer.step(closure)  # calls it once or more"
@@ -188,8 +196,8 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
         body += [Line("mean = evaluated[0]  # before the parameters moved")]
         body += lines_of(NOT_FINITE)
     else:
-        step = "optimizer.step()"
-        body = [*gradients, *lines_of(NOT_FINITE), *edits, Line(step, ("optimizer",))]
+        steps = _each(sources, "step()", "optimizer")
+        body = [*gradients, *lines_of(NOT_FINITE), *edits, *steps]
     body += [Line("losses.append(mean)")]
     if recipe.stop_below is not None:
         limit = f"if mean < {recipe.stop_below!r}:\n    break  # the loss is low enough: stop"
@@ -197,12 +205,17 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     return body
 
 
-def _clear(recipe: Recipe) -> list[Line]:
-    call = {
-        "none": "optimizer.zero_grad()",
-        "zero": "optimizer.zero_grad(set_to_none=False)  # to zeros",
-    }
-    return [Line(call[recipe.clear], ("clear",))] if recipe.clear in call else []
+def _each(sources: Sources, call: str, *settings: str) -> list[Line]:
+    """A call of the optimizer, or of each in turn."""
+    text = f"optimizer.{call}"
+    if sources.several:
+        text = f"for optimizer in optimizers:\n    {text}"
+    return lines_of(text, *settings)
+
+
+def _clear(recipe: Recipe, sources: Sources) -> list[Line]:
+    call = {"none": "zero_grad()", "zero": "zero_grad(set_to_none=False)  # to zeros"}
+    return _each(sources, call[recipe.clear], "clear") if recipe.clear in call else []
 
 
 AVERAGED = """

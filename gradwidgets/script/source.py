@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,11 +22,15 @@ from torch.nn import functional
 from gradwidgets.core import (
     EDITS,
     IsolatedRun,
+    OptimizerKind,
     Problem,
+    Recipe,
     WrittenModel,
+    build_optimizer,
     generators,
     is_pair,
     is_small,
+    needs_closure,
     problems,
     reduction,
 )
@@ -58,8 +63,9 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 # fmt: off
 USED = {
     "batches", "closure", "edit", "edits", "evaluated", "group", "groups", "index", "loader",
-    "loss", "losses", "mean", "model", "optimizer", "order", "p", "right", "seen", "total",
-    "update", "x", "xb", "xk", "y", "yb", "yk", *(name for entry in EDITS for name in entry.names),
+    "loss", "losses", "mean", "model", "optimizer", "optimizers", "order", "p", "right", "seen",
+    "total", "update", "x", "xb", "xk", "y", "yb", "yk",
+    *(name for entry in EDITS for name in entry.names),
 }
 # fmt: on
 """Names that a program gives to its own things: a function of this name gets another."""
@@ -70,6 +76,10 @@ KNOWN = {"math", "torch", "nn", "F", "Tensor", *vars(builtins)}
 class Sources:
     """Names of a problem's data, model and loss in a program, and the texts that define them.
 
+    Args:
+        problem: what is trained.
+        recipe: whose optimizer it is; None takes the problem's own.
+
     Attributes:
         imports: the first lines of the program.
         texts: functions, classes and numbers in full, with those of the same module that they use.
@@ -78,13 +88,16 @@ class Sources:
         summed: whether the loss adds up over the samples, and is no mean.
         held_out: a call that returns the held-out data of a built-in problem, or nothing.
         metric: the name of what is measured on it.
+        optimizer: the name of its class, or of the function that builds it.
+        several: whether that function gives a list of optimizers.
+        closure: whether `optimizer.step` needs a closure.
 
     >>> sources = Sources(problems.moons)
     >>> sources.data, sources.model, sources.loss, sources.missing
     ('moons_data', 'moons_model', 'F.cross_entropy', [])
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, recipe: Recipe | None = None) -> None:
         self.texts: list[str] = []
         self.missing: list[str] = []
         self._homes: dict[str, tuple[str, str]] = {}
@@ -94,19 +107,25 @@ class Sources:
         self.pair = is_pair(self._batches)
         self.generators = [f"loader.{path}" for path in generators(self._batches)]
         self.summed = reduction(problem.loss) == "sum"
+        optimizer = (recipe or problem.recipe).optimizer
+        built: Any = optimizer
         with IsolatedRun(problem.data, seed=0).inside():
             model = problem.build()
+            if inspect.isroutine(optimizer):
+                built = build_optimizer(recipe or problem.recipe, model)
+        self.several, self.closure = isinstance(built, list), needs_closure(built)
         self.small = is_small(model)
         parameters = tuple(name for name, _ in model.named_parameters())
         self.written = WrittenModel(
             parameters,
-            regular=self.built_in,
+            regular=self.built_in and all(p.requires_grad for p in model.parameters()),
             sparse=any(getattr(module, "sparse", False) is True for module in model.modules()),
             sign="sgn" if any(p.is_complex() for p in model.parameters()) else "sign",
         )
         self.data = self._name(problem.data, "make_data", "x, y" if self.pair else "loader")
         self.model = self._name(problem.model, "make_model")
         self.loss = self._name(problem.loss, "loss_fn")
+        self.optimizer = self._optimizer(optimizer)
         self.has_data_function = self.data not in ("x, y", "loader")
         self.held_out = _call(problem.held_out) if self.built_in else ""
         self.metric = problem.metric_name() if self.held_out else ""
@@ -116,6 +135,15 @@ class Sources:
         for home in sorted({home for home, _ in self._homes.values()}):
             names = sorted(name for where, name in self._homes.values() if where == home)
             self.imports += [f"from {home} import {', '.join(names)}" if names[0] else home]
+
+    def _optimizer(self, optimizer: OptimizerKind) -> str:
+        if isinstance(optimizer, str):
+            return f"torch.optim.{optimizer}"
+        name = optimizer.__name__
+        if _is_installed(optimizer) and (home := _home(name, optimizer)):
+            self._homes[name] = (home, name)
+            return name
+        return self._name(optimizer, "make_optimizer", name if name.isidentifier() else None)
 
     def samples(self) -> str:
         """The number of samples of a micro-batch (xk, yk), as text: see `samples` in `core`."""
@@ -203,6 +231,12 @@ def _source(thing: Any) -> str:
             if first <= place <= (node.end_lineno or first):
                 return textwrap.dedent("".join(lines[first - 1 : node.end_lineno])).rstrip()
     raise OSError(f"no text of {thing!r}")
+
+
+def _is_installed(thing: Any) -> bool:
+    """Tell whether the text of a function or class belongs to an installed library."""
+    file = getattr(sys.modules.get(thing.__module__), "__file__", None)
+    return bool(file and {"site-packages", "dist-packages"} & set(Path(file).parts))
 
 
 def _home(name: str, value: Any) -> str:

@@ -63,7 +63,7 @@ class StepperEngine:
     def __init__(self, problem: Problem | str, recipe: Recipe | None = None) -> None:
         self.problem = problems.get(problem)
         self.recipe = recipe or self.problem.recipe
-        self.head = head(self.recipe, Sources(self.problem)).text
+        self.head = head(self.recipe, Sources(self.problem, self.recipe)).text
         self.statements = self._original = program_of(self.problem, self.recipe)
         self.workspace = Workspace(self.problem, self.recipe)
         self.checkpoints = Checkpoints()
@@ -226,7 +226,7 @@ class StepperEngine:
 
     def _read(self) -> Entries:
         workspace = self.workspace
-        return read(workspace.model, workspace.optimizer, workspace.assigned())
+        return read(workspace.model, workspace.optimizers, workspace.assigned())
 
     def _take_snapshot(self) -> Snapshot:
         here, now = self._current, self._read()

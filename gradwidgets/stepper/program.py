@@ -51,7 +51,8 @@ def program_of(problem: Problem | str, recipe: Recipe | None = None) -> Program:
         ValueError: the mask's pattern matches no parameter.
     """
     problem = problems.get(problem)
-    lines = update(recipe or problem.recipe, Sources(problem))
+    recipe = recipe or problem.recipe
+    lines = update(recipe, Sources(problem, recipe))
     found = _statements(lines, depth=0)
     return tuple(replace(statement, key=key) for key, statement in enumerate(found))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core import Array, as_numbers
+from gradwidgets.core import Array, as_numbers, kept_of
 
 SMALL = 256
 """Tensors with at most this many elements are shown number by number."""
@@ -97,13 +97,13 @@ class Snapshot:
     ended: str | None
 
 
-def read(model: nn.Module, optimizer: Optimizer, assigned: Mapping[str, Any]) -> Entries:
+def read(model: nn.Module, optimizers: Sequence[Optimizer], assigned: Mapping[str, Any]) -> Entries:
     """Copy every entry as it is now."""
     entries: Entries = {}
     for name, parameter in model.named_parameters():
         entries[name, "value"] = _copy(parameter)
         entries[name, "grad"] = _copy(parameter.grad)
-        for key, value in optimizer.state.get(parameter, {}).items():
+        for key, value in kept_of(parameter, optimizers).items():
             tensor = _as_tensor(value)
             if tensor is not None:
                 entries[name, str(key)] = tensor

@@ -13,7 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradwidgets.core import Buffers, IsolatedRun, Problem, Recipe, build_optimizer, groups, is_pair
+from gradwidgets.core import (
+    Buffers,
+    IsolatedRun,
+    Problem,
+    Recipe,
+    build_optimizer,
+    each_of,
+    groups,
+    is_pair,
+    not_allowed,
+)
 from gradwidgets.script import Sources, batches, edit_setup
 from gradwidgets.stepper.program import Program, reads_before_assigning
 
@@ -32,7 +42,7 @@ class Checkpoint:
         tensors: of each parameter its value, gradient (or None) and `requires_grad`.
         buffers: every buffer.
         attributes: of each module its plain attributes, such as `training` or a counter.
-        state: of each parameter what the optimizer keeps for it.
+        optimizers: of each optimizer its attributes: its state, its groups, and all it counts.
         generators: the states of the random number generators.
         names: the variables that the statements have assigned.
         graphs: those of them whose value has a graph, which cannot be copied.
@@ -41,7 +51,7 @@ class Checkpoint:
     tensors: list[tuple[Tensor, Tensor | None, bool]]
     buffers: Buffers
     attributes: list[Names]
-    state: list[Names | None]
+    optimizers: list[Names]
     generators: list[Any]
     names: Names
     graphs: frozenset[str]
@@ -50,7 +60,8 @@ class Checkpoint:
     def nbytes(self) -> int:
         """Memory held by parameters, gradients, buffers and optimizer state, in bytes."""
         held = [t for value, grad, _ in self.tensors for t in (value, grad) if t is not None]
-        kept = [v for entries in self.state if entries for v in entries.values()]
+        states = [entries for own in self.optimizers for entries in own["state"].values()]
+        kept = [v for entries in states if isinstance(entries, dict) for v in entries.values()]
         tensors = [*held, *self.buffers.copies, *kept]
         return sum(t.numel() * t.element_size() for t in tensors if isinstance(t, Tensor))
 
@@ -104,7 +115,7 @@ class Workspace:
     Attributes:
         isolation: the run's own random number generators and threads.
         model: the model that is trained, built for this run alone.
-        optimizer: its optimizer.
+        optimizers: its optimizer, or all of them.
         names: the variables of the program by name, such as `loss` and `losses`.
     """
 
@@ -113,11 +124,11 @@ class Workspace:
         self.isolation = IsolatedRun(data, recipe.seed)
         with self.isolation.inside():
             self.model = problem.build()
-            self.optimizer = build_optimizer(
-                recipe.optimizer, self.model, recipe.lr, recipe.options
-            )
+            built = build_optimizer(recipe, self.model)
+            self.optimizers = each_of(built)
             self.isolation.choose_threads(self.model)
-            self.names = _names_before_loop(problem, recipe, self.model, self.optimizer)
+            self.names = _names_before_loop(problem, recipe, self.model, built)
+        self._recipe = recipe
         self._batches = _batches(data, recipe, self.names)
         self._drawn: list[tuple[list[Any], Names, list[Any]]] = []
         self._given = {*self.names, "__builtins__"}
@@ -141,13 +152,12 @@ class Workspace:
         """Copy everything as it is now."""
         assigned = self.assigned()
         graphs = {n for n, v in assigned.items() if isinstance(v, Tensor) and v.grad_fn is not None}
-        state = self.optimizer.state
         parameters = list(self.model.parameters())
         return Checkpoint(
             tensors=[(_copy(p), _copy(p.grad), p.requires_grad) for p in parameters],
             buffers=Buffers(self.model),
             attributes=[_plain_attributes(module) for module in self.model.modules()],
-            state=copy.deepcopy([dict(state[p]) if p in state else None for p in parameters]),
+            optimizers=self._copied([vars(optimizer) for optimizer in self.optimizers]),
             generators=self.isolation.state(),
             names={name: _detached(value) for name, value in assigned.items()},
             graphs=frozenset(graphs),
@@ -166,25 +176,41 @@ class Workspace:
             for name in _plain_attributes(module).keys() - attributes.keys():
                 del vars(module)[name]
             vars(module).update({name: _detached(value) for name, value in attributes.items()})
-        self.optimizer.state.clear()
-        states = copy.deepcopy(checkpoint.state)
-        for p, entries in zip(self.model.parameters(), states, strict=True):
-            if entries is not None:
-                self.optimizer.state[p] = entries
+        copies = self._copied(checkpoint.optimizers)
+        for optimizer, attributes in zip(self.optimizers, copies, strict=True):
+            vars(optimizer).clear()
+            vars(optimizer).update(attributes)
         self.isolation.restore(checkpoint.generators)
         for name in self.assigned():
             del self.names[name]
         self.names.update({name: _detached(value) for name, value in checkpoint.names.items()})
 
+    def _copied(self, attributes: list[Names]) -> list[Names]:
+        """Copies of optimizers' attributes; the model and its parameters in them stay the same.
+
+        Raises:
+            ValueError: one cannot be copied.
+        """
+        same = [*self.optimizers, *self.model.modules(), *self.model.parameters()]
+        try:
+            return copy.deepcopy(attributes, {id(thing): thing for thing in same})
+        except Exception as error:
+            wish = f"one that copy.deepcopy can copy, for going back ({error})"
+            raise not_allowed("Recipe.optimizer", self._recipe.optimizer, wish) from error
+
 
 def _names_before_loop(
-    problem: Problem, recipe: Recipe, model: nn.Module, optimizer: torch.optim.Optimizer
+    problem: Problem,
+    recipe: Recipe,
+    model: nn.Module,
+    built: torch.optim.Optimizer | list[torch.optim.Optimizer],
 ) -> Names:
     """The names that a program has before its loop, as `script` gives them."""
     data = problem.batches()
     names: Names = {"math": math, "torch": torch, "nn": nn, "F": functional}
-    names |= {"model": model, "optimizer": optimizer, "edits": recipe.edits}
-    sources = Sources(problem)
+    names |= {"model": model, "edits": recipe.edits}
+    names["optimizers" if isinstance(built, list) else "optimizer"] = built
+    sources = Sources(problem, recipe)
     names |= {sources.loss: problem.loss}
     if is_pair(data):
         names |= dict(zip(("x", "y"), data, strict=True))

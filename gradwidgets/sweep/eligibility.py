@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from gradwidgets.core import EDITS, Problem, Recipe, Run, is_pair, option_defaults
+from gradwidgets.core import EDITS, Problem, Recipe, Run, is_pair, name_of, option_defaults
 from gradwidgets.sweep.step import OWN_OPTIONS, TAKEN
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
 def _obstacle_in_options(recipes: Sequence[Recipe]) -> str | None:
     first = recipes[0]
     if first.optimizer not in TAKEN:
-        return f"replicas of {first.optimizer} are not known to give the same bits"
+        return f"replicas of {name_of(first.optimizer)} are not known to give the same bits"
     usual = option_defaults(first.optimizer)
     for name, default in usual.items():
         values = [recipe.options.get(name, default) for recipe in recipes]

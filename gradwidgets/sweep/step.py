@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from gradwidgets.core import Recipe, option_defaults
+from gradwidgets.core import Recipe, name_of, option_defaults
 
 OWN_OPTIONS = ("momentum", "weight_decay")
 """The options in which replicas may differ, beside the learning rate."""
@@ -45,7 +45,7 @@ class Step:
         self._average = torch.zeros_like(values)
         self._squares = torch.full_like(values, self._options.get("initial_accumulator_value", 0.0))
         self._count = 0
-        self._move: Callable[[Tensor], None] = getattr(self, f"_{first.optimizer.lower()}")
+        self._move: Callable[[Tensor], None] = getattr(self, f"_{name_of(first.optimizer).lower()}")
 
     def _own(self, recipes: Sequence[Recipe], option: str) -> Tensor | None:
         """(R, 1) float64 an option of each replica; None if it is 0 for all."""

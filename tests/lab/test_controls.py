@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +7,7 @@ from gradwidgets import GradLab, Recipe, train
 from gradwidgets.components.slider import Slider
 from gradwidgets.core import settings
 from gradwidgets.lab.controls import Controls
+from tests.own_optimizers import Twice
 
 
 def test_every_control_can_make_a_widget_that_visits_only_allowed_values():
@@ -100,4 +102,26 @@ def test_code_may_choose_what_a_list_does_not_offer():
     assert lab.history.loss.tolist() == train("moons", lab.recipe).loss.tolist()
     lab.controls["optimizer"].value = "SGD"
     assert lab.recipe == Recipe(mask_kind="2.*", mask=0.5, updates=5)
+    lab.close()
+
+
+def test_an_optimizer_of_ones_own_is_chosen_by_its_name(tmp_path: Path) -> None:
+    start = Recipe(Twice, lr=0.1, options={"ahead": 0.05}, updates=3)
+    lab = GradLab("moons", recipe=start, show=("optimizer", "lr", "momentum"))
+    offered = lab.controls["optimizer"].options
+    assert offered[-1] == ("Twice", Twice)
+    assert lab.controls["momentum"].disabled
+    lab.controls["optimizer"].value = "SGD"
+    assert lab.recipe == Recipe("SGD", updates=3)
+    assert not lab.controls["momentum"].disabled
+    lab.controls["optimizer"].value = Twice
+    assert lab.recipe == start
+    assert lab.history.loss.tolist() == train("moons", start).loss.tolist()
+    assert "recipe=Recipe(optimizer=Twice, options={'ahead': 0.05}, updates=3)" in lab.share()
+    page = lab.save_page(tmp_path / "page.html", "lr", values=(0.1, 0.2)).read_text()
+    assert "optimizer Twice" in page
+    assert "class Twice(Optimizer):" in page
+    lab.recipe = Recipe(updates=3)  # which has no `ahead`: its own choice is then refused in words
+    lab.controls["optimizer"].value = Twice
+    assert "one that can be called as Twice(params, lr=0.1)" in lab.summary
     lab.close()

@@ -25,6 +25,7 @@ from gradwidgets.core import Problem, Recipe, problems, train
 from gradwidgets.script import script
 from gradwidgets.script.program import script_lines
 from tests.examples import InTurn, double_problem, doubles
+from tests.own_optimizers import Lion, Twice
 from tests.random_recipes import random_recipe
 
 
@@ -53,7 +54,7 @@ def test_the_random_recipes_visit_what_they_should() -> None:
     for field, values in {
         "clear": {"none", "zero", "never"},
         "average": {True, False},
-        "optimizer": {"SGD", "Adam", "AdamW", "RMSprop", "LBFGS", "Rprop"},
+        "optimizer": {"SGD", "Adam", "AdamW", "RMSprop", "LBFGS", "Rprop", Lion, Twice},
         "mask_kind": {"first", "random", "unit", "0.*"},
     }.items():
         assert values <= {getattr(recipe, field) for recipe in drawn}
@@ -199,7 +200,10 @@ def test_a_program_imports_torch_and_the_home_of_its_data_only(number: int) -> N
             roots |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             roots.add(str(node.module).split(".")[0])
-    assert roots <= {"math", "torch", "gradwidgets"}
+    own = (
+        set() if isinstance(random_recipe(number)[1].optimizer, str) else {"collections", "typing"}
+    )
+    assert roots <= {"math", "torch", "gradwidgets"} | own
 
 
 def test_every_line_of_a_setting_is_marked() -> None:

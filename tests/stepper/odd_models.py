@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from gradwidgets.core import Recipe
 from gradwidgets.core.optimizers import OPTIMIZERS
 from tests.examples import SAMPLES, InTurn, double_problem, doubles
+from tests.own_optimizers import Lion, Replacing, Twice, last_left_out, lion_and_sgd
 
 
 def coupled_model() -> nn.Module:
@@ -125,4 +126,12 @@ CASES |= {
     for name in ("SparseAdam", "SGD", "Adagrad")
 }
 CASES["sparse, never cleared"] = (BAGS, Recipe(clear="never", accumulation_steps=2))
+OWN = {
+    "Lion": Recipe(Lion, lr=0.02, options={"betas": (0.8, 0.9)}, batch_size=6),
+    "replaces data": Recipe(Replacing, lr=0.3, accumulation_steps=2),
+    "a closure": Recipe(Twice, lr=0.1, options={"ahead": 0.05}),
+    "several": Recipe(lion_and_sgd, lr=0.02, options={"momentum": 0.9}),
+    "left out": Recipe(last_left_out, lr=0.1, accumulation_steps=2),
+}
+CASES |= {f"own, {name}": (COUPLED, recipe) for name, recipe in OWN.items()}
 CASES["an edit that freezes"] = (double_problem(), Recipe(edits=(freeze_or_thaw_the_last,)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -32,11 +33,12 @@ def bits(value: Any) -> Any:
     return [bits(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def whole_state(model: Any, optimizer: Any, names: dict[str, Any], rng: Tensor) -> Any:
+def whole_state(model: Any, optimizers: list[Any], names: dict[str, Any], rng: Tensor) -> Any:
     return {
         "values": bits(model.state_dict()),
         "grads": {name: bits(p.grad) for name, p in model.named_parameters()},
-        "optimizer": bits(optimizer.state_dict()),
+        "optimizers": [bits(optimizer.state_dict()) for optimizer in optimizers],
+        "counts": [getattr(optimizer, "count", None) for optimizer in optimizers],
         "calls": getattr(model, "calls", None),
         "variables": {name: bits(names[name]) for name in VARIABLES if name in names},
         "rng": rng.tolist(),
@@ -47,7 +49,7 @@ def state_of(engine: StepperEngine) -> Any:
     space = engine.workspace
     with space.isolation.inside():
         rng = torch.get_rng_state()
-    return whole_state(space.model, space.optimizer, space.names, rng)
+    return whole_state(space.model, space.optimizers, space.names, rng)
 
 
 class Reached(Exception):  # noqa: N818, a signal and no error
@@ -92,20 +94,22 @@ class Direct:
         x, y = problem.data
         torch.manual_seed(recipe.seed)
         self.model = problem.model()
-        kind = getattr(torch.optim, recipe.optimizer)
-        self.optimizer = kind(self.model.parameters(), lr=recipe.lr, **recipe.options)
-        self.names = {
-            "math": math,
-            "torch": torch,
-            "F": F,
-            "model": self.model,
-            "optimizer": self.optimizer,
-        }
+        built = self.built(recipe)
+        self.optimizers = built if isinstance(built, list) else [built]
+        kind = "optimizers" if isinstance(built, list) else "optimizer"
+        self.names = {"math": math, "torch": torch, "F": F, "model": self.model, kind: built}
         self.names |= {"x": x, "y": y, "losses": [], "edits": recipe.edits}
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.recipe = recipe
         self.left: list[Tensor] = []
         self.error: Exception | None = None
+
+    def built(self, recipe: Recipe) -> Any:
+        kind: Any = recipe.optimizer
+        if inspect.isfunction(kind):
+            return kind(self.model, recipe.lr, **recipe.options)
+        kind = kind if inspect.isclass(kind) else getattr(torch.optim, kind)
+        return kind(self.model.parameters(), lr=recipe.lr, **recipe.options)
 
     def draw(self) -> None:
         if self.recipe.batch_size is None:
@@ -144,7 +148,7 @@ def assert_direct(engine: StepperEngine, past: list[Program]) -> None:
     with torch.random.fork_rng():
         direct = Direct(engine.problem, engine.recipe)
         direct.execute(past, engine.statements, shot)
-        there = whole_state(direct.model, direct.optimizer, direct.names, torch.get_rng_state())
+        there = whole_state(direct.model, direct.optimizers, direct.names, torch.get_rng_state())
     assert state_of(engine) == there
     expected = (type(direct.error).__name__, str(direct.error)) if direct.error else None
     assert ((shot.failure.kind, shot.failure.message) if shot.failure else None) == expected

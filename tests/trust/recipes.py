@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gradwidgets.core import Clip, Mask, Penalty, Recipe, Scale, problems
-from gradwidgets.core.optimizers import OPTIMIZERS, option_defaults
+from gradwidgets.core.optimizers import OPTIMIZERS, OptimizerKind, option_defaults
+from tests.own_optimizers import Lion, Replacing, Twice, head_only, lion_and_sgd
 
 HUGE = 2**63 - 1
+OWN: tuple[OptimizerKind, ...] = (Lion, Replacing, Twice, head_only, lion_and_sgd)
 EXTREMES = (0.0, 5e-324, 1e-310, 1e-45, 1e-38, 1e-8, 0.5, 1.0, 1e4, 3e38, 1e39, 1.7e308)
 
 numbers = st.sampled_from(EXTREMES) | st.floats(0, 10) | st.floats(0, allow_infinity=False)
@@ -41,7 +43,7 @@ anything = st.one_of(
 )
 
 
-def options(optimizer: str) -> st.SearchStrategy[dict[str, Any]]:
+def options(optimizer: OptimizerKind) -> st.SearchStrategy[dict[str, Any]]:
     """Any of an optimizer's options: mostly of the right kind, at times of any kind."""
     known = option_defaults(optimizer)
     usual = {name: PLAUSIBLE.get(name, st.booleans() | numbers) for name in known}
@@ -89,7 +91,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 @st.composite
 def settings_of_recipes(draw: st.DrawFn) -> dict[str, Any]:
     """Keyword arguments of `Recipe`: a few fields far from their defaults; options of any kind."""
-    optimizer = draw(st.sampled_from(sorted(OPTIMIZERS)))
+    optimizer = draw(st.sampled_from([*sorted(OPTIMIZERS), *OWN]))
     fields = {"optimizer": optimizer, "options": draw(options(optimizer))}
     for name in draw(st.sets(st.sampled_from(sorted(FIELDS)), max_size=8)):
         fields[name] = draw(FIELDS[name])
