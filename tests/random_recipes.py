@@ -56,5 +56,6 @@ def random_recipe(number: int) -> tuple[str, Recipe]:
         updates=draw.randint(2, 6),
         stop_below=often(None, draw.uniform(0.1, 2)),
         seed=draw.randint(0, 2**40),
+        patience=often(None, 1, 2) if problems.get(name).held_out else None,
     )
     return name, recipe.replace(**OWN.get(number % 10, {}))

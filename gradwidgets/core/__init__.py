@@ -18,14 +18,16 @@ from gradwidgets.core.isolation import (
     is_small,
     one_thread,
 )
-from gradwidgets.core.loop import Run, measured_at, train
+from gradwidgets.core.loop import Run, measured_at, measured_every, train
 from gradwidgets.core.loss import Loss, reduction
+from gradwidgets.core.metric import decision_threshold, ignored_class
 from gradwidgets.core.optimizers import OptimizerKind, name_of, option_defaults
+from gradwidgets.core.patience import Patience, patience_of
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array, as_numbers
 from gradwidgets.core.validate import not_allowed
-from gradwidgets.core.verdict import end_level, verdict
+from gradwidgets.core.verdict import end_level, metric_value, verdict
 
 __all__ = [
     "Array",
@@ -43,6 +45,7 @@ __all__ = [
     "OptimizerKind",
     "PROCESS_LOCK",
     "Pair",
+    "Patience",
     "Penalty",
     "Problem",
     "Recipe",
@@ -55,6 +58,7 @@ __all__ = [
     "IsolatedRun",
     "as_numbers",
     "check_finite_data",
+    "decision_threshold",
     "described_error",
     "end_of",
     "build_optimizer",
@@ -64,15 +68,19 @@ __all__ = [
     "evaluating",
     "generators",
     "groups",
+    "ignored_class",
     "is_pair",
     "is_small",
     "kept_of",
     "linear",
     "measured_at",
+    "measured_every",
+    "metric_value",
     "name_of",
     "needs_closure",
     "one_thread",
     "option_defaults",
+    "patience_of",
     "problems",
     "not_allowed",
     "reduction",

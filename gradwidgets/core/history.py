@@ -16,7 +16,7 @@ from torch import nn
 
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Array
-from gradwidgets.core.verdict import sentence
+from gradwidgets.core.verdict import early_stop, sentence
 
 Stop = tuple[int, str]
 """An update, and why the run stopped there."""
@@ -42,7 +42,7 @@ class History:
         parameters: values of small parameters by name, (updates + 1, *shape): the start first;
             complex ones as real and imaginary parts, (updates + 1, *shape, 2).
         held_out: (m, 2) rows of (updates done, the metric on the held-out data).
-        stopped: None, or (update, why): "threshold", "diverged", "cancelled" or
+        stopped: None, or (update, why): "threshold", "patience", "diverged", "cancelled" or
             "failed". A run that diverged at update n has n rows: its loss, or a parameter, was
             no longer finite there.
         seconds: how long the training took.
@@ -130,6 +130,10 @@ class History:
 
     def summary(self) -> str:
         """One sentence to read aloud: the verdict (see `verdict`) and the figures behind it."""
+        patience = self.recipe.patience
+        if patience and self.stopped and self.stopped[1] == "patience":
+            planned = self.recipe.updates
+            return early_stop(self.held_out, self.metric, patience, self.loss, planned)
         return sentence(self.loss, self.stopped, self.recipe.updates, self.grad_norm)
 
     def to_dict(self) -> dict[str, Any]:

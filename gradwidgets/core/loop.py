@@ -22,6 +22,7 @@ from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.history import History, Stop, end_of
 from gradwidgets.core.isolation import IsolatedRun, evaluating
 from gradwidgets.core.loss import check_shapes, reduction
+from gradwidgets.core.patience import patience_of
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Recorder
@@ -71,13 +72,22 @@ def live(problem: Problem | str, recipe: Recipe | None = None) -> Iterator[Run]:
         yield run
 
 
+def measured_every(updates: int) -> int:
+    """The number of updates from one measurement of the held-out metric to the next.
+
+    >>> measured_every(200), measured_every(7)
+    (10, 1)
+    """
+    return max(1, updates // EVALUATIONS)
+
+
 def measured_at(count: int, updates: int) -> bool:
     """Tell whether the held-out metric is measured after `count` of so many updates.
 
     >>> [count for count in range(1, 101) if measured_at(count, 100)][:4]
     [5, 10, 15, 20]
     """
-    return count >= updates or count % max(1, updates // EVALUATIONS) == 0
+    return count >= updates or count % measured_every(updates) == 0
 
 
 class Run:
@@ -99,6 +109,7 @@ class Run:
         self.stopped: Stop | None = None
         self._test = self.problem.held_out_metric()
         self._measured: list[tuple[int, float]] = []
+        self._patience = patience_of(self.problem, self.recipe)
         data = self.problem.batches()
         self._isolated = IsolatedRun(data, self.recipe.seed, self.problem.held_out_data())
         with self._isolated.inside():
@@ -178,9 +189,9 @@ class Run:
         )
 
     def _update(self) -> None:
-        batches = next(self._groups)
         if self._test and not self._measured:
             self._measure()
+        batches = next(self._groups)
         loss = self._step_with_closure(batches) if self._with_closure else self._step(batches)
         if not math.isfinite(loss):
             errors.check_finite_data(len(self.losses), batches)
@@ -277,6 +288,9 @@ class Run:
             value = self._test.measure(self.model)
         self._isolated.restore(before)
         self._measured.append((len(self.losses), value))
+        patience = self._patience
+        if patience and patience.ends_at(value, self._test.higher) and not self.done:
+            self.stopped = (len(self.losses) - 1, "patience")
 
 
 class _NotFinite(Exception):  # noqa: N818, a signal and no error

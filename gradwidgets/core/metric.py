@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from gradwidgets.core.data import is_pair, not_pair, samples
 from gradwidgets.core.errors import TrainingError, described, described_error
 from gradwidgets.core.loss import check_shapes, is_one_of, option_of, reduction
-from gradwidgets.core.validate import not_allowed
+from gradwidgets.core.validate import OneOf, not_allowed
 
 Metric = Callable[[Any, Any], Any]
 """Takes the outputs and the targets of a batch, returns one number."""
@@ -31,6 +31,16 @@ def check_metric(value: object) -> None:
         raise not_allowed("Problem.metric", value, ALLOWED)
 
 
+def check_better(better: object, metric: object) -> None:
+    """Raise ValueError unless `better` may be `Problem.better` beside that metric."""
+    if better is None:
+        return
+    OneOf(("higher", "lower"))("Problem.better", better)
+    if not callable(metric):
+        wish = f"None: it is for a metric function of your own, and the metric is {metric!r}"
+        raise not_allowed("Problem.better", better, wish)
+
+
 class HeldOut:
     """Held-out data and the metric on it: the mean over its samples.
 
@@ -38,6 +48,7 @@ class HeldOut:
         data: `(x, y)`, or batches of that form.
         metric: see `Problem`.
         loss: the problem's loss.
+        better: "higher" or "lower" for a metric function; None for the others, which are known.
 
     >>> data = torch.tensor([[1.0, 2.0], [4.0, 3.0]]), torch.tensor([1, 1])
     >>> held_out = HeldOut(data, None, F.cross_entropy)
@@ -45,9 +56,12 @@ class HeldOut:
     (0.5, 'accuracy')
     """
 
-    def __init__(self, data: Any, metric: str | Metric | None, loss: Any) -> None:
+    def __init__(
+        self, data: Any, metric: str | Metric | None, loss: Any, better: str | None = None
+    ) -> None:
         self._data = data
         self._metric = metric
+        self._better = better
         self._loss = loss
         self._fits: str | None = None
 
@@ -62,6 +76,11 @@ class HeldOut:
         named = self._metric.func if isinstance(self._metric, partial) else self._metric
         name = str(getattr(named, "__name__", type(named).__name__))
         return name if name.isidentifier() else "metric"
+
+    @property
+    def higher(self) -> bool:
+        """True if a higher value is better; known where `name` is."""
+        return self._better == "higher" if callable(self._metric) else self.name == "accuracy"
 
     def measure(self, model: Callable[[Any], Any]) -> float:
         """The metric of a model's outputs, averaged over all samples.
@@ -93,26 +112,24 @@ class HeldOut:
         total, seen = 0.0, 0
         summed = not callable(self._metric) and reduction(self._loss) == "sum"
         for output, x, y in outputs:
-            value, count = self._value(output, y, samples(y, x))
-            if summed and self.name == "loss":
-                total, seen = total + value, 1
-            elif count:
-                total += value * count
-                seen += count
+            each, count = self._value(output, y, 1 if is_pair(self._data) else samples(y, x))
+            total += each
+            seen = 1 if summed and self.name == "loss" else seen + count
         if not seen:
             raise ValueError("Problem.held_out: no sample in it; give at least one, or None")
         return total / seen
 
     def _value(self, output: Any, target: Any, count: int) -> tuple[float, int]:
-        """The metric of a batch of `count` samples, and how many of them it judges."""
+        """The metric of a batch, added up over `count` samples, and how many of them it judges."""
         if callable(self._metric):
-            return self._number(self._metric, output, target), count
+            return self._number(self._metric, output, target) * count, count
         if self._metric is None and self._fits is None:
             known = is_one_of(self._loss, (*CROSS_ENTROPIES, *LOGITS, *PROBABILITIES))
             fits = known and right_ones(output, target, self._loss) is not None
             self._fits = "accuracy" if fits else "loss"
         if self.name == "loss":
-            return self._number(self._loss, output, target), count
+            weight = 1 if reduction(self._loss) == "sum" else count
+            return self._number(self._loss, output, target) * weight, count
         right = right_ones(output, target, self._loss)
         if right is None:
             raise ValueError(
@@ -121,8 +138,8 @@ class HeldOut:
                 "whole numbers, or one score for each sample, targets of 0 and 1 and a binary "
                 "cross-entropy; give a function metric(output, target), or 'loss'"
             )
-        share = right.double().mean().item()
-        return share if self.name == "accuracy" else 1 - share, right.numel()
+        counted = right if self.name == "accuracy" else ~right
+        return counted.sum().item(), right.numel()
 
     def _number(self, function: Metric, output: Any, target: Any) -> float:
         check_shapes(function, output, target)
@@ -161,7 +178,7 @@ def right_ones(output: Any, target: Any, loss: Any) -> Tensor | None:
         return None
     if output.ndim > 1 and output.shape[1] > 1:
         return _right_classes(output, target, loss)
-    threshold = 0.0 if is_one_of(loss, LOGITS) else 0.5 if is_one_of(loss, PROBABILITIES) else None
+    threshold = decision_threshold(loss)
     single = output.shape == target.shape and output.ndim <= 2
     if threshold is None or not single or not bool(((target == 0) | (target == 1)).all()):
         return None
@@ -176,4 +193,22 @@ def _right_classes(output: Tensor, target: Tensor, loss: Any) -> Tensor | None:
     if output.ndim > 2 and not known:
         return None
     right = output.argmax(1) == target
-    return right[target != option_of(loss, "ignore_index", -100)] if known else right
+    return right[target != ignored_class(loss)] if known else right
+
+
+def decision_threshold(loss: Any) -> float | None:
+    """The score above which a binary cross-entropy says 1; None for another loss.
+
+    >>> decision_threshold(nn.BCELoss()), decision_threshold(F.mse_loss)
+    (0.5, None)
+    """
+    return 0.0 if is_one_of(loss, LOGITS) else 0.5 if is_one_of(loss, PROBABILITIES) else None
+
+
+def ignored_class(loss: Any) -> int | None:
+    """The target that a cross-entropy does not judge; None for another loss.
+
+    >>> ignored_class(partial(F.cross_entropy, ignore_index=0)), ignored_class(F.mse_loss)
+    (0, None)
+    """
+    return option_of(loss, "ignore_index", -100) if is_one_of(loss, CROSS_ENTROPIES) else None

@@ -15,7 +15,7 @@ from gradwidgets.core.data import Batches, Pair, check_form, checked_data
 from gradwidgets.core.errors import described_error
 from gradwidgets.core.isolation import PROCESS_LOCK, IsolatedRun
 from gradwidgets.core.loss import Loss, check_loss
-from gradwidgets.core.metric import HeldOut, Metric, check_metric
+from gradwidgets.core.metric import HeldOut, Metric, check_better, check_metric
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import Text, not_allowed
 
@@ -42,6 +42,8 @@ class Problem:
             takes accuracy where the loss is one of torch's for classification (cross_entropy,
             nll_loss, binary cross-entropies; as a module or `partial`, too) and the shapes fit;
             else the loss.
+        better: which values of a metric function are better, "higher" or "lower":
+            `Recipe.patience` needs to know.
 
     Raises:
         ValueError: an argument is of the wrong kind; names it and what would be right.
@@ -61,6 +63,7 @@ class Problem:
     recipe: Recipe = field(default_factory=Recipe)
     description: str = ""
     metric: str | Metric | None = None
+    better: str | None = None
     _loaded: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,7 @@ class Problem:
         if not isinstance(self.recipe, Recipe):
             raise not_allowed("Problem.recipe", self.recipe, "a Recipe")
         check_metric(self.metric)
+        check_better(self.better, self.metric)
         check_form("Problem.data", self.data)
         check_form("Problem.held_out", self.held_out)
 
@@ -139,7 +143,7 @@ class Problem:
     def held_out_metric(self) -> HeldOut | None:
         """The held-out data with the metric on it, or None."""
         data = self.held_out_data()
-        return None if data is None else HeldOut(data, self.metric, self.loss)
+        return None if data is None else HeldOut(data, self.metric, self.loss, self.better)
 
     def metric_name(self) -> str:
         """The name of the metric on held-out data; "" if there is none, or it cannot be measured.

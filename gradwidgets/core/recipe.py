@@ -46,6 +46,9 @@ class Recipe:
         batch_size: samples per update, drawn without replacement; None takes them all, in order.
         updates: number of optimizer steps.
         stop_below: stop after the first update whose loss is below this.
+        patience: stop after so many measurements of the metric on held-out data (`Problem.metric`,
+            measured about 20 times in a run) without a better value; None never does. The model
+            is then that of the last update, not of the best.
         seed: fixes the start, the batches, dropout and random masks.
         edits: further callables on the list of parameters, made after the built-in four.
 
@@ -199,6 +202,17 @@ class Recipe:
             "End the run below this loss.",
             (None, *logarithmic(1e-4, 1.0, 5)),
             names={None: "never"},
+        ),
+    )
+    patience: int | None = _setting(
+        None,
+        Count(optional=True),
+        Control(
+            "patience",
+            "Run",
+            "Stop after so many measurements on held-out data without a better value.",
+            (1, 2, 3, 4, 5, 6, 8, 10, None),
+            names={None: "never stop"},
         ),
     )
     seed: int = _setting(

@@ -18,6 +18,7 @@ applies gives the verdict:
 
     diverged     the loss stopped being finite
     stopped      the loss fell below the recipe's threshold
+    early        its metric on held-out data did not become better for the recipe's patience
     short        there are fewer than ENOUGH updates
     converged    end is below start and the first loss, it gained less than SETTLED of that after
                  middle, and the gradient's norm is less than VANISHED of its norm at the start
@@ -65,6 +66,10 @@ VANISHED = 1e-3
 """Near a minimum the gain that is left goes with the gradient's square: one in a million."""
 ENOUGH = 8
 """Fewer updates than this cannot be cut into quarters that mean anything."""
+
+
+STOPPED = {"diverged": "diverged", "threshold": "stopped", "patience": "early"}
+"""Verdicts that follow from why a run stopped."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +158,8 @@ def verdict(loss: Array, stopped: tuple[int, str] | None, grad_norm: Array | Non
     >>> verdict(np.array([1.0, 3.0]), stopped=(2, "diverged"))
     'diverged'
     """
-    if stopped and stopped[1] in ("diverged", "threshold"):
-        return {"diverged": "diverged", "threshold": "stopped"}[stopped[1]]
+    if stopped and stopped[1] in STOPPED:
+        return STOPPED[stopped[1]]
     if len(loss) < ENOUGH:
         return "short"
     with np.errstate(over="ignore", invalid="ignore"):
@@ -294,6 +299,40 @@ def sentence(
     if word == "short":
         return f"After {done} {moved}."
     return f"{OPENINGS[word]} after {done}: {_figures(word, loss, grad_norm)}."
+
+
+def early_stop(held_out: Array, metric: str, patience: int, loss: Array, planned: int) -> str:
+    """The sentence of a run that its patience has ended.
+
+    Args:
+        held_out: (m, 2) rows of (updates done, metric), as in `History`.
+        metric: its name.
+        patience: the last so many rows were no better than the one before them.
+        loss: (updates,) the losses.
+        planned: the number of updates that the recipe asked for.
+
+    >>> rows = np.array([[0, 2.0], [5, 0.5], [10, 0.6], [15, 0.7]])
+    >>> early_stop(rows, "loss", 2, np.linspace(2.0, 0.1, 15), 100)
+    'Stopped early after 15 updates of 100: the held-out loss had not improved for 2 measurements; \
+best 0.5 at update 5; the loss went from 2 to 0.1.'
+    """
+    best = held_out[-1 - patience]
+    done = f"{len(loss)} update{'s' * (len(loss) != 1)}"
+    times = f"{patience} measurement{'s' * (patience != 1)}"
+    return (
+        f"Stopped early after {done} of {planned}: the held-out {metric} had not improved for "
+        f"{times}; best {metric_value(metric, best[1])} at update {best[0]:.0f}; the loss went "
+        f"from {loss[0]:.4g} to {loss[-1]:.4g}."
+    )
+
+
+def metric_value(metric: str, value: float) -> str:
+    """A metric's value as it is written: accuracy and error are shares.
+
+    >>> metric_value("accuracy", 0.875), metric_value("loss", 0.875)
+    ('87.5%', '0.875')
+    """
+    return f"{value:.1%}" if metric in ("accuracy", "error") else f"{value:.4g}"
 
 
 def _figures(word: str, loss: Array, grad_norm: Array | None) -> str:

@@ -7,17 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gradwidgets.core import History, Problem
+from gradwidgets.core import History, Problem, metric_value
 from gradwidgets.export.svg import PanelMarkup
-from gradwidgets.plots import (
-    GRADIENT,
-    LOSS,
-    RATIO,
-    StyledRun,
-    describe,
-    held_out_panel,
-    metric_value,
-)
+from gradwidgets.plots import GRADIENT, LOSS, RATIO, StyledRun, describe, held_out_panel
 from gradwidgets.script import script_lines
 
 MOST_POINTS = 240

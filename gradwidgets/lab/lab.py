@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets
 
 from gradwidgets.components import Action, LoopScheduler, Slider, StaticFallback, StaticView, close
-from gradwidgets.core import History, Problem, Recipe, not_allowed, problems
+from gradwidgets.core import History, Problem, Recipe, not_allowed, patience_of, problems
 from gradwidgets.export import save_page
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture
@@ -68,6 +68,8 @@ class GradLab(StaticFallback):
     ) -> None:
         self.problem = problems.get(problem)
         self.start = start = recipe or self.problem.recipe
+        if "patience" in show:
+            patience_of(self.problem, start.replace(patience=start.patience or 1))
         self.followers: list[Callable[[], object]] = []
         self._last_moved = self._listed = ""
         self._scheduler = scheduler = LoopScheduler()

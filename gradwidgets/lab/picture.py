@@ -52,7 +52,10 @@ class Picture:
     ) -> None:
         self._problem = problem
         self._panels = tuple(panels or suited(problem))
-        self._made = partial(Canvas, make(self._panels, problem), size, text_scale)
+        made = make(self._panels, problem)
+        self._made = partial(Canvas, made, size, text_scale)
+        named = zip(self._panels, made, strict=True)
+        self._in_words = [panel.title if name == "loss" else name for name, panel in named]
         self._pinned: list[StyledRun] = []
         self._runs: list[StyledRun] = []
         self._surroundings: Hashable = None
@@ -112,7 +115,7 @@ class Picture:
             if self._runs:
                 stacked = self.screen.narrow
                 self.screen.png = self._canvas.render(self._runs, self._theme, stacked)
-                self.screen.alt = describe(self._runs, self._panels)
+                self.screen.alt = describe(self._runs, self._in_words)
             if error:
                 self.screen.sentence = str(error) or repr(error)
             elif live and live.ended:
@@ -136,7 +139,7 @@ class Picture:
         """
         runs = self._together(live, baseline, seeds)
         png = yield from self._canvas.prepare(runs, self._theme, self.screen.narrow)
-        alt = describe(runs, self._panels)
+        alt = describe(runs, self._in_words)
         self.screen.keep_ready(move, png, alt, _sentence(live, baseline, seeds))
 
     def still(self) -> bytes:

@@ -7,7 +7,7 @@ from gradwidgets.plots.outcome_bars import OutcomeBars, outcome_bars
 from gradwidgets.plots.panels import OF_PARAMETERS, make, suited
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.style import DARK, LIGHT, StyledRun, Theme
-from gradwidgets.plots.words import describe, metric_value, over_seeds
+from gradwidgets.plots.words import describe, over_seeds
 
 __all__ = [
     "DARK",
@@ -26,7 +26,6 @@ __all__ = [
     "describe",
     "make",
     "held_out_panel",
-    "metric_value",
     "outcome_bars",
     "over_seeds",
     "placed_labels",

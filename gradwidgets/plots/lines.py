@@ -24,6 +24,8 @@ MOST_LINES = 24
 class Series:
     """One curve of a run: (n,) positions and values; name, dashes and width set it apart.
 
+    A sparse one has no value at most updates, so that where it ends does not say where the run did.
+
     >>> Series(np.arange(3.0), np.array([1.0, 0.5, 0.25]), name="raw").y
     array([1.  , 0.5 , 0.25])
     """
@@ -33,6 +35,7 @@ class Series:
     name: str = ""
     dash: str = ""
     width: float = 1.0
+    sparse: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +150,7 @@ class LinePanel:
                 linewidth=run.width * series.width,
             )
             drawn.append(line)
-            if run.history.diverged and len(series.x):
+            if run.history.diverged and len(series.x) and not series.sparse:
                 height = np.clip(series.y[-1], *axes.get_ylim())
                 cross = Line2D(series.x[-1:], [height], marker="X", markersize=10, clip_on=False)
                 cross.set_color(run.color(theme))
@@ -177,7 +180,7 @@ class LinePanel:
             finite = series.y[np.isfinite(series.y)]
             if len(finite) and not (self.only_live and not series.name):
                 text = f"{run.label} {series.name}".strip()
-                if self.says_end and run.history.diverged:
+                if self.says_end and run.history.diverged and not series.sparse:
                     text = f"diverged\nat update\n{run.history.updates}"
                 labels.append((float(finite[-1]), text))
         return labels
@@ -189,6 +192,12 @@ def _updates(history: History) -> Array:
 
 def _loss(history: History) -> list[Series]:
     return [Series(_updates(history), history.loss)]
+
+
+def _loss_and_held_out(history: History) -> list[Series]:
+    measured = history.held_out if history.metric == "loss" else history.held_out[:0]
+    held_out = Series(measured[:, 0], measured[:, 1], "held-out", "dotted", 0.8, sparse=True)
+    return [held_out, *_loss(history)]
 
 
 def _gradient(history: History) -> list[Series]:
@@ -227,6 +236,7 @@ def _weights(history: History) -> list[Series]:
 
 
 LOSS = LinePanel("loss", _loss, says_end=True)
+LOSS_AND_HELD_OUT = LinePanel("loss (dotted: held-out)", _loss_and_held_out, says_end=True)
 GRADIENT = LinePanel("gradient norm", _gradient, log=True)
 RATIO = LinePanel("update / parameter norm", _ratio, log=True)
 WEIGHTS = LinePanel("weights (solid) and biases (dotted)", _weights, log=False, only_live=True)

@@ -8,8 +8,16 @@ from typing import Protocol
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from gradwidgets.core import Problem
-from gradwidgets.plots.lines import GRADIENT, LOSS, RATIO, WEIGHTS, held_out_panel
+from gradwidgets.core import Problem, reduction
+from gradwidgets.plots.lines import (
+    GRADIENT,
+    LOSS,
+    LOSS_AND_HELD_OUT,
+    RATIO,
+    WEIGHTS,
+    LinePanel,
+    held_out_panel,
+)
 from gradwidgets.plots.plane import BoundaryPanel, SurfacePanel, has_boundary, has_surface
 from gradwidgets.plots.scale import Limits
 from gradwidgets.plots.spread import SPREAD
@@ -18,6 +26,11 @@ from gradwidgets.plots.style import StyledRun, Theme
 
 class Panel(Protocol):
     """One pair of axes: a part that is the same for every run, and what a run adds."""
+
+    @property
+    def title(self) -> str:
+        """Its name, above the axes."""
+        ...
 
     def limits(self, runs: Sequence[StyledRun]) -> Limits:
         """The ranges of the axes for these runs, in coarse steps."""
@@ -40,8 +53,19 @@ class Panel(Protocol):
         ...
 
 
+def loss_panel(problem: Problem) -> LinePanel:
+    """The loss; beside it that on held-out data if this is the metric, and both are means.
+
+    >>> from gradwidgets.core import problems
+    >>> loss_panel(problems.get("digits")).title  # its metric is the accuracy
+    'loss'
+    """
+    own = callable(problem.metric) or reduction(problem.loss) == "sum"
+    return LOSS if own or problem.metric_name() != "loss" else LOSS_AND_HELD_OUT
+
+
 PANELS: dict[str, Callable[[Problem], Panel]] = {
-    "loss": lambda _: LOSS,
+    "loss": loss_panel,
     "gradient": lambda _: GRADIENT,
     "ratio": lambda _: RATIO,
     "weights": lambda _: WEIGHTS,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradwidgets.core import History, end_level
+from gradwidgets.core import History, end_level, metric_value
 from gradwidgets.plots.style import StyledRun
 
 
@@ -38,15 +38,6 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
             end = metric_value(history.metric, history.held_out[-1, 1])
             parts.append(f"Held-out {history.metric} ends at {end}.")
     return " ".join(parts)
-
-
-def metric_value(metric: str, value: float) -> str:
-    """A metric's value as it is written: accuracy and error are shares.
-
-    >>> metric_value("accuracy", 0.875), metric_value("loss", 0.875)
-    ('87.5%', '0.875')
-    """
-    return f"{value:.1%}" if metric in ("accuracy", "error") else f"{value:.4g}"
 
 
 def over_seeds(histories: Sequence[History]) -> str:

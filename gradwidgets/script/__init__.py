@@ -1,6 +1,24 @@
 """A run as a plain PyTorch program."""
 
-from gradwidgets.script.program import batches, edit_setup, head, script, script_lines, update
+from gradwidgets.script.program import (
+    batches,
+    early_setup,
+    edit_setup,
+    head,
+    script,
+    script_lines,
+    update,
+)
 from gradwidgets.script.source import Line, Sources
 
-__all__ = ["Line", "Sources", "batches", "head", "edit_setup", "script", "script_lines", "update"]
+__all__ = [
+    "Line",
+    "Sources",
+    "batches",
+    "head",
+    "early_setup",
+    "edit_setup",
+    "script",
+    "script_lines",
+    "update",
+]

@@ -60,6 +60,9 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
         if not sources.built_in:
             lines += [Line("torch.manual_seed(0)  # the same data in every run")]
         lines += [Line(f"{target} = {sources.data}()")]
+    held = sources.measured
+    if held and held.call:
+        lines += lines_of(held.data(seeded=not sources.built_in), "patience")
     lines += [
         Line(f"torch.manual_seed({recipe.seed})  # the same start in every run", ("seed",)),
         *(
@@ -69,7 +72,8 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
         Line(f"model = {sources.model}()"),
         Line(_optimizer(recipe, sources), ("optimizer", "lr", *recipe.options)),
     ]
-    return [*lines, *edit_setup(recipe, sources), *batches(recipe, sources.pair)]
+    lines += [*edit_setup(recipe, sources), *batches(recipe, sources.pair)]
+    return [*lines, *early_setup(recipe, sources)]
 
 
 def _optimizer(recipe: Recipe, sources: Sources) -> str:
@@ -90,6 +94,20 @@ def edit_setup(recipe: Recipe, sources: Sources) -> list[Line]:
     """
     texts = [(entry.setup(recipe, sources.written), entry.settings) for entry in EDITS]
     return [line for text, settings in texts if text for line in _drawing(text, *settings)]
+
+
+def early_setup(recipe: Recipe, sources: Sources) -> list[Line]:
+    """The lines before the loop that prepare an early stop: `measure`, and what is best so far.
+
+    >>> recipe = Recipe(patience=3)
+    >>> early_setup(recipe, Sources(problems.get("digits"), recipe))[-1].text
+    'best, waited = measure(), 0'
+    """
+    held = sources.measured
+    if held is None:
+        return []
+    function = lines_of(held.function(recipe.seed), "patience")
+    return [*function, *lines_of(held.first(), "patience")]
 
 
 def _drawing(text: str, *settings: str) -> list[Line]:
@@ -202,6 +220,8 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     if recipe.stop_below is not None:
         limit = f"if mean < {recipe.stop_below!r}:\n    break  # the loss is low enough: stop"
         body += lines_of(limit, "stop_below")
+    if sources.measured:
+        body += lines_of(sources.measured.stop(recipe), "patience")
     return body
 
 
@@ -287,7 +307,9 @@ def _made_dense(recipe: Recipe, sources: Sources) -> list[Line]:
 def _end(sources: Sources) -> list[Line]:
     """Lines that print the last loss, and the metric on what a built-in problem holds out."""
     lines = ['print(f"update {update}: loss {mean:.4g}")']
-    if sources.held_out:
+    if sources.measured:
+        lines += sources.measured.end()
+    elif sources.held_out:
         lines += [
             "",
             f"x, y = {sources.held_out}  # held out: not trained on",

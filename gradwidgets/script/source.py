@@ -31,9 +31,11 @@ from gradwidgets.core import (
     is_pair,
     is_small,
     needs_closure,
+    patience_of,
     problems,
     reduction,
 )
+from gradwidgets.script.held_out import HeldOutText, held_out_text
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 
 # fmt: off
 USED = {
-    "batches", "closure", "edit", "edits", "evaluated", "group", "groups", "index", "loader",
-    "loss", "losses", "mean", "model", "optimizer", "optimizers", "order", "p", "right", "seen",
-    "total", "update", "x", "xb", "xk", "y", "yb", "yk",
+    "batches", "best", "closure", "edit", "edits", "evaluated", "group", "groups", "held_out",
+    "held_x", "held_y", "index", "loader", "loss", "losses", "mean", "measure", "model",
+    "optimizer", "optimizers", "order", "p", "right", "seen", "total", "update", "value",
+    "waited", "x", "xb", "xk", "y", "yb", "yk",
     *(name for entry in EDITS for name in entry.names),
 }
 # fmt: on
@@ -91,6 +94,7 @@ class Sources:
         optimizer: the name of its class, or of the function that builds it.
         several: whether that function gives a list of optimizers.
         closure: whether `optimizer.step` needs a closure.
+        measured: the held-out data and its metric where the recipe stops early, or None.
 
     >>> sources = Sources(problems.moons)
     >>> sources.data, sources.model, sources.loss, sources.missing
@@ -129,9 +133,20 @@ class Sources:
         self.has_data_function = self.data not in ("x, y", "loader")
         self.held_out = _call(problem.held_out) if self.built_in else ""
         self.metric = problem.metric_name() if self.held_out else ""
+        self.measured: HeldOutText | None = None
+        if recipe and patience_of(problem, recipe):
+            self.measured = held_out_text(
+                problem,
+                model,
+                self._name,
+                self.loss,
+                _samples(problem.held_out_data()),
+                self.held_out,
+            )
         used, defined = _names(self.texts)
         self.missing += sorted(used - defined - KNOWN - self._homes.keys())
-        self.imports = _imports(used | {self.loss.split(".")[0]})
+        named = [self.loss, self.measured.metric_function if self.measured else ""]
+        self.imports = _imports(used | {name.split(".")[0] for name in named})
         for home in sorted({home for home, _ in self._homes.values()}):
             names = sorted(name for where, name in self._homes.values() if where == home)
             self.imports += [f"from {home} import {', '.join(names)}" if names[0] else home]
@@ -147,12 +162,7 @@ class Sources:
 
     def samples(self) -> str:
         """The number of samples of a micro-batch (xk, yk), as text: see `samples` in `core`."""
-        if self.pair:
-            return "len(yk)"
-        with IsolatedRun(self._batches, 0).inside():
-            x, y = next(iter(self._batches))
-        counted = _length(y, "yk") or _length(x, "xk")
-        return counted or ("len(yk)" if isinstance(y, Sized) else "1")
+        return _samples(self._batches)
 
     def _name(self, thing: Any, alias: str, fallback: str | None = None) -> str:
         name = getattr(thing, "__name__", "")
@@ -198,6 +208,16 @@ class Sources:
                 self._write(value)
         elif home := _home(name, value):
             self._homes[name] = (home, name)
+
+
+def _samples(data: Any) -> str:
+    """The number of samples of a batch (xk, yk) of this data, as text."""
+    if is_pair(data):
+        return "len(yk)"
+    with IsolatedRun(data, 0).inside():
+        x, y = next(iter(data))
+    counted = _length(y, "yk") or _length(x, "xk")
+    return counted or ("len(yk)" if isinstance(y, Sized) else "1")
 
 
 def _length(value: Any, text: str) -> str:

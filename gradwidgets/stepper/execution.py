@@ -19,6 +19,8 @@ THROUGH = "_through"
 """A variable that is assigned after a statement unless a `break` left it."""
 PART = "_part"
 """A variable that carries one micro-batch to the variables of the loop."""
+STOPS = {"stop_below": "threshold", "patience": "patience"}
+"""Why a `break` that belongs to a setting ends the run; another ends it as diverged."""
 Place = tuple[int, int, int]
 
 
@@ -35,7 +37,7 @@ class Execution:
         micro_batch: the current micro-batch of the loop, from 0; 0 outside.
         executed: the indices executed so far, in their order.
         failure: what a statement raised, or None.
-        ended: why a `break` ended the whole loop, "diverged" or "threshold", or None.
+        ended: why a `break` ended the whole loop, as in `History.stopped`, or None.
     """
 
     def __init__(self, program: Program, names: dict[str, Any]) -> None:
@@ -92,7 +94,9 @@ class Execution:
             return
         header = header_of(self.program, at)
         if broke and header is None:
-            self.ended = "threshold" if "stop_below" in statement.settings else "diverged"
+            self.ended = next(
+                (why for s, why in STOPS.items() if s in statement.settings), "diverged"
+            )
             return
         if broke and header is not None:
             self._order = self._visits(end_of(self.program, header))

@@ -17,6 +17,7 @@ WIDE = 2
 ENDED = {
     "updates": "All updates of the recipe are made.",
     "threshold": "The loss has fallen below `stop_below`: the run is over.",
+    "patience": "The metric on held-out data has not become better for too long: the run is over.",
     "diverged": "The loss is no longer finite: the run is over.",
 }
 

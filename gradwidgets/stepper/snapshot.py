@@ -80,7 +80,7 @@ class Snapshot:
         changed: the entries that the last statement changed.
         failure: the error that the last statement raised, or None.
         remark: a sentence on a last statement without the usual effect, or None.
-        ended: None, or why nothing follows: "updates" (all made), "threshold" or "diverged".
+        ended: None, or why nothing follows: "updates" (all made), or as in `History.stopped`.
     """
 
     update: int

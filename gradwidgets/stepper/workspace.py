@@ -24,7 +24,7 @@ from gradwidgets.core import (
     is_pair,
     not_allowed,
 )
-from gradwidgets.script import Sources, batches, edit_setup
+from gradwidgets.script import Sources, batches, early_setup, edit_setup
 from gradwidgets.stepper.program import Program, reads_before_assigning
 
 Names = dict[str, Any]
@@ -121,7 +121,8 @@ class Workspace:
 
     def __init__(self, problem: Problem, recipe: Recipe) -> None:
         data = problem.batches()
-        self.isolation = IsolatedRun(data, recipe.seed)
+        held_out = problem.held_out_data() if recipe.patience else None
+        self.isolation = IsolatedRun(data, recipe.seed, held_out)
         with self.isolation.inside():
             self.model = problem.build()
             built = build_optimizer(recipe, self.model)
@@ -131,7 +132,7 @@ class Workspace:
         self._recipe = recipe
         self._batches = _batches(data, recipe, self.names)
         self._drawn: list[tuple[list[Any], Names, list[Any]]] = []
-        self._given = {*self.names, "__builtins__"}
+        self._given = {*self.names, "__builtins__"} - {"best", "waited"}
         self.names["losses"] = []
 
     def assign_batch(self, update: int) -> None:
@@ -212,9 +213,12 @@ def _names_before_loop(
     names["optimizers" if isinstance(built, list) else "optimizer"] = built
     sources = Sources(problem, recipe)
     names |= {sources.loss: problem.loss}
+    if held := sources.measured:
+        names |= held.names(problem)
     if is_pair(data):
         names |= dict(zip(("x", "y"), data, strict=True))
-    exec("\n".join(line.text for line in edit_setup(recipe, sources)), names)
+    setup = [*edit_setup(recipe, sources), *early_setup(recipe, sources)]
+    exec("\n".join(line.text for line in setup), names)
     return names
 
 

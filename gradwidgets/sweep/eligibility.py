@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gradwidgets.sweep.run import SweptRun
 
 _EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
-SWEPT_TOGETHER = ("lr", *_EDITED, "stop_below", "seed", *OWN_OPTIONS)
+SWEPT_TOGETHER = ("lr", *_EDITED, "stop_below", "patience", "seed", *OWN_OPTIONS)
 """The settings in which replicas may differ."""
 CHUNK_ELEMENTS = 1_000_000
 """Elements of the largest tensor of a chunk of replicas: more would leave the cache."""

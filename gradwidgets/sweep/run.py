@@ -26,6 +26,7 @@ from gradwidgets.core import (
     groups,
     is_small,
     measured_at,
+    patience_of,
     samples,
 )
 from gradwidgets.sweep.exact import NotExactError
@@ -51,6 +52,7 @@ class SweptRun:
         self.count = self.largest = self._samples = 0
         self.seconds = 0.0
         self._test = problem.held_out_metric()
+        self._patience = [patience_of(problem, recipe) for recipe in recipes]
         self._loss = known_loss(problem.loss)
         self._isolated = IsolatedRun(problem.batches(), recipes[0].seed, problem.held_out_data())
         with self._isolated.inside():
@@ -114,7 +116,7 @@ class SweptRun:
 
     def _rows(self, replica: int) -> int:
         update, why = self._ended.get(replica, (self.count, ""))
-        return update + 1 if why == "threshold" else update
+        return update + 1 if why in ("threshold", "patience") else update
 
     def _history(self, replica: int, losses: Array, figures: Figures) -> History:
         kept = zip(self._names, self._shapes, figures.snapshots, strict=True)
@@ -250,6 +252,9 @@ class SweptRun:
             x = LAYERS[type(module)](module, some.__getitem__, x)
         return x
 
+    def _over(self, replica: int) -> bool:
+        return replica in self._ended or self.count >= self.recipes[0].updates
+
     def _end(self, replica: int, update: int, why: str) -> None:
         self._final[replica] = self._last(replica)
         self._ended[replica] = (update, why)
@@ -264,6 +269,9 @@ class SweptRun:
         for replica in replicas:
             value = self._test.average((out[replica], x, y) for out, x, y in outputs)
             self._measured[replica].append((self.count, value))
+            patience = self._patience[replica]
+            if patience and patience.ends_at(value, self._test.higher) and not self._over(replica):
+                self._end(replica, self.count - 1, "patience")
         self._isolated.restore(before)
 
 

@@ -34,6 +34,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "batch_size": (NOT_COUNTS, "a whole number from 1 or None"),
     "updates": ([*NOT_COUNTS, None], "a whole number from 1"),
     "stop_below": ([v for v in NOT_NUMBERS if v is not None], "a finite number or None"),
+    "patience": (NOT_COUNTS, "a whole number from 1 or None"),
     "seed": ([-1, 1.0, None, "0", True, 2**63], "a whole number from 0"),
     "edits": ([3, "clip", None, print], "a tuple of functions"),
     "options": ([None, 3, [("momentum", 0.9)], "momentum"], "a dict of keyword arguments of SGD"),
@@ -99,6 +100,7 @@ recipes = st.builds(
     batch_size=st.none() | st.integers(1, 1000),
     updates=st.integers(1, 10**6),
     stop_below=st.none() | st.floats(-1e6, 1e6),
+    patience=st.none() | st.integers(1, 1000),
     seed=st.integers(0, 2**63 - 1),
 ) | st.builds(
     Recipe,

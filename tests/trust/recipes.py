@@ -83,6 +83,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "batch_size": st.none() | counts,
     "updates": st.integers(1, 5) | st.sampled_from((1, 10**6, HUGE)),
     "stop_below": st.none() | signed,
+    "patience": st.none() | counts,
     "seed": st.integers(0, 3) | st.sampled_from((2**31, 2**32, HUGE)),
     "edits": st.lists(st.sampled_from(EDITS), max_size=2).map(tuple),
 }

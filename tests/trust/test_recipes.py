@@ -70,12 +70,12 @@ def check(history: History) -> None:
     assert all(len(values) == count + 1 for values in history.parameters.values())
     assert history.summary().endswith(".")
     assert len(history.to_csv().splitlines()) == count + 1
-    if history.stopped is None or history.stopped[1] in ("threshold", "cancelled"):
+    if history.stopped is None or history.stopped[1] in ("threshold", "patience", "cancelled"):
         for values in history.parameters.values():
             assert np.isfinite(values).all()
         assert np.isfinite(history.change_norms).all()
     if history.stopped is not None:
-        assert history.stopped[1] in ("threshold", "diverged", "cancelled", "failed")
+        assert history.stopped[1] in ("threshold", "patience", "diverged", "cancelled", "failed")
     if history.stopped and history.stopped[1] == "threshold":
         assert history.loss[-1] < history.recipe.stop_below
 
