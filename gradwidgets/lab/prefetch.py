@@ -16,7 +16,7 @@ from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.results import Results
 from gradwidgets.lab.screen import Move
 from gradwidgets.plots import outcome_bars
-from gradwidgets.sweep import Sweep
+from gradwidgets.sweep import FEW, Sweep
 
 SHORT = 0.01
 """Seconds of a step: a newer event waits no longer than this and what cannot be cut, one update."""
@@ -24,8 +24,6 @@ MEMORY = 256_000_000
 """Bytes that what is prepared may take while it is trained."""
 COPIES = 10
 """Times the memory of a model that training it takes: gradients, optimizer, records."""
-WORTHWHILE = 4
-"""Replicas that must fit a step: trying whether fewer are exact costs more than they save."""
 NEIGHBOURS = 6
 """Stops of the active slider that are trained where each needs a run of its own."""
 FIRST = 7
@@ -188,7 +186,7 @@ class Prefetcher:
         if not unknown:
             return
         replicas = (yield from self._cost(unknown[0])).replicas
-        if replicas < WORTHWHILE:
+        if replicas < FEW:
             unknown, replicas = unknown[: alone if replicas else 0], 1
         histories = yield from trained(self._problem, unknown, replicas, alone, self._snapshots)
         self._results.keep(histories, swept=True)

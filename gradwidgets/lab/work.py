@@ -12,9 +12,10 @@ from gradwidgets.components import STEP, LatestTask, LoopScheduler, Slider, Step
 from gradwidgets.core import History, Problem, Recipe, Run, TrainingError, train
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture, Seeds
-from gradwidgets.lab.prefetch import WORTHWHILE, Prefetcher, measured, size_of, trained
+from gradwidgets.lab.prefetch import Prefetcher, measured, size_of, trained
 from gradwidgets.lab.results import Results
 from gradwidgets.lab.screen import Move
+from gradwidgets.sweep import FEW
 
 IDLE = 0.3
 """Seconds without an event after which the learner is taken to look, and not to drag."""
@@ -353,7 +354,7 @@ class LabWork:
                 fitting = (yield from measured(self._problem, recipe)).replicas
             except Exception:  # the learner's own model may raise anything
                 fitting = 1
-            replicas = fitting if fitting >= WORTHWHILE else 1
+            replicas = fitting if fitting >= FEW else 1
             histories = yield from trained(self._problem, recipes, replicas)
             complete = len(histories) == SEEDS  # not where the model failed
             seeded = {**self._seeded, recipe: tuple(histories) if complete else ()}

@@ -15,7 +15,7 @@ from torch.autograd import Function
 from torch.nn import functional as F  # noqa: N812
 
 from gradwidgets.core import problems
-from gradwidgets.sweep.exact import NotExactError, exactly, is_shared
+from gradwidgets.sweep.exact import ELEMENTS_OF_FUNCTIONS, NotExactError, exactly, is_shared
 
 Own = Callable[[str], Tensor]
 Layer = Callable[[Any, Own, Tensor], Tensor]
@@ -112,19 +112,20 @@ class _Pointwise(Function):
     def forward(ctx: Any, x: Tensor, function: nn.Module) -> Tensor:
         ctx.save_for_backward(x)
         ctx.function = function
-        out: Tensor = exactly(repr(function), function, function, x)
+        out: Tensor = exactly(repr(function), function, function, x, elements=ELEMENTS_OF_FUNCTIONS)
         return out
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (x,) = ctx.saved_tensors
+        (x,), function = ctx.saved_tensors, ctx.function
 
         def back(x: Tensor, gradient: Tensor) -> Tensor:
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
-                return torch.autograd.grad(ctx.function(x), x, gradient)[0]
+                return torch.autograd.grad(function(x), x, gradient)[0]
 
-        return exactly(f"{ctx.function!r} backward", back, back, x, gradient), None
+        name = f"{function!r} backward"
+        return exactly(name, back, back, x, gradient, elements=ELEMENTS_OF_FUNCTIONS), None
 
 
 def pointwise(module: nn.Module, own: Own, x: Tensor) -> Tensor:  # noqa: ARG001
@@ -186,12 +187,12 @@ class _Convolution(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
+        (x, weight), how, has_bias = ctx.saved_tensors, ctx.how, ctx.has_bias
 
         def back(
             g: Tensor, x: Tensor, w: Tensor, groups: int, wanted: list[bool]
         ) -> tuple[Tensor | None, ...]:
-            how, biases = ctx.how, [len(w)] if ctx.has_bias else None
+            biases = [len(w)] if has_bias else None
             return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
                 g,
                 x,
@@ -206,7 +207,7 @@ class _Convolution(Function):
                 wanted,
             )
 
-        of_weights = [False, True, ctx.has_bias]
+        of_weights = [False, True, has_bias]
 
         def weights_together(g: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor, ...]:
             one = (x[0], 1) if is_shared(x) else (_as_channels(x), len(w))
@@ -236,12 +237,11 @@ class _Convolution(Function):
         of_input = None
         if ctx.needs_input_grad[0]:
             of_input = exactly(
-                f"conv2d {ctx.how} input", input_together, input_alone, gradient, x, weight
+                f"conv2d {how} input", input_together, input_alone, gradient, x, weight
             )
-        parts = exactly(
-            f"conv2d {ctx.how} weights", weights_together, weights_alone, gradient, x, weight
-        )
-        return of_input, parts[0], parts[1] if ctx.has_bias else None, None
+        kind = f"conv2d {how} {has_bias} weights"
+        parts = exactly(kind, weights_together, weights_alone, gradient, x, weight)
+        return of_input, parts[0], parts[1] if has_bias else None, None
 
 
 def convolution(module: nn.Conv2d, own: Own, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.autograd import Function
 from torch.nn import functional as F  # noqa: N812
 
 from gradwidgets.core import problems
-from gradwidgets.sweep.exact import NotExactError, exactly
+from gradwidgets.sweep.exact import ELEMENTS_OF_FUNCTIONS, NotExactError, exactly
 
 VECTOR = 16
 """Numbers in a processor's longest vectors."""
@@ -74,7 +74,8 @@ class _LogSoftmax(Function):
         def in_columns(rows: Tensor) -> Tensor:
             return _of_columns(F.log_softmax(_in_columns(rows), 0), rows)
 
-        out = exactly("log_softmax", (in_columns, together), alone, scores)
+        ways = in_columns, together
+        out = exactly("log_softmax", ways, alone, scores, elements=ELEMENTS_OF_FUNCTIONS)
         ctx.save_for_backward(out)
         return out
 
@@ -93,7 +94,8 @@ class _LogSoftmax(Function):
             found = back(_in_columns(gradient), _in_columns(out), 0, out.dtype)
             return _of_columns(found, out)
 
-        return exactly("log_softmax backward", (in_columns, together), alone, gradient, out)
+        name, ways = "log_softmax backward", (in_columns, together)
+        return exactly(name, ways, alone, gradient, out, elements=ELEMENTS_OF_FUNCTIONS)
 
 
 def _in_columns(rows: Tensor) -> Tensor:

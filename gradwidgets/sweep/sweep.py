@@ -23,10 +23,13 @@ from gradwidgets.core import (
 )
 from gradwidgets.sweep import eligibility
 from gradwidgets.sweep.eligibility import differs, obstacle
-from gradwidgets.sweep.exact import NotExactError
+from gradwidgets.sweep.exact import NotExactError, drop_trials, is_waiting, make_trials
 
 if TYPE_CHECKING:
     from gradwidgets.sweep.run import SweptRun
+
+TIMED = 3
+"""Updates that are made to know how long one takes."""
 
 
 def sweep(
@@ -35,7 +38,8 @@ def sweep(
     """Train a recipe with each of the values of one setting; all in one run where possible.
 
     The numbers are those of `train`, to the last bit. Where that is not known of a setting, a
-    layer, a loss or an optimizer, the values are trained one by one, and a warning says why.
+    layer, a loss or an optimizer, the values are trained one by one, and a warning says why. So
+    few values, or so few updates, that a joint run would take longer are trained one by one, too.
 
     Args:
         problem: a `Problem`, or the name of a built-in one.
@@ -64,8 +68,8 @@ def sweep(
 class Sweep:
     """Runs of several recipes of one problem, advanced a slice at a time.
 
-    They are trained together, in chunks that fit a processor's cache; or one by one. Nothing is
-    trained before `advance`.
+    They are trained together, in chunks that fit a processor's cache; or one by one, where
+    together would be slower or not give the same bits. Nothing is trained before `advance`.
 
     Args:
         problem: what is trained.
@@ -76,8 +80,8 @@ class Sweep:
             leave the rest; None leaves none.
 
     Attributes:
-        obstacle: why the recipes are trained one by one; None where they are trained together,
-            as far as is known.
+        obstacle: why the recipes cannot be trained together; None where they can, as far as is
+            known.
 
     Raises:
         ValueError: there is no recipe.
@@ -104,7 +108,7 @@ class Sweep:
         self._recipes = list(recipes)
         self._snapshots = snapshots
         self._replicas = replicas
-        self._fits = False
+        self._most: int | None = None
         self._alone = alone
         self._runs: list[Run | SweptRun] = []
         self._beginning: Iterator[None] | None = None
@@ -134,7 +138,9 @@ class Sweep:
         """
         end = time.perf_counter() + seconds
         while not self.done:
-            if not self._runs or self._runs[-1].done:
+            if is_waiting():
+                make_trials(min(TURN, end - time.perf_counter()))
+            elif not self._runs or self._runs[-1].done:
                 self._begin_next()
             else:
                 self._train_on(updates, end - time.perf_counter())
@@ -161,7 +167,8 @@ class Sweep:
     def _begin_next(self) -> None:
         """Begin a run, or take a step towards a chunk: together they would take long."""
         left = self._recipes[self._begun :]
-        if self.obstacle is not None or min(len(left), self._replicas or len(left)) == 1:
+        one = len(left) == 1 or self._replicas == 1
+        if one or self.obstacle is not None or self._most == 1:
             self._runs.append(Run(self._problem, left[0]))
             return
         try:
@@ -173,24 +180,31 @@ class Sweep:
 
     def _fall_back(self, error: Exception) -> None:
         """Train one by one the recipes that a joint run has not finished."""
+        drop_trials()
         self.obstacle = str(error) if isinstance(error, NotExactError) else described_error(error)
         self._runs = [run for run in self._runs if run.done]
         if self._alone is not None:
             del self._recipes[self._begun + self._alone :]
 
+    def _size_of_chunk(self, left: int) -> int:
+        """The number of recipes to train together next: chunks are as equal as can be."""
+        most = min(left, self._replicas or left, self._most or left)
+        size = -(-left // -(-left // most))
+        return min(most, max(size, eligibility.FEW))
+
     def _begin_chunk(self, left: Sequence[Recipe]) -> Iterator[None]:
         """Make the first updates of a chunk, and hold one replica against its run alone."""
         from gradwidgets.sweep.run import SweptRun  # not before: `import gradwidgets` stays quick
 
-        if not self._fits:
+        if self._most is None:
             SweptRun(self._problem, left[:1], snapshots=False)  # raises where a layer is unknown
             yield
-            most = fitting(self._problem, left[0])
-            self._replicas, self._fits = min(most, self._replicas or most), True
-            if self._replicas == 1:
-                return
+            self._most = self._measured(left)
             yield
-        chunk = SweptRun(self._problem, left[: self._replicas], self._snapshots)
+        if self._size_of_chunk(len(left)) < eligibility.FEW:
+            self._most = 1
+            return
+        chunk = SweptRun(self._problem, left[: self._size_of_chunk(len(left))], self._snapshots)
         for _ in range(eligibility.UPDATES):
             yield
             chunk.advance(updates=1)
@@ -203,9 +217,16 @@ class Sweep:
             raise NotExactError("the model does not give its own bits in a batch")
         self._runs.append(chunk)
 
+    def _measured(self, left: Sequence[Recipe]) -> int:
+        """The replicas that may be trained together; 1 if one by one is quicker."""
+        if self._size_of_chunk(len(left)) < eligibility.FEW:
+            return 1
+        most, seconds = measured(self._problem, left[0])
+        return 1 if seconds * left[0].updates * len(left) < eligibility.QUICK else most
 
-def fitting(problem: Problem, recipe: Recipe) -> int:
-    """The number of replicas whose largest tensor fits the cache: found out by one update alone."""
+
+def measured(problem: Problem, recipe: Recipe) -> tuple[int, float]:
+    """The replicas whose largest tensor fits the cache, and the seconds of an update of one."""
     largest = 1
 
     def look(_: object, __: object, output: object) -> None:
@@ -214,7 +235,11 @@ def fitting(problem: Problem, recipe: Recipe) -> int:
             largest = max(largest, output.numel())
 
     one = Run(problem, recipe)
-    for module in one.model.modules():
-        module.register_forward_hook(look)
+    hooks = [module.register_forward_hook(look) for module in one.model.modules()]
     one.advance(updates=1)
-    return max(1, eligibility.CHUNK_ELEMENTS // largest)
+    for hook in hooks:
+        hook.remove()
+    begun = time.thread_time()  # of this thread alone: others may keep the processor busy
+    one.advance(updates=TIMED)
+    seconds = (time.thread_time() - begun) / TIMED
+    return max(1, eligibility.CHUNK_ELEMENTS // largest), seconds

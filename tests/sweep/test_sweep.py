@@ -1,5 +1,6 @@
 """A sweep gives the bits of `train`, value by value; the oracle is `train` itself."""
 
+import math
 import os
 import subprocess
 import sys
@@ -43,6 +44,13 @@ VALUES = {
     "weight_decay": (0.0, 0.01, 0.3),
 }
 UPDATES = {"digits_cnn": 8, "tokens": 12}
+
+
+@pytest.fixture(autouse=True)
+def _together(monkeypatch):
+    """As if two values were many, and quick runs were slow."""
+    monkeypatch.setattr(eligibility, "FEW", 2)
+    monkeypatch.setattr(eligibility, "QUICK", 0.0)
 
 
 def recipe(problem, label, **changes):
@@ -126,6 +134,8 @@ import torch
 torch.set_num_threads(1)
 import numpy as np
 from gradwidgets import Recipe, problems, sweep, train
+from gradwidgets.sweep import eligibility
+eligibility.FEW, eligibility.QUICK = 2, 0.0
 for name in {grid.TOGETHER}:
     start = problems.get(name).recipe.replace(updates=6, max_norm=0.5)
     for ours in sweep(name, start, "scale", (0.1, 1.0, 20.0)):
@@ -455,8 +465,10 @@ def test_an_operation_whose_batch_has_other_bits_is_made_replica_by_replica():
     x = torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
     alone = lambda row: row.sum()  # noqa: E731
     right = torch.stack([row.sum() for row in x])
-    wrong = exact.exactly("nearly", lambda rows: rows.sum(1) * (1 + 1e-6), alone, x)
-    assert torch.equal(wrong, right)
+    nearly = lambda rows: rows.sum(1) * (1 + 1e-6)  # noqa: E731
+    for _ in range(2):
+        assert torch.equal(exact.exactly("nearly", nearly, alone, x), right)
+        exact.make_trials(math.inf)
 
 
 def test_of_several_ways_the_first_that_has_the_bits_is_taken():
@@ -465,7 +477,9 @@ def test_of_several_ways_the_first_that_has_the_bits_is_taken():
     wrong, right = (lambda rows: rows * 3), (lambda rows: rows + rows)
     taken = []
     ways = (wrong, lambda rows: taken.append(rows) or right(rows), lambda _: 1 / 0)
-    assert torch.equal(exact.exactly("ways", ways, alone, x), x * 2)
+    for _ in range(2):
+        assert torch.equal(exact.exactly("ways", ways, alone, x), x * 2)
+        exact.make_trials(math.inf)
     assert taken[-1] is x
 
 
@@ -536,3 +550,58 @@ def test_an_index_out_of_range_reads_no_other_replica():
     for batch_size in (None, 1):
         with pytest.raises(TrainingError, match="IndexError"):
             sweep(problem, Recipe(batch_size=batch_size, updates=9), "lr", (0.1, 0.2))
+
+
+def trained_together(monkeypatch, few, quick, values, updates=8):
+    """Sweep with these limits; tells which runs were trained together."""
+    monkeypatch.setattr(eligibility, "FEW", few)
+    monkeypatch.setattr(eligibility, "QUICK", quick)
+    recipes = [Recipe(lr=0.01 * value, updates=updates) for value in values]
+    swept = Sweep(problems.moons, recipes)
+    swept.advance()
+    assert swept.obstacle is None
+    for history, start in zip(swept.histories(), recipes, strict=True):
+        assert_same_bits(history, train("moons", start))
+    return [len(run.recipes) if hasattr(run, "recipes") else 1 for run in swept._runs]
+
+
+def test_few_values_and_quick_runs_are_trained_one_by_one(monkeypatch):
+    assert trained_together(monkeypatch, 4, 0.0, range(4)) == [4]
+    assert trained_together(monkeypatch, 4, 0.0, range(3)) == [1, 1, 1]
+    assert trained_together(monkeypatch, 4, 1e9, range(5)) == [1] * 5
+
+
+def test_few_values_of_what_is_not_known_say_so(monkeypatch):
+    monkeypatch.setattr(eligibility, "FEW", 10)
+    with pytest.warns(UserWarning, match="one by one, because .*bfloat16"):
+        sweep(half_problem(), Recipe(updates=3), "lr", (0.1, 0.2))
+
+
+def test_chunks_are_as_equal_as_can_be(monkeypatch):
+    monkeypatch.setattr(eligibility, "CHUNK_ELEMENTS", 4 * 200 * 16)  # four replicas each
+    assert trained_together(monkeypatch, 2, 0.0, range(6)) == [3, 3]
+    assert trained_together(monkeypatch, 4, 0.0, range(5)) == [4, 1]
+    monkeypatch.setattr(eligibility, "CHUNK_ELEMENTS", 3 * 200 * 16)
+    assert trained_together(monkeypatch, 4, 0.0, range(6)) == [1] * 6
+
+
+def test_trials_are_made_in_short_steps_once_for_a_shape():
+    exact.drop_trials()
+    x = torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
+    calls = []
+    alone = lambda row: calls.append(1) or row * 2  # noqa: E731
+    twice = lambda rows: rows * 2  # noqa: E731
+    exact.exactly("in steps", twice, alone, x)
+    assert exact.is_waiting()
+    calls.clear()
+    steps = 0
+    while exact.is_waiting():
+        before = len(calls)
+        exact.make_trials(0.0)
+        assert len(calls) - before <= 1
+        steps += 1
+    assert steps > exact.TRIED[0]
+    calls.clear()
+    exact.exactly("in steps", twice, alone, x)
+    assert not exact.is_waiting()
+    assert not calls
