@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -11,6 +13,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 
 from gradwidgets.checkup.graph import leaf_of, nodes
+from gradwidgets.checkup.tensors import local
 
 
 def prefixes(modules: Sequence[nn.Module]) -> list[str]:
@@ -24,19 +27,53 @@ def prefixes(modules: Sequence[nn.Module]) -> list[str]:
     ]
 
 
+def within(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The paths of a module and of all below it, each under each of its names.
+
+    Here and below the dicts of a module are read, and none of its methods: those may be the
+    user's own, and an attribute such as `weight` may compute something (a parametrization).
+    """
+    waiting: list[tuple[str, nn.Module, tuple[int, ...]]] = [("", root, ())]
+    while waiting:
+        path, module, above = waiting.pop()
+        yield path, module
+        inner = [(name, child) for name, child in _held(module, "_modules") if child is not None]
+        for name, child in reversed(inner):
+            if id(child) not in above:
+                below = f"{path}.{name}" if path else name
+                waiting.append((below, child, (*above, id(module))))
+
+
+def own_parameters(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters of a module itself, by name; lazy ones only once they are initialised."""
+    return [(n, p) for n, p in _held(module, "_parameters") if p is not None and not is_lazy(p)]
+
+
+def is_layer(module: nn.Module) -> bool:
+    """True for a module without children."""
+    return all(child is None for _, child in _held(module, "_modules"))
+
+
+def _held(module: nn.Module, name: str) -> list[tuple[str, Any]]:
+    return list(vars(module)[name].items())
+
+
 def named_modules(modules: Sequence[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
     """Every module once, with its path; an outermost one with its class name."""
     for prefix, root in zip(prefixes(modules), modules, strict=True):
-        for path, module in root.named_modules():
-            yield (prefix + path).rstrip(".") or type(root).__name__, module
+        seen: set[int] = set()
+        for path, module in within(root):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield (prefix + path).rstrip(".") or type(root).__name__, module
 
 
 def named_parameters(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor]]:
     """Every parameter under each of its names; lazy ones only once they are initialised."""
     for prefix, root in zip(prefixes(modules), modules, strict=True):
-        for path, parameter in root.named_parameters(remove_duplicate=False):
-            if not is_lazy(parameter):
-                yield prefix + path, parameter
+        for path, module in within(root):
+            for name, parameter in own_parameters(module):
+                yield prefix + (f"{path}.{name}" if path else name), parameter
 
 
 def hidden_tensors(modules: Sequence[nn.Module]) -> dict[int, str]:
@@ -54,26 +91,38 @@ def hidden_tensors(modules: Sequence[nn.Module]) -> dict[int, str]:
     return found
 
 
-def _tensors_under(value: object, place: str, depth: int = 3) -> Iterator[tuple[str, Tensor]]:
+def _tensors_under(value: Any, place: str, depth: int = 3) -> Iterator[tuple[str, Tensor]]:
     """Tensors in an attribute, a module or nested containers, each with its place."""
-    if isinstance(value, Tensor):
+    if is_a(value, Tensor):
         yield place, value
-    elif isinstance(value, nn.Module):
-        yield from ((f"{place}.{path}", tensor) for path, tensor in value.named_parameters())
+    elif is_a(value, nn.Module):
+        yield from ((f"{place}.{path}", tensor) for path, tensor in named_parameters([value]))
     elif depth:
         for suffix, part in _parts(value):
             yield from _tensors_under(part, place + suffix, depth - 1)
 
 
-def _parts(value: object) -> list[tuple[str, object]]:
+def _parts(value: Any) -> list[tuple[str, object]]:
     """The parts of a container or plain object, each with the code that reaches it."""
-    if isinstance(value, dict):
-        return [(f"[{key!r}]", part) for key, part in value.items()]
-    if isinstance(value, (list, tuple)):
-        return [(f"[{position}]", part) for position, part in enumerate(value)]
-    if hasattr(value, "__dict__") and not callable(value):
-        return [(f".{name}", part) for name, part in vars(value).items()]
+    if is_a(value, dict):
+        return [(f"[{_key(key)}]", part) for key, part in dict.items(value)]
+    if is_a(value, list) or is_a(value, tuple):
+        parts = list.__iter__(value) if is_a(value, list) else tuple.__iter__(value)
+        return [(f"[{place}]", part) for place, part in enumerate(parts)]
+    if not callable(value):
+        with suppress(AttributeError):
+            own = object.__getattribute__(value, "__dict__")
+            return [(f".{name}", part) for name, part in own.items()]
     return []
+
+
+def _key(key: object) -> str:
+    return repr(key) if isinstance(key, (str, int, float, bool, type(None))) else type(key).__name__
+
+
+def is_a(value: object, kind: type) -> bool:
+    """`isinstance` that asks the type alone: a proxy may run something to say what it is."""
+    return issubclass(type(value), kind)
 
 
 def _leaves(tensor: Tensor) -> Iterator[Tensor]:
@@ -88,22 +137,37 @@ def _leaves(tensor: Tensor) -> Iterator[Tensor]:
             yield leaf
 
 
+def is_compiled(module: nn.Module) -> bool:
+    """True for what `torch.compile(module)` returns, and after `module.compile()`."""
+    own = vars(module)
+    return own.get("_compiled_call_impl") is not None or "_orig_mod" in own["_modules"]
+
+
+def is_spread(modules: Sequence[nn.Module]) -> bool:
+    """True if parameters are spread over processes, by `fully_shard`, DTensors or FSDP."""
+    kinds = {base.__name__ for _, module in named_modules(modules) for base in type(module).__mro__}
+    if kinds & {"FSDPModule", "FullyShardedDataParallel"}:
+        return True
+    return any(local(parameter) is not parameter for _, parameter in named_parameters(modules))
+
+
 def ignored_flags(modules: Sequence[nn.Module]) -> list[str]:
     """Modules with a plain attribute `requires_grad = False` and trainable parameters."""
     return [
         path
         for path, module in named_modules(modules)
         if vars(module).get("requires_grad") is False
-        and any(parameter.requires_grad for parameter in module.parameters())
+        and any(parameter.requires_grad for _, parameter in named_parameters([module]))
     ]
 
 
 def untied(modules: Sequence[nn.Module]) -> list[tuple[str, str]]:
     """Pairs of an embedding and a linear weight: equal numbers in separate parameters."""
     owners = [
-        (f"{path}.weight", module, module.weight)
+        (f"{path}.weight", module, weight)
         for path, module in named_modules(modules)
-        if isinstance(module, (nn.Embedding, nn.Linear)) and isinstance(module.weight, Tensor)
+        if isinstance(module, (nn.Embedding, nn.Linear))
+        if (weight := dict(own_parameters(module)).get("weight")) is not None
     ]
     tables = [(name, weight) for name, module, weight in owners if isinstance(module, nn.Embedding)]
     outputs = [(name, weight) for name, module, weight in owners if isinstance(module, nn.Linear)]
@@ -116,6 +180,7 @@ def untied(modules: Sequence[nn.Module]) -> list[tuple[str, str]]:
 
 
 def _same_numbers(left: Tensor, right: Tensor) -> bool:
+    left, right = local(left), local(right)
     comparable = (left.shape, left.dtype, left.device) == (right.shape, right.dtype, right.device)
     if not comparable or not (left.requires_grad and right.requires_grad):
         return False
@@ -123,15 +188,18 @@ def _same_numbers(left: Tensor, right: Tensor) -> bool:
     return not constant and bool((left == right).all())
 
 
+_WITH_DROPOUT = (nn.RNNBase, nn.MultiheadAttention)
+
+
 def differs_in_eval(module: nn.Module) -> bool:
     """True if a module behaves differently in eval mode: dropout, or running statistics."""
+    own = vars(module)
     if isinstance(module, _DropoutNd):
-        return module.p > 0
+        return bool(own.get("p", 0) > 0)
     if isinstance(module, _NormBase):
-        return module.running_mean is not None
-    if isinstance(module, nn.RNNBase):
-        return module.dropout > 0 and module.num_layers > 1
-    return isinstance(module, nn.MultiheadAttention) and module.dropout > 0
+        return own["_buffers"].get("running_mean") is not None
+    dropout = bool(own.get("dropout", 0) > 0) if isinstance(module, _WITH_DROPOUT) else False
+    return dropout and (isinstance(module, nn.MultiheadAttention) or own.get("num_layers", 1) > 1)
 
 
 def forgotten_in_eval(modules: Sequence[nn.Module]) -> dict[int, str]:
@@ -143,18 +211,18 @@ def forgotten_in_eval(modules: Sequence[nn.Module]) -> dict[int, str]:
     for path, module, outermost in _in_eval(modules):
         trains = any(
             parameter.requires_grad
-            for part in outermost.modules()
+            for _, part in within(outermost)
             if not part.training
-            for parameter in part.parameters(recurse=False)
+            for _, parameter in own_parameters(part)
         )
         if differs_in_eval(module) and trains:
-            found[id(module)] = path
+            found.setdefault(id(module), path)
     return found
 
 
 def _in_eval(modules: Sequence[nn.Module]) -> Iterator[tuple[str, nn.Module, nn.Module]]:
     for prefix, root in zip(prefixes(modules), modules, strict=True):
-        by_path = dict(root.named_modules())
+        by_path = dict(within(root))
         for path, module in by_path.items():
             parts = path.split(".") if path else []
             chain = [by_path.get(".".join(parts[:count])) for count in range(len(parts) + 1)]

@@ -26,18 +26,30 @@ class Inventory:
         gradient_log: GradientLog,
     ) -> None:
         self.modules = modules
+        self._given = optimizers
         self._record, self._gradient_log = record, gradient_log
         self._optimizers: dict[int, OptimizerSeen] = {}
+        self._names: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Enter all that is there when the watch begins."""
         self.look_at_model()
-        self._names = {name: id(tensor) for name, tensor in anatomy.named_parameters(modules)}
-        for optimizer in optimizers:
+        self._names = {name: id(p) for name, p in anatomy.named_parameters(self.modules)}
+        for optimizer in self._given:
             self._enter_optimizer(optimizer, given=True)
-        record.hidden = anatomy.hidden_tensors(modules)
-        record.untied = anatomy.untied(modules)
-        record.ignored_flags = anatomy.ignored_flags(modules)
-        parameters = list(record.parameters.values())
+        self._record.untied = anatomy.untied(self.modules)
+        self._record.ignored_flags = anatomy.ignored_flags(self.modules)
+        parameters = list(self._record.parameters.values())
         for parameter, size in zip(parameters, _sizes(parameters), strict=True):
             parameter.first_size = size
+        if anatomy.is_spread(self.modules):
+            self._record.spread = True
+            self._record.unseen.append(
+                "the parameters are spread over processes: of each only the part of this process "
+                "is looked at, and not which of them the loss depends on"
+            )
+        else:
+            self._record.hidden = anatomy.hidden_tensors(self.modules)
 
     def look_at_model(self) -> None:
         """Add new modules and parameters to the record."""
@@ -46,8 +58,8 @@ class Inventory:
                 self._record.modules[id(module)] = ModuleSeen(
                     name,
                     module,
-                    owns_parameters=any(True for _ in module.parameters(recurse=False)),
-                    is_layer=next(module.children(), None) is None,
+                    owns_parameters=bool(anatomy.own_parameters(module)),
+                    is_layer=anatomy.is_layer(module),
                     is_outermost=any(module is given for given in self.modules),
                 )
         for name, tensor in anatomy.named_parameters(self.modules):
@@ -58,6 +70,8 @@ class Inventory:
 
     def model_has_grown(self) -> bool:
         """True if a parameter or a module was made or replaced since the last look."""
+        if self._record.spread:
+            return False
         parameters, modules = self._record.parameters, self._record.modules
         for known in modules.values():
             for tensor in known.own_parameters():
@@ -111,6 +125,8 @@ class Inventory:
 
     def finish(self) -> None:
         """Compare the model with its state at the start."""
+        if self._record.spread:
+            return
         self.look_at_model()
         now = dict(anatomy.named_parameters(self.modules))
         still_there = {id(tensor) for tensor in now.values()}

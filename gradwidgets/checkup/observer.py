@@ -12,13 +12,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
+from torch.utils._python_dispatch import _disable_current_modes
 
 from gradwidgets.checkup import anatomy, graph, step_readings
 from gradwidgets.checkup.gradient_log import GradientLog
@@ -39,10 +39,11 @@ def _safely(
     @functools.wraps(method)
     def guarded(self: Observer, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
-            return method(self, *args, **kwargs)
+            with unobserved():
+                return method(self, *args, **kwargs)
         except Exception as error:
             what = method.__name__.strip("_").replace("_", " ")
-            failure = f"watching ({what}) failed: {type(error).__name__}: {error}"
+            failure = f"watching ({what}) failed: {in_words(error)}"
             if failure not in self.failures:
                 self.failures.append(failure)
             return None
@@ -50,11 +51,35 @@ def _safely(
     return guarded
 
 
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Keep what the checkup computes from modes and tensor classes of the user that look on."""
+    with ExitStack() as stack:
+        stack.enter_context(torch._C.DisableTorchFunction())
+        if torch._C._len_torch_dispatch_stack():
+            stack.enter_context(_disable_current_modes())
+        yield
+
+
+def in_words(error: BaseException) -> str:
+    """The type of an error and its first line; a `__str__` of the user's own may fail."""
+    try:
+        text = (str(error).splitlines() or [""])[0]
+    except Exception:
+        text = "its text cannot be had"
+    return f"{type(error).__name__}: {text}"
+
+
 class Observer:
     """Turns events into entries of `Record`; knows when things happen, not what they mean.
 
     If a part of it fails, `failures` says so and the loop continues undisturbed. Every `on_...`
     method that is given a `call` makes that call and returns its result.
+
+    Attributes:
+        record: what was seen.
+        failures: parts of the observer that failed, and how.
+        blind: True if the model could not be read to begin with: then nothing is watched.
     """
 
     def __init__(self, modules: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> None:
@@ -65,6 +90,12 @@ class Observer:
         self._inventory = Inventory(modules, optimizers, self.record, self._gradient_log)
         self._within_backward = False
         self._open_steps: list[step_readings.OpenStep] = []
+        self._begin()
+        self.blind = bool(self.failures)
+
+    @_safely
+    def _begin(self) -> None:
+        self._inventory.begin()
         for parameter in self.record.parameters.values():
             if not math.isfinite(parameter.first_size or 0.0):
                 self._note_non_finite(f"parameter {parameter.name}, before the first event")
@@ -77,18 +108,22 @@ class Observer:
     def listening(self) -> Iterator[None]:
         """Record every event within the block; restore torch afterwards, even after an error.
 
-        The hooks on modules and optimizers are global: nothing is attached to an object, so
-        copies made inside the loop carry no such hook.
+        Nothing is attached to a module or an optimizer, so copies made inside the loop carry no
+        hook. `Module.__call__` is wrapped and no global hook is used, which `torch.compile` would
+        trace, and because of which it would compile again when the watch ends.
         """
+        if self.blind:
+            yield
+            return
         with ExitStack() as stack:
             stack.callback(self._finish)
             for handle in (
-                register_module_forward_hook(self.on_forward),
-                register_optimizer_step_pre_hook(self.before_step),
-                register_optimizer_step_post_hook(self.after_step),
+                register_optimizer_step_pre_hook(_unless_compiled(self.before_step)),
+                register_optimizer_step_post_hook(_unless_compiled(self.after_step)),
             ):
                 stack.callback(handle.remove)
             for owner, name, around in (
+                (nn.Module, "__call__", self.on_call),
                 (torch.autograd, "backward", self.on_backward),  # `Tensor.backward` calls it
                 (torch.autograd, "grad", self.on_grad),
                 (Optimizer, "zero_grad", self.on_zero_grad),
@@ -101,8 +136,7 @@ class Observer:
             try:
                 yield
             except BaseException as error:
-                text = str(error).splitlines()[0] if str(error) else ""
-                self.record.error = f"{type(error).__name__}: {text}"
+                self.record.error = in_words(error)
                 self._timeline.tick("error", self.record.error)
                 raise
 
@@ -110,11 +144,20 @@ class Observer:
         """Take a last look and remove what was attached."""
         self._look_at_gradients()
         self._compare_with_start()
+        self._remove_hooks()
+
+    @_safely
+    def _remove_hooks(self) -> None:
         self._gradient_log.close()
 
     @_safely
     def _compare_with_start(self) -> None:
         self._inventory.finish()
+        got_gradients = any(backward.reached for backward in self.record.backwards)
+        if self.record.compiled:
+            self.record.unseen.append("the modules inside of one that torch.compile has compiled")
+        elif got_gradients and not self.record.execution:
+            self.record.unseen.append("the modules: none was called, or in a compiled function")
 
     def _note_non_finite(self, place: str | None) -> None:
         """Keep the first place only; everything after it is a consequence."""
@@ -128,12 +171,23 @@ class Observer:
         if self._gradient_log.look(looked_at, now, zero_is_clear=optimizer is None):
             self._timeline.tick("clear", "by hand")
 
+    def on_call(self, call: Call, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """Note that a module ran; a compiled one runs as if nobody watched."""
+        if anatomy.is_compiled(module):
+            self.record.compiled = True
+            with _replaced(nn.Module, "__call__", call):
+                output = call(module, *args, **kwargs)
+            module = vars(module)["_modules"].get("_orig_mod", module)
+        else:
+            output = call(module, *args, **kwargs)
+        if id(module) in self.record.modules:
+            self._after_forward(module, args, output)
+        return output
+
     @_safely
-    def on_forward(self, module: nn.Module, args: Any, output: Any) -> None:
+    def _after_forward(self, module: nn.Module, args: Any, output: Any) -> None:
         """Count the run, mark its output's graph, keep the norms of its inputs and outputs."""
-        known = self.record.modules.get(id(module))
-        if known is None:
-            return
+        known = self.record.modules[id(module)]
         learning = torch.is_grad_enabled()
         if not known.runs:
             self.record.execution.append(known)
@@ -154,7 +208,9 @@ class Observer:
 
     def on_backward(self, call: Call, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         """Read the graph, let it be freed, and look at the gradients it left."""
-        roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+        if isinstance(tensors, Iterator):
+            tensors = tuple(tensors)  # it can be gone through once only
+        roots = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
         if self._within_backward:  # checkpointing calls backward again for part of the graph
             self._read_loss(roots)
             return call(tensors, *args, **kwargs)
@@ -165,7 +221,7 @@ class Observer:
         try:
             return call(tensors, *args, **kwargs)
         except RuntimeError as error:
-            backward.failed = (str(error).splitlines() or [""])[0]
+            backward.failed = in_words(error).partition(": ")[2]
             if "second time" in backward.failed:
                 backward.root = "freed"
             raise
@@ -192,7 +248,7 @@ class Observer:
             module.reached += 1
         in_eval = [mark.module.module for mark in marks if not mark.training]
         if in_eval:
-            inside = {id(part) for module in in_eval for part in module.modules()}
+            inside = {id(part) for module in in_eval for _, part in anatomy.within(module)}
             forgotten = anatomy.forgotten_in_eval(self._inventory.modules)
             backward.eval_modules |= {path for key, path in forgotten.items() if key in inside}
         loss = backward.loss or 0.0
@@ -252,13 +308,17 @@ class Observer:
             return None
 
         def evaluate() -> Any:
-            self._gradient_log.applied(optimizer.parameters)
-            optimizer.last_step = self._timeline.tick("closure")
+            self._evaluated(optimizer)
             return closure()
 
         if "closure" in kwargs:
             return args, {**kwargs, "closure": evaluate}
         return (args[0], evaluate, *args[2:]), kwargs
+
+    @_safely
+    def _evaluated(self, optimizer: OptimizerSeen) -> None:
+        self._gradient_log.applied(optimizer.parameters)
+        optimizer.last_step = self._timeline.tick("closure")
 
     @_safely
     def after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -288,14 +348,24 @@ class Observer:
         self.record.scaler_used = True
         return call(*args, **kwargs)
 
-    def on_unscale(self, call: Call, scaler: Any, optimizer: Optimizer) -> Any:
+    def on_unscale(
+        self, call: Call, scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any
+    ) -> Any:
         """Correct the raw norms: dividing by the scale does not count as an edit."""
-        scale = scaler.get_scale()
-        result = call(scaler, optimizer)
-        known = self._entry_of(optimizer)
-        if known is not None:
-            self._gradient_log.unscaled(known.parameters, scale)
+        scale = self._scale_of(scaler)
+        result = call(scaler, optimizer, *args, **kwargs)
+        self._unscaled(optimizer, scale)
         return result
+
+    @_safely
+    def _scale_of(self, scaler: Any) -> float:
+        return float(scaler.get_scale())
+
+    @_safely
+    def _unscaled(self, optimizer: Optimizer, scale: float | None) -> None:
+        known = self._inventory.optimizer(optimizer)
+        if known is not None and scale:
+            self._gradient_log.unscaled(known.parameters, scale)
 
     def on_scaler_step(
         self, call: Call, scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any
@@ -305,24 +375,51 @@ class Observer:
         before = known.steps if known else 0
         result = call(scaler, optimizer, *args, **kwargs)
         if known and known.steps == before:
-            known.skipped += 1
-            known.last_scale = scaler.get_scale()
-            self._gradient_log.skipped(known.parameters)
-            self._timeline.tick("skip", f"by the scaler, scale {known.last_scale:g}")
+            self._skipped(known, self._scale_of(scaler))
         return result
+
+    @_safely
+    def _skipped(self, optimizer: OptimizerSeen, scale: float | None) -> None:
+        optimizer.skipped += 1
+        optimizer.last_scale = scale or 1.0
+        self._gradient_log.skipped(optimizer.parameters)
+        self._timeline.tick("skip", f"by the scaler, scale {optimizer.last_scale:g}")
+
+
+def _unless_compiled(hook: Call) -> Call:
+    """A hook that does nothing for `torch.compile`, so that its graphs are the same."""
+
+    def watched(*args: Any) -> Any:
+        return None if torch.compiler.is_compiling() else hook(*args)
+
+    return watched
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+    """Put something else in the place of an attribute; the identical object is put back."""
+    before = vars(owner)[name]
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 @contextmanager
 def _wrapped(owner: Any, name: str, around: Call) -> Iterator[None]:
     """Replace `owner.name` by `around(original, ...)`, then put the identical object back."""
     original = vars(owner)[name]
+    watching = True
 
     @functools.wraps(original)
     def replacement(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling() or not watching:
+            return original(*args, **kwargs)
         return around(original, *args, **kwargs)
 
-    setattr(owner, name, replacement)
     try:
-        yield
+        with _replaced(owner, name, replacement):
+            yield
     finally:
-        setattr(owner, name, original)
+        watching = False  # where somebody has kept the replacement

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.checkup.tensors import Sample
+from gradwidgets.checkup.tensors import Sample, local
 from gradwidgets.checkup.thresholds import ALWAYS_MEASURED, MOST_KEPT, THEN_EVERY, TYPICAL_SIZE
 
 Root = Literal["graph", "leaf", "nothing", "freed", "hand", "earlier"]
@@ -107,9 +107,15 @@ class Parameter:
     @cached_property
     def typical_size(self) -> float:
         """The norm that a usual initialisation gives a tensor of its shape."""
-        shape = self.tensor.shape
-        fan_in = self.tensor.numel() / max(shape[0], 1) if len(shape) > 1 else 1.0
-        return TYPICAL_SIZE * math.sqrt(self.tensor.numel() / max(fan_in, 1.0))
+        tensor = local(self.tensor)
+        shape = tensor.shape
+        fan_in = tensor.numel() / max(shape[0], 1) if len(shape) > 1 else 1.0
+        return TYPICAL_SIZE * math.sqrt(tensor.numel() / max(fan_in, 1.0))
+
+    @property
+    def has_elements(self) -> bool:
+        """False where all of a tensor that is spread over processes is with others."""
+        return local(self.tensor).numel() > 0
 
     @property
     def is_bias(self) -> bool:
@@ -141,8 +147,8 @@ class OptimizerSeen:
 
     @property
     def learning_rates(self) -> list[float]:
-        """The lr of every group at this moment; NaN where a user's optimizer has none."""
-        return [float(group.get("lr", math.nan)) for group in self.optimizer.param_groups]
+        """The lr of every group at this moment; NaN where it is no number (Adafactor: None)."""
+        return [_number(group.get("lr")) for group in self.optimizer.param_groups]
 
     @property
     def measures_next(self) -> bool:
@@ -249,6 +255,10 @@ class Record:
     grad_calls: int = 0  # torch.autograd.grad
     scaler_used: bool = False
     error: str | None = None  # what ended the loop early
+    unseen: list[str] = field(default_factory=list)  # what cannot be seen in this loop, and why
+    compiled: bool = False  # a module that ran was compiled
+    spread: bool = False  # over processes: parameters come and go within a forward
+    all_optimizers_seen: bool = True  # False if one is no torch.optim.Optimizer
 
     @property
     def moved_by_hand(self) -> bool:
@@ -277,6 +287,13 @@ class Record:
     def real_backwards(self) -> list[Backward]:
         """Backward calls on a loss with a graph."""
         return [b for b in self.backwards if b.root == "graph"]
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return math.nan
 
 
 def names_of(things: Iterable[Parameter | Reading]) -> tuple[str, ...]:

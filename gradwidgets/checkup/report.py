@@ -106,6 +106,7 @@ class Report:
         events: What the loop did, in order.
         steps: Number of optimizer steps watched.
         failures: Parts of the checkup itself that failed, and how.
+        unseen: What cannot be seen in this loop, and why.
         complete: True once the block has ended.
 
     >>> finding = Finding("no-step", "error", ("0.weight",), "no step", "call optimizer.step()")
@@ -120,6 +121,7 @@ class Report:
     events: list[Event] = field(default_factory=list)
     steps: int = 0
     failures: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
     complete: bool = False
 
     @property
@@ -133,7 +135,12 @@ class Report:
         grave = [finding.code for finding in self.findings if finding.severity != "info"]
         steps = f"{counted(self.steps, 'step')} watched"
         text = ", ".join(grave) or "nothing wrong seen"
-        return f"{text} ({steps}{', not everything was checked' if self.failures else ''})"
+        return f"{text} ({steps}{', not everything was checked' if self.unchecked else ''})"
+
+    @property
+    def unchecked(self) -> list[str]:
+        """All that was not checked: parts that failed, and what cannot be seen."""
+        return self.failures + self.unseen
 
     def raise_for_errors(self) -> None:
         """Raise AssertionError with the report if it holds an error; for use in tests."""
@@ -144,7 +151,7 @@ class Report:
         if not self.complete:
             return "checkup: still watching; the report is filled when the with block ends"
         lines = [f"checkup: {self.headline}", *map(str, self.findings)]
-        lines += [f"not checked: {failure}" for failure in self.failures]
+        lines += [f"not checked: {failure}" for failure in self.unchecked]
         return "\n".join([*lines, f"as it happened: {' > '.join(map(str, self.events[:40]))}"])
 
     __repr__ = __str__
@@ -158,7 +165,9 @@ class Report:
             head = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in _COLUMNS)
             rows = "".join(finding._html_row() for finding in self.findings)
             parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
-        parts += [f"<p>not checked: {escape(failure)}</p>" for failure in self.failures]
+        parts += [
+            f"<p>not checked: {escape(failure)}</p>" for failure in self.failures + self.unseen
+        ]
         shown = " &rarr; ".join(escape(str(event)) for event in self.events[:60])
         more = len(self.events) - 60
         rest = f" &hellip; and {more} more" if more > 0 else ""

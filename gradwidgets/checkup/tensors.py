@@ -12,16 +12,28 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradwidgets.checkup.thresholds import ROUNDING, SAMPLED
 
 HALVES = (torch.float16, torch.bfloat16)
 
 
+def local(tensor: Tensor) -> Tensor:
+    """The tensor itself; of a DTensor, which is spread over processes, the part of this one.
+
+    Anything computed from the whole would be waited for by all processes.
+    """
+    if type(tensor) in (Tensor, nn.Parameter):
+        return tensor
+    part = getattr(tensor, "_local_tensor", None)
+    return part if isinstance(part, Tensor) else tensor
+
+
 @torch.no_grad()
 def norms(tensors: Sequence[Tensor]) -> list[float]:
     """Euclidean norms, with one transfer for each device and dtype."""
+    tensors = [local(tensor) for tensor in tensors]
     groups: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
     for position, tensor in enumerate(tensors):
         if not tensor.is_meta:  # without storage there is nothing to measure
@@ -49,6 +61,7 @@ def magnitude(value: object) -> Tensor | None:
     """
     if not isinstance(value, Tensor) or value.layout != torch.strided:
         return None
+    value = local(value)
     if not value.is_floating_point() or not value.numel():
         return None
     dtype = torch.float32 if value.dtype in HALVES else None
@@ -58,6 +71,7 @@ def magnitude(value: object) -> Tensor | None:
 
 def address(tensor: Tensor) -> int | None:
     """The memory address of a dense tensor; None for a sparse one, which has several."""
+    tensor = local(tensor)
     return tensor.data_ptr() if tensor.layout == torch.strided else None
 
 
@@ -71,7 +85,8 @@ class Sample:
     """
 
     def __init__(self, tensor: Tensor, gradient: Tensor | None = None, most: int = SAMPLED):
-        self._tensor = tensor
+        self._tensor = tensor = local(tensor)
+        gradient = None if gradient is None else local(gradient)
         self._rows: Tensor | None = None
         if gradient is not None and gradient.is_sparse and gradient.sparse_dim() == 1:
             self._rows = gradient.detach().coalesce().indices()[0]
@@ -79,7 +94,7 @@ class Sample:
         self.before = self._of(tensor).clone()
 
     def _of(self, tensor: Tensor) -> Tensor:
-        tensor = tensor.detach()
+        tensor = local(tensor).detach()
         if self._rows is not None:
             return tensor[self._rows]
         return tensor.reshape(-1)[:: self._stride]
@@ -128,6 +143,7 @@ def changes(samples: list[Sample]) -> list[float]:
 
 def elements(tensor: Tensor, most: int) -> Tensor | None:
     """A copy of evenly spaced elements; None for a sparse tensor."""
+    tensor = local(tensor)
     if tensor.layout != torch.strided:
         return None
     kept = Sample(tensor, most=most).before

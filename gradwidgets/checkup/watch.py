@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from torch import nn
 from torch.optim import Optimizer
 
-from gradwidgets.checkup.observer import Observer
+from gradwidgets.checkup.observer import Observer, unobserved
 from gradwidgets.checkup.report import Report
 from gradwidgets.checkup.rules import diagnose
 
@@ -47,21 +47,36 @@ def checkup(
     >>> print(report.findings[0].fix)
     call optimizer.zero_grad() once per step, before backward
     """
-    observer = Observer(_modules(model), _optimizers(optimizer))
+    found, others = _optimizers(optimizer)
+    observer = Observer(_modules(model), found)
+    observer.record.all_optimizers_seen = not others
+    observer.record.unseen += [
+        f"the steps of {type(other).__name__}, which is no torch.optim.Optimizer"
+        for other in others
+    ]
     report = Report()
     try:
         with observer.listening():
             yield report
     finally:
-        record = observer.record
-        report.findings, failures = diagnose(record)
-        report.events = record.timeline.events
-        report.steps = sum(known.steps for known in record.optimizers)
-        report.failures = observer.failures + failures
-        report.complete = True
-        if report.failures:
-            with suppress(Warning):  # where warnings are errors, this one must not end the loop
-                warnings.warn(f"checkup is incomplete: {report.failures[0]}", stacklevel=3)
+        _fill(report, observer)
+
+
+def _fill(report: Report, observer: Observer) -> None:
+    """Fill in a report; whatever fails in this must not end the loop."""
+    record = observer.record
+    if not observer.blind:
+        with unobserved():
+            report.findings, failures = diagnose(record)
+        observer.failures += failures
+    report.events = record.timeline.events
+    report.steps = sum(known.steps for known in record.optimizers)
+    report.failures = observer.failures
+    report.unseen = record.unseen
+    report.complete = True
+    if report.failures:
+        with suppress(Warning):  # where warnings are errors, this one must not end the loop
+            warnings.warn(f"checkup is incomplete: {report.failures[0]}", stacklevel=4)
 
 
 def _modules(model: object) -> list[nn.Module]:
@@ -72,16 +87,37 @@ def _modules(model: object) -> list[nn.Module]:
     return modules
 
 
-def _optimizers(optimizer: object) -> list[Optimizer]:
+def _optimizers(optimizer: object) -> tuple[list[Optimizer], list[object]]:
+    """The optimizers among what was given, and what else steps: it cannot be watched."""
     given = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
-    found = []
+    found: list[Optimizer] = []
+    others: list[object] = []
     for candidate in given:
-        inner = candidate
-        while not isinstance(inner, Optimizer) and hasattr(inner, "optimizer"):
-            inner = inner.optimizer
-        if not isinstance(inner, Optimizer):
+        inner = _unwrapped(candidate)
+        if isinstance(inner, Optimizer):
+            found.append(inner)
+        elif callable(getattr(type(inner), "step", None)):
+            others.append(inner)
+        else:
             raise TypeError(
                 f"optimizer must be a torch.optim.Optimizer or a list of them, not {candidate!r}"
             )
-        found.append(inner)
-    return found
+    return found, others
+
+
+def _unwrapped(optimizer: object) -> object:
+    """The real optimizer in a wrapper's attribute, if it has one.
+
+    A wrapper may be an `Optimizer` by its class and yet have none of its hooks (accelerate).
+    """
+    while not (isinstance(optimizer, Optimizer) and "_optimizer_step_pre_hooks" in vars(optimizer)):
+        own = getattr(optimizer, "__dict__", {})
+        inner = next((own[name] for name in _WRAPPED if hasattr(type(own.get(name)), "step")), None)
+        if inner is None:
+            break
+        optimizer = inner
+    return optimizer
+
+
+_WRAPPED = ("optimizer", "_optimizer", "opt")
+"""Attributes in which wrappers keep the real optimizer: accelerate, Lightning, fastai."""

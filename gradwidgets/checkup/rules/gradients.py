@@ -122,7 +122,7 @@ def zero_gradient(record: Record) -> Iterator[Finding]:
     judged = [step for step in record.steps if not _opens_gate(step)]
     readings = [r for step in judged for r in step.readings if r.new]
     alive = {id(r.parameter) for r in readings if r.grad or r.raw}
-    dead = [r for r in readings if id(r.parameter) not in alive]
+    dead = [r for r in readings if id(r.parameter) not in alive and r.parameter.has_elements]
     names = [name for name in names_of(dead) if not _has_live_weight(name, readings)]
     if names:
         yield Finding(

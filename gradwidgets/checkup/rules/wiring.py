@@ -80,6 +80,8 @@ def _unheld(record: Record) -> list[Parameter]:
 
 def not_in_optimizer(record: Record) -> Iterator[Finding]:
     """A parameter requires grad and takes part in the loss, but no optimizer holds it."""
+    if not record.all_optimizers_seen:
+        return
     used = {key for b in record.real_backwards for key in b.leaves | b.reached}
     missing = [p for p in _unheld(record) if p.in_model and id(p.tensor) in used]
     missing = [p for p in missing if not p.moved_by_loop]
@@ -97,6 +99,8 @@ def not_in_optimizer(record: Record) -> Iterator[Finding]:
 
 def unregistered(record: Record) -> Iterator[Finding]:
     """A trainable tensor is an attribute of a module but not a registered parameter."""
+    if not record.all_optimizers_seen:
+        return
     used = {key for b in record.real_backwards for key in b.leaves}
     trained = {key for key, p in record.parameters.items() if p.optimizers}
     places = tuple(place for key, place in record.hidden.items() if key in used - trained)
@@ -115,7 +119,7 @@ def unregistered(record: Record) -> Iterator[Finding]:
 def detached(record: Record) -> Iterator[Finding]:
     """In model and optimizer, but never got a gradient: unused, or the graph is cut."""
     finished = [b for b in record.real_backwards if not b.failed]
-    if not finished:
+    if not finished or record.spread:
         return
     never_trainable = _frozen(record)
     without = [
@@ -151,7 +155,7 @@ def _owners(parameter: Parameter, record: Record) -> list[ModuleSeen]:
     return [
         module
         for module in record.modules.values()
-        if any(held is parameter.tensor for held in module.module.parameters(recurse=False))
+        if any(held is parameter.tensor for held in module.own_parameters())
     ]
 
 
