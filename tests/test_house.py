@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "components": {"core"},
     "stepper": {"core", "script", "components"},
     "ledger": {"core", "components"},
-    "meter": {"core", "components"},
+    "meter": {"core", "sweep", "components"},
     "lab": {"core", "script", "sweep", "plots", "export", "components"},
     "lessons": {"core", "components", "lab", "grading"},
 }

@@ -13,6 +13,9 @@ from gradwidgets.meter.measure import DTYPES, MODES
 
 SETUPS = ("samples", "tokens")
 """Data that comes with the meter."""
+GRADIENT, NOISE, LR = "accumulated gradient", "how large a batch", "lr for a larger batch"
+SHOWN = (GRADIENT, NOISE, LR)
+"""The tables of a meter."""
 AS_IT_IS = "as it is"
 GROUP = "Accumulation"
 STEPS = Control(
@@ -20,6 +23,27 @@ STEPS = Control(
 )
 DROPOUT = Control("dropout", GROUP, "Share of the units dropped.", linear(0.0, 0.9, 0.1))
 PADDING = Control("padding", GROUP, "How uneven the sequences' lengths are.", linear(0.0, 1.0, 0.1))
+AFTER = Control(
+    "updates before",
+    GROUP,
+    "Train so many updates before the noise scale is measured.",
+    (0, 10, 20, 50, 100, 200, 500, 1000),
+)
+FACTOR = Control("batch grows by", GROUP, "How many times larger the batch becomes.", (2, 4, 8))
+
+
+def table_controls(show: str) -> dict[str, Any]:
+    """Controls for which table is shown, and for the two that look beyond the gradient.
+
+    Raises:
+        ValueError: `show` is not allowed.
+    """
+    validate.OneOf(SHOWN)("show", show)
+    return {
+        "show": _dropdown("show", SHOWN, show),
+        "after": Slider(AFTER, 0),
+        "factor": Slider(FACTOR, 4),
+    }
 
 
 def split_controls(accumulation_steps: int, ragged: bool) -> dict[str, Any]:

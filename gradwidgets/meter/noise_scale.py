@@ -433,9 +433,9 @@ def _sentence(found: NoiseScale) -> str:
     if found.clear:
         about = f"{rounded(found.scale)} ({rounded(found.low)} to {rounded(found.high)})"
         return (
-            f"The noise scale is about {about} samples: a batch far beyond it buys little. At a "
-            "batch of that size a run takes about twice the fewest updates and twice the fewest "
-            "samples."
+            f"The noise scale is about {about} samples: a batch far beyond it buys little. With a "
+            "batch of that size a run should take about twice the fewest updates, and twice the "
+            "fewest samples."
         )
     least = ""
     if found.low > 0:
@@ -461,8 +461,9 @@ def _notes(found: NoiseScale, batch: int) -> Iterator[str]:
             f"{rounded(found.tokens)} in a sample on average."
         )
     yield (
-        "It is an order of magnitude: it takes the curvature to be the same in every direction, "
-        "and gives each batch the best lr for it (McCandlish et al. 2018)."
+        "What follows from it for a run is a model, and no measurement: there the curvature is the "
+        "same in every direction, and each batch has the best lr for it (McCandlish et al. 2018). "
+        "Take it as an order of magnitude."
     )
 
 

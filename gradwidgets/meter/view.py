@@ -1,24 +1,30 @@
-"""`Meter`: how far the accumulated gradient is from that of the full batch, by each rule."""
+"""`Meter`: what accumulation costs, how large a batch pays, and which lr a larger one takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import ipywidgets
 
-from gradwidgets.components import BarTable, LatestTask, StaticFallback, Steps, as_text, close
-from gradwidgets.core import Problem, Recipe, not_allowed, problems
+from gradwidgets.components import STEP, BarTable, LatestTask, StaticFallback, Steps, as_text, close
+from gradwidgets.core import Problem, Recipe, is_pair, not_allowed, problems, settings
 from gradwidgets.meter import setups
 from gradwidgets.meter.controls import (
     AS_IT_IS,
+    GRADIENT,
+    LR,
+    NOISE,
     SETUPS,
     grid,
     mode_controls,
     setup_controls,
     sizes_in,
     split_controls,
+    table_controls,
 )
+from gradwidgets.meter.lr_rules import LRS, SEEDS, LrRules, in_slices, rules_page
 from gradwidgets.meter.measure import (
     Counting,
     Measurement,
@@ -27,10 +33,17 @@ from gradwidgets.meter.measure import (
     ragged_sizes,
     recipe_sizes,
 )
+from gradwidgets.meter.noise_scale import NoiseScale, noise_scale
 from gradwidgets.meter.page import page
 
 SPLITTING = ("accumulation_steps", "ragged", "data")
 """Controls that, when they move, write the sizes of the micro-batches."""
+USED = {
+    GRADIENT: {"accumulation_steps", "ragged", "sizes", "mode", "dtype"},
+    NOISE: {"accumulation_steps", "ragged", "sizes", "mode", "dtype", "after"},
+    LR: {"factor"},
+}
+"""By table, the controls that change it, beside those of the data and `show` itself."""
 
 
 @runtime_checkable
@@ -46,7 +59,12 @@ class Followed(Protocol):
 
 
 class Meter(StaticFallback):
-    """The relative difference of accumulated gradients, live under its controls.
+    """Tables about batches, live under their controls.
+
+    "accumulated gradient" has its relative difference from the full batch's gradient, by each rule;
+    "how large a batch" the noise scale (see `gradwidgets.meter.noise_scale`); "lr for a larger
+    batch" trains SGD and Adam with several seeds (see `gradwidgets.meter.lr_rules`), which takes
+    some seconds and longer with a large model.
 
     Args:
         data: "samples" of equal weight or padded sequences of "tokens", which come with controls
@@ -62,6 +80,7 @@ class Meter(StaticFallback):
         sizes: samples in each micro-batch at first, instead of `accumulation_steps`.
         mode: "train", "eval", "BatchNorm in eval" or "dropout in eval".
         count: how many targets of a micro-batch count, for the rule "tokens".
+        show: the table that is shown at first.
 
     Attributes:
         controls: by the name of the argument, the widget that sets it.
@@ -92,11 +111,12 @@ class Meter(StaticFallback):
         sizes: Sequence[int] | None = None,
         mode: str = "train",
         count: Counting = count_tokens,
+        show: str = GRADIENT,
     ) -> None:
         self._lab = data if isinstance(data, Followed) else None
         self._own = _own(data)
         self._count = count
-        self.controls: dict[str, Any] = {}
+        self.controls: dict[str, Any] = table_controls(show)
         if not self._lab:
             self.controls |= split_controls(accumulation_steps, ragged)
         if not self._own:
@@ -105,21 +125,37 @@ class Meter(StaticFallback):
         if not self._lab:
             self.controls["sizes"].value = _listed(sizes or self._usual_sizes())
         self._measured = self._values
-        self._table = BarTable(page=self._page())
+        self._table = BarTable(page=self._first_page())
         self.widget = ipywidgets.VBox([grid(list(self.controls.values())), self._table])
         self._task = LatestTask()
         for control in self.controls.values():
             control.observe(self._moved, "value")
         if self._lab:
             self._lab.followers.append(self._begin)
+        if show == LR:
+            self._begin()
 
     @property
     def measurement(self) -> Measurement:
         """The figures for the present settings, as `gradwidgets.meter.measure` gives them."""
+        return measure(*self._arguments)
+
+    @property
+    def noise_scale(self) -> NoiseScale:
+        """The noise scale for the present settings, as `gradwidgets.meter.noise_scale` gives it."""
+        after = min(self.controls["after"].value, self._recipe.updates)
+        return noise_scale(*self._arguments, after=after)
+
+    @property
+    def _arguments(self) -> tuple[Problem, Sequence[int] | Recipe, str, str | None, Counting]:
         values = self._values
         dtype = None if values["dtype"] == AS_IT_IS else values["dtype"]
         split = self._lab.recipe if self._lab else self.sizes
-        return measure(self.problem, split, values["mode"], dtype, self._count)
+        return self.problem, split, values["mode"], dtype, self._count
+
+    @property
+    def _recipe(self) -> Recipe:
+        return self._lab.recipe if self._lab else self.problem.recipe
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -185,23 +221,67 @@ class Meter(StaticFallback):
             self._measured = self._settings
             if not self._lab:
                 self.controls["sizes"].value = self._measured["sizes"]
-            self._table.page = self._page()
+            for shown in self._pages():
+                self._table.page = shown
+                yield None
         except Exception as error:  # the learner's own model may raise anything
             self._table.page = {**self._table.page, "sentence": str(error) or repr(error)}
         yield None
 
-    def _page(self) -> dict[str, Any]:
-        if self._own:
+    def _first_page(self) -> dict[str, Any]:
+        return next(self._pages())
+
+    def _pages(self) -> Iterator[dict[str, Any]]:
+        """The table that is shown; before it, those that say what is being done."""
+        self._disable()
+        name = f"{self._own.name}: " if self._own else ""
+        show = self.controls["show"].value
+        if show == LR:
+            yield from self._lr_pages()
+        elif show == NOISE:
+            yield self.noise_scale.page()
+        else:
             used = ("mean" if self._lab.recipe.average else "sum") if self._lab else ""
-            return page(self.measurement, f"{self._own.name}: ", used)
-        tokens = self.controls["data"].value == "tokens"
-        self.controls["padding"].disabled = not tokens
-        self.controls["dropout"].disabled = self.controls["batch_norm"].disabled = tokens
-        return page(self.measurement)
+            yield page(self.measurement, name, used)
+
+    def _lr_pages(self) -> Iterator[dict[str, Any]]:
+        factor, problem = self.controls["factor"].value, self.problem
+        recipe = self._recipe.replace(batch_size=_batch(problem, self._recipe, factor))
+        empty = {"caption": f"{problem.name}: {LR}", "columns": [], "rows": [], "notes": []}
+        found = []
+        for optimizer, lrs in LRS.items():
+            recipe = settings.with_(recipe, optimizer=optimizer)
+            for state in in_slices(problem, recipe, factor, SEEDS, lrs, STEP):
+                if isinstance(state, LrRules):
+                    found.append(state)
+                else:
+                    yield {**empty, "sentence": f"{state}; the table comes when all are done."}
+        yield rules_page(found)
+
+    def _disable(self) -> None:
+        """Disable the controls that change nothing in the table that is shown."""
+        used = USED[self.controls["show"].value]
+        for name in set().union(*USED.values()) & set(self.controls):
+            self.controls[name].disabled = name not in used
+        if not self._own:
+            tokens = self.controls["data"].value == "tokens"
+            self.controls["padding"].disabled = not tokens
+            self.controls["dropout"].disabled = self.controls["batch_norm"].disabled = tokens
 
     def __repr__(self) -> str:
         """The table that is shown, as text."""
         return as_text(self._table.page)
+
+
+def _batch(problem: Problem, recipe: Recipe, factor: int) -> int:
+    """The recipe's batch; where it is too large to grow, a power of two of which some fit."""
+    data, count = problem.batches(), 1
+    if is_pair(data):  # other data is refused where it is trained on
+        _, y = data
+        count = len(y)
+    if recipe.batch_size and recipe.batch_size * factor <= count:
+        return recipe.batch_size
+    return 1 << max(0, int(math.log2(count / (2 * factor))))
 
 
 def _listed(sizes: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ CELLS = {
     "ledger": "Ledger('moons', Recipe(scale=0.1, mask=0.5, l2=0.1, max_norm=0.1, clear='never'))",
     "meter": "Meter(ragged=True)",
     "meter of a problem": "Meter('digits_cnn')",
+    "meter of batches": "Meter('moons', show='how large a batch')",
     "meter beside a lab": "Meter(GradLab('moons', recipe=Recipe(accumulation_steps=3)))",
     "conflicts": "torch = __import__('torch')\nnet = torch.nn.Linear(2, 1)\n"
     "conflicts(net, {'a': net.weight.sum(), 'b': net.bias.sum() - net.weight[0, 0]})",
@@ -52,7 +53,7 @@ def show(desk, **options):
     page.locator(".gradwidgets-stage").wait_for()
     page.get_by_text("of 93 claims").wait_for()
     page.locator("summary", has_text="Traceback").last.wait_for()
-    expect(page.locator(".gradwidgets-bars table")).to_have_count(4)
+    expect(page.locator(".gradwidgets-bars table")).to_have_count(5)
     return page
 
 

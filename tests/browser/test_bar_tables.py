@@ -92,8 +92,9 @@ def test_a_meter_beside_a_lab_follows_its_sliders(show):
 def test_tab_reaches_every_control_in_order(show):
     """From the first control to the table, and nothing is passed over or holds the focus."""
     page = show(METER).page
-    page.get_by_role("slider", name="micro-batches").focus()
+    page.get_by_role("combobox", name="show").focus()
     for kind in (
+        "select-one",  # show; the sliders after it are off
         *("range", "checkbox", "text", "select-one"),  # micro-batches, ragged, sizes, data
         *("checkbox", "range", "select-one", "select-one"),  # BatchNorm, dropout, mode, precision
         "region",  # the table, which can be scrolled
@@ -120,3 +121,20 @@ def test_the_meter_follows_its_controls(show):
     desk.slider("micro-batches").focus()
     desk.page.keyboard.press("ArrowRight")
     wait(desk.page, "Right, to rounding: tokens;")
+
+
+def test_the_meter_shows_how_large_a_batch_pays_and_trains_the_rules_for_lr(show):
+    page = show(METER).page
+    table = page.get_by_role("combobox", name="show")
+    table.select_option("how large a batch")
+    page.get_by_text("Gradient noise scale after 0 updates").wait_for()
+    wait(page, "noise scale")
+    slider = page.get_by_role("slider", name="updates before")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("Gradient noise scale after 10 updates").wait_for()
+    table.select_option("lr for a larger batch")
+    page.get_by_text("lr when the batch grows from 4 to 16").wait_for()
+    wait(page, "Adam: of the three rules")
+    expect(page.locator(".gradwidgets-bars tbody tr")).to_have_count(10)
+    expect(slider).to_be_disabled()

@@ -167,6 +167,20 @@ def test_unequal_tokens_weigh_as_the_loss_does() -> None:
     assert "targets that count" in repr(found)
 
 
+def test_the_mean_gradient_is_weighed_by_the_targets_that_count() -> None:
+    """Nine targets whose slope is 1 for each one whose slope is -1: G = 0.8, and not 0."""
+    x = torch.ones(20, 9, 1, dtype=torch.float64)
+    y = torch.where(torch.arange(20) % 2 == 0, 1, 0)[:, None].repeat(1, 9)
+    y[1::2, 1:] = -100
+
+    def slope(output: Tensor, target: Tensor) -> Tensor:
+        signs = torch.where(target == 0, -1.0, 1.0)
+        return (output.squeeze(-1) * signs)[target != -100].mean()
+
+    problem = Problem("slopes", lambda: nn.Linear(1, 1, bias=False).double(), (x, y), slope)
+    assert noise_scale(problem, [1] * 16, draws=200).square == pytest.approx(0.64, rel=0.1)
+
+
 def test_every_micro_batch_draws_masks_of_its_own() -> None:
     """Equal samples: all noise is dropout's. Each element is 0 or 2: variance 1, mean 1."""
     x = torch.ones(16, 6, dtype=torch.float64)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from gradwidgets import GradLab, Meter, Problem, Recipe, problems
+from gradwidgets.meter import lr_rules, noise_scale
 from gradwidgets.meter.measure import measure
 from gradwidgets.meter.setups import padded_lengths, samples, tokens
 
@@ -93,9 +94,10 @@ def test_tokens_are_told_where_they_weigh_other_than_samples():
 def test_what_does_not_apply_cannot_be_moved():
     view = Meter("tokens")
     off = {name for name, control in view.controls.items() if control.disabled}
-    assert off == {"batch_norm", "dropout"}
+    assert off == {"batch_norm", "dropout", "after", "factor"}
     view.controls["data"].value = "samples"
-    assert [name for name, control in view.controls.items() if control.disabled] == ["padding"]
+    off = {name for name, control in view.controls.items() if control.disabled}
+    assert off == {"padding", "after", "factor"}
 
 
 def test_single_precision_rounds_at_its_own_level():
@@ -160,7 +162,7 @@ def test_the_names_of_built_in_problems_are_taken():
 def test_a_lab_is_followed_as_its_sliders_move():
     lab = GradLab("moons", show=("accumulation_steps", "average", "scale", "batch_size"))
     view = Meter(lab)
-    assert list(view.controls) == ["mode", "dtype"]
+    assert list(view.controls) == ["show", "after", "factor", "mode", "dtype"]
     assert "nothing is accumulated" in sentence(view)
     lab.controls["accumulation_steps"].value = 4
     assert view.sizes == (50, 50, 50, 50)
@@ -223,6 +225,7 @@ def test_plain_text_says_rounding_in_words_as_its_digits_vary_from_machine_to_ma
         {"accumulation_steps": 9},
         {"mode": "test"},
         {"sizes": [40]},
+        {"show": "loss"},
     ],
 )
 def test_what_is_not_allowed_is_refused(wrong):
@@ -264,3 +267,71 @@ def test_sizes_that_are_typed_while_another_control_moves_are_kept():
         view.close()
 
     asyncio.run(scenario())
+
+
+def test_the_noise_scale_is_shown_for_the_sizes_and_updates_of_the_controls():
+    view = Meter("moons", show="how large a batch")
+    assert page(view) == noise_scale("moons", [50] * 4).page()
+    view.controls["after"].value = 20
+    view.controls["sizes"].value = "16, 8"
+    assert page(view) == noise_scale("moons", [16, 8], after=20).page()
+    assert sentence(view) in repr(view)
+    assert view.controls["factor"].disabled
+    assert not view.controls["after"].disabled
+    view.controls["show"].value = "accumulated gradient"
+    assert view.controls["after"].disabled
+    assert page(view)["caption"].startswith("moons: Accumulated over")
+
+
+def test_a_set_ups_batch_norm_is_refused_in_words_and_can_be_put_right():
+    view = Meter(batch_norm=True)
+    view.controls["show"].value = "how large a batch"
+    assert "give 'BatchNorm in eval'" in sentence(view)
+    view.controls["mode"].value = "BatchNorm in eval"
+    assert "noise scale" in sentence(view)
+
+
+def test_the_noise_scale_beside_a_lab_is_that_of_its_recipe():
+    lab = GradLab("moons", recipe=Recipe(accumulation_steps=4, updates=30))
+    view = Meter(lab, show="how large a batch")
+    view.controls["after"].value = 500  # no more than the lab makes
+    assert page(view) == noise_scale("moons", lab.recipe, after=30).page()
+    view.close()
+    lab.close()
+
+
+def test_rules_for_lr_are_compared_on_demand():
+    small = problems.moons.recipe.replace(updates=14)
+    problem = Problem("few", problems.moons.model, problems.moons.data, problems.moons.loss)
+    problem = Problem("few", problem.model, problem.data, problem.loss, recipe=small)
+    view = Meter(problem)
+    view.controls["factor"].value = 2
+    view.controls["show"].value = "lr for a larger batch"
+    assert page(view)["caption"] == "few: lr when the batch grows from 32 to 64"
+    recipe = small.replace(batch_size=32)
+    sgd = lr_rules(problem, recipe, factor=2, lrs=[0.1 * 2.0**power for power in range(-4, 6)])
+    assert rows(view)["SGD, batch 64: linear"] == [
+        cell["text"] for cell in sgd.page()["rows"][3]["cells"]
+    ]
+    assert "Adam: of the three rules" in sentence(view)
+    off = {name for name, control in view.controls.items() if control.disabled}
+    assert off == {"after", "accumulation_steps", "ragged", "sizes", "mode", "dtype"}
+
+
+def test_on_an_event_loop_the_rules_are_trained_in_slices_and_given_up_for_another_table():
+    async def scenario():
+        view = Meter("moons", show="lr for a larger batch")
+        assert "SGD: training 50 runs with batches of 16" in sentence(view)
+        await until(lambda: "training 65 runs with batches of 64" in sentence(view))
+        view.controls["show"].value = "how large a batch"
+        await until(lambda: page(view)["caption"].startswith("moons: Gradient noise scale"))
+        view.close()
+
+    asyncio.run(scenario())
+
+
+def test_data_of_which_no_batches_can_be_drawn_is_said(own):
+    x, y = own.batches()
+    view = Meter(Problem("parts", own.model, [(x, y)], own.loss))
+    view.controls["show"].value = "lr for a larger batch"
+    assert "give (x, y) tensors, of which batches can be drawn" in sentence(view)
