@@ -99,6 +99,38 @@ def resized(front_end, width):
     return page
 
 
+GAPS = """
+async () => {
+    const img = document.querySelector('.gradwidgets-screen img');
+    const { naturalWidth: width, naturalHeight: height } = img;
+    const context = new OffscreenCanvas(width, height).getContext('2d');
+    context.drawImage(img, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    const empty = Array(width).fill(true);
+    for (let at = 0; at < data.length; at += 4)
+        if (data[at] !== data[0]) empty[(at / 4) % width] = false;
+    const runs = empty.map((is) => (is ? "_" : "#")).join("").match(/#_{6,}(?=#)/g);
+    return [runs ? runs.length : 0, img.getBoundingClientRect().right <= innerWidth];
+}
+"""
+"""Gaps between what stands side by side in the picture, and whether all of it is on the page."""
+
+
+def test_plots_stand_side_by_side_on_a_desk_and_one_above_the_other_on_a_telephone(lab):
+    lab.wait_sentence(ended(START))
+    gaps, _ = lab.page.evaluate(GAPS)
+    assert gaps >= 2
+    page = resized(lab, 390)
+    assert page.evaluate(GAPS) == [0, True]
+    height, width = page.evaluate(
+        """() => {
+            const img = document.querySelector('.gradwidgets-screen img');
+            return [img.naturalHeight, img.naturalWidth];
+        }"""
+    )
+    assert height > 2 * width
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_code_opens_where_it_is_seen_and_escape_closes_it(lab, width):
     page = resized(lab, width)

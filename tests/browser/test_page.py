@@ -1,6 +1,7 @@
 """A saved page, opened as a file in a browser that is cut off from every network."""
 
 import dataclasses
+import itertools
 import re
 
 import pytest
@@ -159,6 +160,28 @@ def test_it_fits_any_width(show, width):
     page = show("two.html")
     page.set_viewport_size({"width": width, "height": 700})
     page.wait_for_function("w => document.documentElement.scrollWidth <= w", arg=width)
+
+
+def test_plots_stand_one_above_the_other_on_a_telephone(show):
+    page = show("scale.html")
+    page.set_viewport_size({"width": 390, "height": 800})
+    boxes = [plot.bounding_box() for plot in page.locator("#picture > svg").all()]
+    assert len({box["x"] for box in boxes}) == 1
+    for above, below in itertools.pairwise(boxes):
+        assert above["y"] + above["height"] <= below["y"]
+
+
+def test_forced_colours_keep_the_bars(show, scheme):
+    page = show("two.html")
+    page.emulate_media(forced_colors="active", color_scheme=scheme)
+    colors = page.evaluate(
+        """() => [document.body, ...document.querySelectorAll('.strip i')]
+            .map((node) => getComputedStyle(node)).map((style) =>
+                style.backgroundImage === "none" ? style.backgroundColor : "hatched")"""
+    )
+    assert len(colors) == 1 + len(RATES)
+    assert colors[0] not in colors[1:]
+    assert "hatched" in colors
 
 
 def test_the_policy_stops_what_would_get_in(chromium, saved):
