@@ -77,9 +77,11 @@ soak: $(VENV)/.dev
 		tests/browser/test_faults.py tests/browser/test_soak.py
 
 # All stops of eight settings on every built-in problem with five optimizers, on processors without
-# AVX2 and without AVX-512: about 15 minutes for each.
+# AVX2 and without AVX-512: about 15 minutes for each. Before them, some hundreds of random models.
 SWEEP_UPDATES ?= 60
+SWEEP_MODELS ?= 400
 sweeps: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.random_models $(SWEEP_MODELS)
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.grid $(SWEEP_UPDATES)
 	ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.grid $(SWEEP_UPDATES)
 

@@ -2,11 +2,13 @@
 
 import math
 import os
+import random
 import subprocess
 import sys
 import threading
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -352,6 +354,14 @@ def with_one_held_out_sample():
     return Problem("mine", problems.moons.model, (x, y), F.cross_entropy, held_out=held_out)
 
 
+def with_random_metric(draw):
+    x, y = problems.moons.batches()
+    metric = lambda output, _: output.sum() + float(draw())  # noqa: E731
+    return Problem(
+        "mine", problems.moons.model, (x, y), F.cross_entropy, held_out=(x, y), metric=metric
+    )
+
+
 class OwnLinear(nn.Linear):
     """Not what its base class is."""
 
@@ -435,6 +445,9 @@ def packed_problem():
             "micro-batches",
         ),
         (problems.moons, "lr", (0.1, 1e37), {}, "too large"),
+        (with_random_metric(lambda: torch.rand(())), "lr", (0.1, 0.2), {}, "the metric draws"),
+        (with_random_metric(random.random), "lr", (0.1, 0.2), {}, "the metric draws"),
+        (with_random_metric(np.random.rand), "lr", (0.1, 0.2), {}, "the metric draws"),
         (with_one_held_out_sample(), "lr", (0.1, 0.2), {}, "held-out"),
         (of_model(that_cannot_be_copied), "lr", (0.1, 0.2), {}, "lock"),
         (half_problem(), "scale", (1.0, 2.0), {}, "bfloat16"),
