@@ -7,6 +7,7 @@ from typing import Any
 
 from gradwidgets.core import Recipe, problems
 from gradwidgets.core.optimizers import OPTIMIZERS
+from gradwidgets.core.recipe import DTYPES, ROUNDINGS
 from tests.own_optimizers import Lion, Twice
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
@@ -58,4 +59,15 @@ def random_recipe(number: int) -> tuple[str, Recipe]:
         seed=draw.randint(0, 2**40),
         patience=often(None, 1, 2) if problems.get(name).held_out else None,
     )
-    return name, recipe.replace(**OWN.get(number % 10, {}))
+    return name, with_precision(recipe.replace(**OWN.get(number % 10, {})), draw)
+
+
+def with_precision(recipe: Recipe, draw: random.Random) -> Recipe:
+    """In one of four cases another precision, of those that go with the recipe."""
+    closure = recipe.optimizer in ("LBFGS", Twice)
+    dtypes = [each for each in DTYPES if each != "float16 autocast"]
+    if not closure and recipe.clear != "never":
+        dtypes.append("float16 autocast")
+    dtype = draw.choice([*[None] * 3 * len(dtypes), *dtypes])
+    rounding = draw.choice(ROUNDINGS[:1] if closure else ROUNDINGS)
+    return recipe.replace(dtype=dtype, rounding=rounding)

@@ -23,6 +23,7 @@ from gradwidgets.core.loss import Loss, reduction
 from gradwidgets.core.metric import decision_threshold, ignored_class
 from gradwidgets.core.optimizers import OptimizerKind, name_of, option_defaults
 from gradwidgets.core.patience import Patience, patience_of
+from gradwidgets.core.precision import Precision, PrecisionPlan, kinds_of, storage_of
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array, as_numbers
@@ -47,6 +48,8 @@ __all__ = [
     "Pair",
     "Patience",
     "Penalty",
+    "Precision",
+    "PrecisionPlan",
     "Problem",
     "Recipe",
     "Run",
@@ -72,6 +75,7 @@ __all__ = [
     "is_pair",
     "is_small",
     "kept_of",
+    "kinds_of",
     "linear",
     "measured_at",
     "measured_every",
@@ -86,6 +90,7 @@ __all__ = [
     "reduction",
     "samples",
     "settings",
+    "storage_of",
     "train",
     "validate",
     "verdict",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-GROUPS = ("Gradient", "Penalty", "Accumulation", "Optimizer", "Run")
+GROUPS = ("Gradient", "Penalty", "Accumulation", "Optimizer", "Precision", "Run")
 
 
 @dataclass(frozen=True)

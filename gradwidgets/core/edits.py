@@ -63,7 +63,10 @@ class Scale:
     def __call__(self, parameters: Iterable[Tensor]) -> None:
         """Scale the `.grad` of `parameters` in place."""
         gradients = [p.grad for p in parameters if p.grad is not None]
-        if gradients:
+        if any(gradient.dtype.itemsize == 2 for gradient in gradients):
+            for gradient in gradients:
+                gradient.mul_(self.factor)  # `_foreach_mul_` rounds the factor to 16 bits first
+        elif gradients:
             torch._foreach_mul_(gradients, self.factor)
 
 

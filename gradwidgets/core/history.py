@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,15 @@ class History:
         seconds: how long the training took.
         make_model: returns the trained model; None if there is none.
         metric: its name, such as "accuracy"; "" if nothing was measured.
+        lost: (updates,) share of the elements whose step was lost to rounding: of those that the
+            optimizer's step, made in float64 from the same numbers and the same state, would have
+            moved, the share whose stored value stayed as it was; 0 where none would have moved.
+            With a master copy its values are meant. With stochastic rounding this is chance, and
+            made up for by elements that go too far. It is measured where `Recipe.dtype` is set
+            or a parameter is bfloat16 or float16; (0,) elsewhere, with "float64", and with
+            LBFGS.
+        skipped: the updates whose step a `GradScaler` skipped, for a gradient was not finite: the
+            parameters stayed as they were. `grad_norm` and `edited_norm` are infinite there.
 
     >>> from gradwidgets import train
     >>> history = train("line", Recipe(updates=50))
@@ -71,6 +80,8 @@ class History:
     seconds: float
     make_model: Callable[[], nn.Module] | None = None
     metric: str = ""
+    lost: Array = field(default_factory=lambda: np.empty(0))
+    skipped: tuple[int, ...] = ()
 
     @cached_property
     def model(self) -> nn.Module | None:
@@ -100,12 +111,17 @@ class History:
     @property
     def grad_norm(self) -> Array:
         """(updates,) joint norm of the gradients as accumulated."""
-        return _joint(self.grad_norms)
+        return self._with_overflow(_joint(self.grad_norms))
 
     @property
     def edited_norm(self) -> Array:
         """(updates,) joint norm of the gradients after the edits."""
-        return _joint(self.edited_norms)
+        return self._with_overflow(_joint(self.edited_norms))
+
+    def _with_overflow(self, norms: Array) -> Array:
+        """The norms; infinite where a scaler skipped a step, for NaN would count as no gradient."""
+        norms[list(self.skipped)] = np.inf
+        return norms
 
     @property
     def param_norm(self) -> Array:
@@ -130,11 +146,15 @@ class History:
 
     def summary(self) -> str:
         """One sentence to read aloud: the verdict (see `verdict`) and the figures behind it."""
-        patience = self.recipe.patience
+        patience, planned = self.recipe.patience, self.recipe.updates
         if patience and self.stopped and self.stopped[1] == "patience":
-            planned = self.recipe.updates
-            return early_stop(self.held_out, self.metric, patience, self.loss, planned)
-        return sentence(self.loss, self.stopped, self.recipe.updates, self.grad_norm)
+            said = early_stop(self.held_out, self.metric, patience, self.loss, planned)
+        else:
+            said = sentence(self.loss, self.stopped, planned, self.grad_norm)
+        if count := len(self.skipped):
+            steps = f"{count} step{'s' * (count > 1)}"
+            said += f" GradScaler skipped {steps}: a gradient was not finite."
+        return said
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model as plain lists, numbers and texts, ready for strict JSON.
@@ -146,6 +166,7 @@ class History:
         values["recipe"] = repr(self.recipe)
         values["names"] = list(self.names)
         values["stopped"] = list(self.stopped) if self.stopped else None
+        values["skipped"] = list(self.skipped)
         values["parameters"] = {n: _plain(array) for n, array in self.parameters.items()}
         values |= {name: getattr(self, name) for name in PER_UPDATE}
         return {name: _plain(value) for name, value in values.items()}
@@ -155,6 +176,7 @@ class History:
 
         With held-out data a last column is the metric after that update, empty where it was not
         measured: "held_out_accuracy", say. What was measured before the first update is not in it.
+        Where `lost` was measured it is the very last.
 
         >>> from gradwidgets import train
         >>> train("digits", Recipe(updates=1)).to_csv().splitlines()[0]
@@ -166,6 +188,9 @@ class History:
             after = {int(count) - 1: value for count, value in self.held_out.tolist()}
             columns.append([after.get(update, "") for update in range(self.updates)])
             header.append(f"held_out_{self.metric}")
+        if len(self.lost):
+            columns.append(self.lost.tolist())
+            header.append("lost")
         table = io.StringIO()
         rows = zip(*columns, strict=True)
         csv.writer(table, lineterminator="\n").writerows([header, *rows])

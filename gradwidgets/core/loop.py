@@ -23,6 +23,7 @@ from gradwidgets.core.history import History, Stop, end_of
 from gradwidgets.core.isolation import IsolatedRun, evaluating
 from gradwidgets.core.loss import check_shapes, reduction
 from gradwidgets.core.patience import patience_of
+from gradwidgets.core.precision import Precision
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Recorder
@@ -115,7 +116,8 @@ class Run:
         with self._isolated.inside():
             self.model = self.problem.build()
             self._isolated.choose_threads(self.model)
-            built = build_optimizer(self.recipe, self.model)
+            self.precision = Precision(self.recipe, self.model, watched=True)
+            built = self.precision.optimizer(lambda model: build_optimizer(self.recipe, model))
             self.optimizers = each_of(built)
             self.edits = edits_of(self.recipe, self.model)
             self._groups = groups(data, self.recipe)
@@ -184,6 +186,8 @@ class Run:
             held_out=np.array(self._measured, dtype=np.float64).reshape(-1, 2),
             metric=self._test.name if self._test else "",
             stopped=end_of(self.stopped, norms["change"]),
+            lost=np.array(self.precision.lost[: len(self.losses)], dtype=np.float64),
+            skipped=tuple(self.precision.skipped),
             seconds=self.seconds,
             make_model=lambda: model,
         )
@@ -208,9 +212,9 @@ class Run:
         loss = self._backward(batches)
         if math.isfinite(loss):
             try:
+                self.precision.unscale(self.optimizers)
                 self._edit(record=True)
-                for optimizer in self.optimizers:
-                    optimizer.step()
+                self.precision.step(self.optimizers)
             except Exception as error:
                 raise self._step_failed(error) from error
         return loss
@@ -254,8 +258,7 @@ class Run:
         """Clear, then forward and backward of each micro-batch; returns the loss of them all."""
         recipe = self.recipe
         if recipe.clear != "never":
-            for optimizer in self.optimizers:
-                optimizer.zero_grad(set_to_none=recipe.clear == "none")
+            self.precision.zero_grad(self.optimizers, set_to_none=recipe.clear == "none")
         if recipe.accumulation_steps == 1:
             return self._micro_batch(*batches[0])
         share = recipe.accumulation_steps if recipe.average else 1
@@ -266,12 +269,14 @@ class Run:
         return sum(loss * n for loss, n in zip(losses, counts, strict=True)) / sum(counts)
 
     def _micro_batch(self, x: Any, y: Any, share: int = 1) -> float:
+        x, y = self.precision.cast(x), self.precision.cast(y)
         output = loss = errors.UNKNOWN
         try:
-            output = self.model(x)
-            check_shapes(self.problem.loss, output, y)
-            loss = self.problem.loss(output, y)
-            (loss if share == 1 else loss / share).backward()  # type: ignore[no-untyped-call]
+            with self.precision.computing():
+                output = self.model(x)
+                check_shapes(self.problem.loss, output, y)
+                loss = self.problem.loss(output, y)
+            self.precision.backward(loss if share == 1 else loss / share)
             return loss.item()
         except TrainingError:
             raise
@@ -284,8 +289,8 @@ class Run:
         """The metric on the held-out data, in eval mode; modes and generators are put back."""
         assert self._test is not None
         before = self._isolated.state()
-        with evaluating(self.model):
-            value = self._test.measure(self.model)
+        with evaluating(self.model), self.precision.computing():
+            value = self._test.measure(self.model, self.precision.cast)
         self._isolated.restore(before)
         self._measured.append((len(self.losses), value))
         patience = self._patience

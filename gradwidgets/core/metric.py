@@ -41,6 +41,10 @@ def check_better(better: object, metric: object) -> None:
         raise not_allowed("Problem.better", better, wish)
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class HeldOut:
     """Held-out data and the metric on it: the mean over its samples.
 
@@ -82,21 +86,23 @@ class HeldOut:
         """True if a higher value is better; known where `name` is."""
         return self._better == "higher" if callable(self._metric) else self.name == "accuracy"
 
-    def measure(self, model: Callable[[Any], Any]) -> float:
-        """The metric of a model's outputs, averaged over all samples.
+    def measure(self, model: Callable[[Any], Any], cast: Callable[[Any], Any] = _as_it_is) -> float:
+        """The metric of a model's outputs, averaged over all samples; x and y go through `cast`.
 
         Raises:
             ValueError: a batch is not a pair, or the metric does not fit the output.
             TrainingError: the model, the loss or the metric raised.
         """
-        return self.average(self.outputs(model))
+        return self.average(self.outputs(model, cast))
 
-    def outputs(self, model: Callable[[Any], Any]) -> Iterable[tuple[Any, Any, Any]]:
-        """The output, x and y of each batch that holds a sample."""
+    def outputs(
+        self, model: Callable[[Any], Any], cast: Callable[[Any], Any] = _as_it_is
+    ) -> Iterable[tuple[Any, Any, Any]]:
+        """The output, x and y of each batch that holds a sample, x and y as `cast` makes them."""
         for batch in [self._data] if is_pair(self._data) else self._data:
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
                 raise not_pair("Problem.held_out", batch)
-            x, y = batch
+            x, y = map(cast, batch)
             if samples(y, x) == 0:
                 continue
             try:

@@ -15,6 +15,11 @@ from gradwidgets.core.validate import Count, Edits, Flag, Number, OneOf, Rule, T
 
 _Default = TypeVar("_Default")
 
+STORAGE = ("float64", "float32", "bfloat16", "float16")
+"""Values of `Recipe.dtype` that cast model and data: names of torch's own."""
+DTYPES = (*STORAGE, "bfloat16 autocast", "float16 autocast")
+ROUNDINGS = ("nearest", "stochastic", "master copy")
+
 
 def _setting(default: _Default, rule: Rule, control: Control | None = None) -> _Default:
     return field(default=default, metadata={"rule": rule, "control": control})
@@ -49,6 +54,16 @@ class Recipe:
         patience: stop after so many measurements of the metric on held-out data (`Problem.metric`,
             measured about 20 times in a run) without a better value; None never does. The model
             is then that of the last update, not of the best.
+        dtype: the precision, on the CPU. None leaves model and data as they are. "float64",
+            "float32", "bfloat16" and "float16" store every parameter and buffer so, and cast
+            floating x and y to it. "bfloat16 autocast" and "float16 autocast" leave what is stored
+            alone and compute forward and loss under `torch.autocast`; the latter with a
+            `torch.amp.GradScaler`. See `gradwidgets.core.precision`.
+        rounding: how a step is stored in parameters of bfloat16 or float16; others are not
+            concerned. "nearest": the optimizer steps them. "stochastic": the step is made in
+            float32, and its result is rounded up or down at random, so that it is right on
+            average. "master copy": the optimizer steps a float32 copy that lasts, and each time
+            its rounded values become the parameters.
         seed: fixes the start, the batches, dropout and random masks.
         edits: further callables on the list of parameters, made after the built-in four.
 
@@ -213,6 +228,29 @@ class Recipe:
             "Stop after so many measurements on held-out data without a better value.",
             (1, 2, 3, 4, 5, 6, 8, 10, None),
             names={None: "never stop"},
+        ),
+    )
+    dtype: str | None = _setting(
+        None,
+        OneOf(DTYPES, optional=True),
+        Control(
+            "precision",
+            "Precision",
+            "How parameters are stored, and what forward and backward compute in.",
+            (None, *DTYPES),
+            slider=False,
+            names={None: "as built", "float16 autocast": "float16 autocast + GradScaler"},
+        ),
+    )
+    rounding: str = _setting(
+        "nearest",
+        OneOf(ROUNDINGS),
+        Control(
+            "rounding",
+            "Precision",
+            "How a step is stored in parameters of bfloat16 or float16.",
+            ROUNDINGS,
+            slider=False,
         ),
     )
     seed: int = _setting(

@@ -103,6 +103,12 @@ def _norms(blocks: Iterable[Tensor]) -> Tensor:
     return torch.stack(norms, dim=1)
 
 
+def _changes(rows: Tensor) -> Tensor:
+    """The differences of successive rows; those of 16-bit numbers are exact in float32."""
+    wide = rows.float() if rows.element_size() == 2 else rows
+    return wide[1:] - wide[:-1]
+
+
 class Recorder:
     """Writes down gradients before and after the edits, and parameters around the step.
 
@@ -177,7 +183,7 @@ class Recorder:
         self._norms.raw.append(raw)
         self._norms.edited.append(self._edited.take_norms()[:count] if self._edited else raw)
         self._norms.parameter.append(_norms(block[:count] for block in blocks))
-        self._norms.change.append(_norms(block[1 : count + 1] - block[:count] for block in blocks))
+        self._norms.change.append(_norms(_changes(block[: count + 1]) for block in blocks))
         for kept, snapshots, block in zip(self._kept, self._snapshots, blocks, strict=True):
             if kept:
                 snapshots.append(block[:count].cpu().clone())

@@ -100,11 +100,15 @@ class OneOf:
     """
 
     choices: tuple[str, ...]
+    optional: bool = False
 
-    def __call__(self, name: str, value: object) -> str:
-        """Return `value`, or raise ValueError."""
+    def __call__(self, name: str, value: object) -> str | None:
+        """Return `value` (None stays None where allowed), or raise ValueError."""
+        if value is None and self.optional:
+            return None
         if not isinstance(value, str) or value not in self.choices:
-            raise not_allowed(name, value, "one of " + ", ".join(map(repr, self.choices)))
+            words = "one of " + ", ".join(map(repr, self.choices)) + " or None" * self.optional
+            raise not_allowed(name, value, words)
         return value
 
 

@@ -210,7 +210,10 @@ def _resting(levels: Levels) -> str:
 
 
 def _gradient_left(grad_norm: Array) -> float:
-    """The gradient's norm at the end, as a share of its norm at the start."""
+    """The gradient's norm at the end, as a share of its norm at the start; infinite ones aside."""
+    grad_norm = grad_norm[np.isfinite(grad_norm)]
+    if len(grad_norm) < ENOUGH:
+        return 1.0
     few = _few(grad_norm)
     start = max(float(grad_norm[0]), _median(grad_norm[:few]))
     return float(np.max(grad_norm[-few:])) / start if start > 0 else 1.0

@@ -17,7 +17,17 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradwidgets.core import EDITS, Array, Edit, Problem, Recipe, Run, as_numbers, kept_of
+from gradwidgets.core import (
+    EDITS,
+    Array,
+    Edit,
+    Precision,
+    Problem,
+    Recipe,
+    Run,
+    as_numbers,
+    kept_of,
+)
 
 STAGES = ("accumulated", *(entry.stage for entry in EDITS), "edited")
 """The stages of a gradient, in their order; the optimizer reads the last."""
@@ -32,6 +42,7 @@ class ParameterRecord:
         carried: `.grad` after clearing; None as `.grad` was.
         raw: the gradient that each micro-batch's `backward()` added to `.grad`; None where it
             added nothing. With `average` it is already divided by the number of micro-batches.
+            Under a `GradScaler` it is divided by its factor here; `carried` holds no factor.
         stages: `.grad` after each stage that the update has; see `gradient` for all of `STAGES`.
         before: the parameter before the update.
         after: the parameter after it.
@@ -185,8 +196,8 @@ def record_updates(problem: Problem | str, recipe: Recipe | None = None) -> Iter
 def _record_next(run: Run) -> UpdateRecord | None:
     """Make one update and record it; None if the run makes no further update."""
     update, edits = len(run.losses), run.edits
-    before, state_before = _values(run.model), _states(run.model, run.optimizers)
-    copies = _Copies(run.model)
+    before, state_before = _values(run.model), _states(run.precision.stepped, run.optimizers)
+    copies = _Copies(run.model, run.precision)
     run.edits = copies.between(edits)
     try:
         run.advance(updates=1)
@@ -196,7 +207,7 @@ def _record_next(run: Run) -> UpdateRecord | None:
     if len(run.losses) == update:
         return None
     rates = _rates(run)
-    after, state_after = _values(run.model), _states(run.model, run.optimizers)
+    after, state_after = _values(run.model), _states(run.precision.stepped, run.optimizers)
     parameters = [
         ParameterRecord(
             name=name,
@@ -222,7 +233,8 @@ Gradients = list[Array | None]
 class _Copies:
     """Copies of the gradients of one update; an optimizer may evaluate often: of the first time."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, precision: Precision) -> None:
+        self._precision = precision
         self.carried: Gradients = []
         self.raw: list[Gradients] = []
         self.stages: dict[str, Gradients] = {}
@@ -261,7 +273,7 @@ class _Copies:
     def _adder(self, index: int) -> Callable[[Tensor], None]:
         def hook(gradient: Tensor) -> None:
             if not self.stages:
-                self.raw[-1][index] = _copied(gradient)
+                self.raw[-1][index] = _copied(gradient) / self._precision.scale
 
         return hook
 
@@ -287,7 +299,7 @@ def _rates(run: Run) -> list[float]:
         for group in optimizer.param_groups
         for p in group["params"]
     }
-    return [rates.get(id(p), float("nan")) for p in run.model.parameters()]
+    return [rates.get(id(p), float("nan")) for p in run.precision.stepped.parameters()]
 
 
 def _states(model: nn.Module, optimizers: Sequence[Optimizer]) -> list[dict[str, Array]]:

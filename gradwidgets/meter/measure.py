@@ -117,7 +117,7 @@ def measure(
     (50, 50, 50, 50)
     """
     validate.OneOf(tuple(MODES))("mode", mode)
-    kind = None if dtype is None else DTYPES[validate.OneOf(tuple(DTYPES))("dtype", dtype)]
+    kind = kind_of(dtype, split)
     problem = problems.get(problem)
     data = problem.batches()
     isolation = IsolatedRun(data, split.seed if isinstance(split, Recipe) else 0)
@@ -143,6 +143,19 @@ def measure(
             buffers=_largest_difference(model.buffers(), buffers),
             rounding=math.sqrt(full.numel()) * torch.finfo(full.dtype).eps,
         )
+
+
+def kind_of(dtype: str | None, split: Split | None) -> torch.dtype | None:
+    """The type that model and data are cast to, or None.
+
+    Raises:
+        ValueError: `dtype` is not allowed, or a recipe asks for another precision.
+    """
+    validate.OneOf(tuple(DTYPES), optional=True)("dtype", dtype)
+    if isinstance(split, Recipe) and split.dtype is not None:
+        wish = "None: this is measured in the model's own precision, or in that of dtype="
+        raise not_allowed("Recipe.dtype", split.dtype, wish)
+    return DTYPES[dtype] if dtype else None
 
 
 def recipe_sizes(problem: Problem | str, recipe: Recipe) -> tuple[int, ...]:

@@ -37,13 +37,13 @@ from gradwidgets.core import (
     validate,
 )
 from gradwidgets.meter.measure import (
-    DTYPES,
     MODES,
     Counting,
     Split,
     cast,
     count_tokens,
     first_samples,
+    kind_of,
     recipe_sizes,
 )
 
@@ -166,8 +166,8 @@ def noise_scale(
     """
     problem = problems.get(problem)
     validate.OneOf(tuple(MODES))("mode", mode)
-    kind = None if dtype is None else DTYPES[validate.OneOf(tuple(DTYPES))("dtype", dtype)]
     recipe = split if isinstance(split, Recipe) else problem.recipe
+    kind = kind_of(dtype, recipe)
     validate.Count(0, recipe.updates)("after", after)
     validate.Count(2)("draws", draws)
     sizes = _sizes(problem, recipe if split is None else split)

@@ -211,6 +211,10 @@ def _ratio(history: History) -> list[Series]:
     return [Series(_updates(history), history.update_ratio)]
 
 
+def _lost(history: History) -> list[Series]:
+    return [Series(_updates(history)[: len(history.lost)], history.lost)]
+
+
 def _held_out(history: History) -> list[Series]:
     return [Series(history.held_out[:, 0], history.held_out[:, 1])]
 
@@ -239,6 +243,7 @@ LOSS = LinePanel("loss", _loss, says_end=True)
 LOSS_AND_HELD_OUT = LinePanel("loss (dotted: held-out)", _loss_and_held_out, says_end=True)
 GRADIENT = LinePanel("gradient norm", _gradient, log=True)
 RATIO = LinePanel("update / parameter norm", _ratio, log=True)
+LOST = LinePanel("share of steps lost to rounding", _lost, log=False)
 WEIGHTS = LinePanel("weights (solid) and biases (dotted)", _weights, log=False, only_live=True)
 
 

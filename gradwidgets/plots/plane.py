@@ -25,6 +25,7 @@ from gradwidgets.core import (
     is_pair,
     is_small,
     one_thread,
+    storage_of,
 )
 from gradwidgets.plots.scale import Limits, nice
 from gradwidgets.plots.style import DASHES, StyledRun, Theme
@@ -119,7 +120,8 @@ class BoundaryPanel:
         x, y = self.problem.batches()
         limits = self.limits([])
         region = AxesImage(axes, extent=(*limits.x, *limits.y), origin="lower", alpha=0.5)
-        region.set_data(_painted(regions(run.history.model, limits, x), theme))
+        storage = storage_of(run.history.recipe)
+        region.set_data(_painted(regions(run.history.model, limits, x, storage), theme))
         return [region, *_samples(x, y, theme)]
 
     def labels(self, run: StyledRun) -> list[tuple[float, str]]:  # noqa: ARG002
@@ -165,13 +167,18 @@ def undisturbed() -> Iterator[None]:
 
 
 @torch.no_grad()
-def regions(model: nn.Module, limits: Limits, like: Tensor) -> Array:
-    """(GRID, GRID) probabilities of class 1 over a plane; the model's modes stay as they are."""
+def regions(
+    model: nn.Module, limits: Limits, like: Tensor, storage: torch.dtype | None = None
+) -> Array:
+    """(GRID, GRID) probabilities of class 1 over a plane; the model's modes stay as they are.
+
+    The model takes inputs of the type `storage`, or of that of `like`.
+    """
     across = torch.linspace(*limits.x, GRID, dtype=like.dtype, device=like.device)
     up = torch.linspace(*limits.y, GRID, dtype=like.dtype, device=like.device)
     points = torch.cartesian_prod(up, across).flip(1)
     with undisturbed(), evaluating(model), one_thread(is_small(model)):
-        chances = model(points).softmax(1)[:, 1]
+        chances = model(points.to(storage)).softmax(1)[:, 1]
     return torch.nan_to_num(chances, 0.5).reshape(GRID, GRID).double().cpu().numpy()
 
 

@@ -34,6 +34,8 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
             continue
         first, last = history.edited_norm[[0, -1]]
         parts.append(f"Gradient norm from {first:.3g} to {last:.3g}.")
+        if len(history.lost):
+            parts.append(f"Steps lost to rounding: {history.lost[-1]:.0%} of the elements.")
         if len(history.held_out):
             end = metric_value(history.metric, history.held_out[-1, 1])
             parts.append(f"Held-out {history.metric} ends at {end}.")

@@ -1,5 +1,6 @@
 """A run as a plain PyTorch program."""
 
+from gradwidgets.script.precision import WrittenPrecision
 from gradwidgets.script.program import (
     batches,
     early_setup,
@@ -14,6 +15,7 @@ from gradwidgets.script.source import Line, Sources
 __all__ = [
     "Line",
     "Sources",
+    "WrittenPrecision",
     "batches",
     "head",
     "early_setup",

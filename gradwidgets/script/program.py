@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Iterator
 
 from gradwidgets.core import EDITS, Problem, Recipe, not_allowed, problems
+from gradwidgets.script.precision import WrittenPrecision
 from gradwidgets.script.source import Line, Sources, indented, lines_of
 
 
@@ -43,16 +45,17 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
     title = " ".join(f"{problem.name}: {problem.description}".split()).rstrip(":")
     missing = [*sources.missing, *(["edits"] if recipe.edits else [])]
     program = [Line(f"# {title}"), *(Line(f"# Bring with you: {name}") for name in missing)]
-    program += map(Line, sources.imports)
-    for source in sources.texts:
+    precision = WrittenPrecision(recipe, sources)
+    program += precision.imports(sources.imports)
+    for source in (*sources.texts, *precision.functions):
         program += [Line(""), Line(""), *map(Line, source.splitlines())]
     program += [Line(""), Line(""), *_setup(recipe, sources)]
     program += [Line(""), Line("losses = []"), head(recipe, sources)]
-    return [*program, *indented(update(recipe, sources)), *_end(sources)]
+    return [*program, *indented(update(recipe, sources)), *_end(sources, precision)]
 
 
 def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
-    lines = []
+    lines, precision = [], WrittenPrecision(recipe, sources)
     if sources.small:
         lines += [Line("torch.set_num_threads(1)  # a small model trains fastest on one thread")]
     if sources.has_data_function:
@@ -69,19 +72,20 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
             Line(f"{own}.manual_seed({recipe.seed})  # the same batches in every run", ("seed",))
             for own in sources.generators
         ),
-        Line(f"model = {sources.model}()"),
-        Line(_optimizer(recipe, sources), ("optimizer", "lr", *recipe.options)),
+        *precision.model(f"{sources.model}()"),
+        Line(_optimizer(recipe, sources, precision), ("optimizer", "lr", *recipe.options)),
+        *precision.scaler(),
     ]
     lines += [*edit_setup(recipe, sources), *batches(recipe, sources.pair)]
     return [*lines, *early_setup(recipe, sources)]
 
 
-def _optimizer(recipe: Recipe, sources: Sources) -> str:
+def _optimizer(recipe: Recipe, sources: Sources, precision: WrittenPrecision) -> str:
     """The line that builds the optimizer, or the recipe's own list of them."""
     options = "".join(f", {name}={value!r}" for name, value in recipe.options.items())
-    given = f"model.parameters(), lr={recipe.lr!r}"
+    given = f"{precision.stepped}.parameters(), lr={recipe.lr!r}"
     if inspect.isroutine(recipe.optimizer):
-        given = f"model, {recipe.lr!r}"
+        given = f"{precision.stepped}, {recipe.lr!r}"
     return f"optimizer{'s' * sources.several} = {sources.optimizer}({given}{options})"
 
 
@@ -106,7 +110,8 @@ def early_setup(recipe: Recipe, sources: Sources) -> list[Line]:
     held = sources.measured
     if held is None:
         return []
-    function = lines_of(held.function(recipe.seed), "patience")
+    text = WrittenPrecision(recipe, sources).measured(held.function(recipe.seed))
+    function = lines_of(text, "patience")
     return [*function, *lines_of(held.first(), "patience")]
 
 
@@ -204,8 +209,9 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     optimizer.step()
     losses.append(mean)
     """
-    gradients = [*_clear(recipe, sources), *_backward(recipe, sources)]
-    edits = list(_edits(recipe, sources))
+    precision = WrittenPrecision(recipe, sources)
+    gradients = [*_clear(recipe, precision), *_backward(recipe, sources, precision)]
+    edits = [*precision.unscale(), *_edits(recipe, sources)]
     if sources.closure:
         inner = [*gradients, Line("evaluated.append(mean)"), *edits, Line("return mean")]
         body = [Line("evaluated = []"), Line(""), Line("def closure():"), *indented(inner)]
@@ -214,8 +220,7 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
         body += [Line("mean = evaluated[0]  # before the parameters moved")]
         body += lines_of(NOT_FINITE)
     else:
-        steps = _each(sources, "step()", "optimizer")
-        body = [*gradients, *lines_of(NOT_FINITE), *edits, *steps]
+        body = [*gradients, *lines_of(NOT_FINITE), *edits, *precision.step()]
     body += [Line("losses.append(mean)")]
     if recipe.stop_below is not None:
         limit = f"if mean < {recipe.stop_below!r}:\n    break  # the loss is low enough: stop"
@@ -225,23 +230,15 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     return body
 
 
-def _each(sources: Sources, call: str, *settings: str) -> list[Line]:
-    """A call of the optimizer, or of each in turn."""
-    text = f"optimizer.{call}"
-    if sources.several:
-        text = f"for optimizer in optimizers:\n    {text}"
-    return lines_of(text, *settings)
-
-
-def _clear(recipe: Recipe, sources: Sources) -> list[Line]:
-    call = {"none": "zero_grad()", "zero": "zero_grad(set_to_none=False)  # to zeros"}
-    return _each(sources, call[recipe.clear], "clear") if recipe.clear in call else []
+def _clear(recipe: Recipe, precision: WrittenPrecision) -> list[Line]:
+    arguments = {"none": ("", ""), "zero": ("set_to_none=False", "  # to zeros")}
+    return precision.zero_grad(*arguments[recipe.clear]) if recipe.clear in arguments else []
 
 
 AVERAGED = """
 total, seen = 0.0, 0
 for xk, yk in {chunks}:
-    loss = {loss}(model(xk), yk)
+{forward}
     {share}
     total += loss.item() * {samples}
     seen += {samples}
@@ -250,31 +247,34 @@ mean = total / seen  # every sample counts alike
 SUMMED = """
 mean = 0.0  # the loss is a sum over samples, so that of all chunks is their sum
 for xk, yk in {chunks}:
-    loss = {loss}(model(xk), yk)
+{forward}
     {share}
     mean += loss.item()
 """
 
 
-def _backward(recipe: Recipe, sources: Sources) -> list[Line]:
+def _backward(recipe: Recipe, sources: Sources, precision: WrittenPrecision) -> list[Line]:
     whole = sources.pair and recipe.batch_size is None
     x, y = ("x", "y") if whole else ("xb", "yb")
     parts = recipe.accumulation_steps
     kept = ".grad is never cleared" if recipe.clear == "never" else ""
     clear = ["clear"] * bool(kept)
     if parts == 1:
-        lines = lines_of(f"loss = {sources.loss}(model({x}), {y})")
-        lines += lines_of(f"loss.backward(){kept and '  # adds up: '}{kept}", *clear)
-        return [*lines, Line("mean = loss.item()")]
-    share = f"(loss / {parts}).backward()  # a chunk counts 1/{parts}, whatever its size"
+        lines = lines_of(precision.forward(x, y))
+        backward = precision.backward("loss")
+        lines += lines_of(f"{backward}{kept and '  # adds up: '}{kept}", *clear)
+        return [*precision.tagged(lines), Line("mean = loss.item()")]
+    share = precision.backward(f"loss / {parts}")
+    share += f"  # a chunk counts 1/{parts}, whatever its size"
     if not recipe.average:
-        share = "loss.backward()  # the gradients of the chunks add up"
+        share = f"{precision.backward('loss')}  # the gradients of the chunks add up"
     share += kept and f"; {kept}"
     chunks = f"zip({x}.chunk({parts}), {y}.chunk({parts}))" if sources.pair else "group"
     text = SUMMED if sources.summed else AVERAGED
     samples = "" if sources.summed else sources.samples()
-    text = text.format(chunks=chunks, loss=sources.loss, share=share, samples=samples)
-    return lines_of(text, "accumulation_steps", "average", *clear)
+    forward = textwrap.indent(precision.forward("xk", "yk"), "    ")
+    text = text.format(chunks=chunks, forward=forward, share=share, samples=samples)
+    return precision.tagged(lines_of(text, "accumulation_steps", "average", *clear))
 
 
 def _edits(recipe: Recipe, sources: Sources) -> Iterator[Line]:
@@ -304,7 +304,7 @@ def _made_dense(recipe: Recipe, sources: Sources) -> list[Line]:
     return lines_of(text, "mask", "l1", "l2", "max_norm")
 
 
-def _end(sources: Sources) -> list[Line]:
+def _end(sources: Sources, precision: WrittenPrecision) -> list[Line]:
     """Lines that print the last loss, and the metric on what a built-in problem holds out."""
     lines = ['print(f"update {update}: loss {mean:.4g}")']
     if sources.measured:
@@ -314,15 +314,16 @@ def _end(sources: Sources) -> list[Line]:
             "",
             f"x, y = {sources.held_out}  # held out: not trained on",
             "model.eval()",
-            "with torch.no_grad():",
-            *_metric(sources),
+            f"with {', '.join(filter(None, ['torch.no_grad()', precision.autocast()]))}:",
+            *_metric(sources, precision),
         ]
     return [Line(""), *map(Line, lines)]
 
 
-def _metric(sources: Sources) -> list[str]:
+def _metric(sources: Sources, precision: WrittenPrecision) -> list[str]:
+    x, y = precision.cast("x", "y")
     if sources.metric == "loss":
-        call = f"    loss = {sources.loss}(model(x), y)"
+        call = f"    loss = {sources.loss}(model({x}), {y})"
         return [call, 'print(f"held-out loss: {loss:.4g}")']
     says = 'print(f"held-out accuracy: {right.double().mean():.1%}")'
-    return ["    right = model(x).argmax(dim=1) == y", says]
+    return [f"    right = model({x}).argmax(dim=1) == {y}", says]

@@ -30,6 +30,7 @@ from gradwidgets.core import (
     generators,
     is_pair,
     is_small,
+    kinds_of,
     needs_closure,
     patience_of,
     problems,
@@ -64,11 +65,11 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 
 # fmt: off
 USED = {
-    "batches", "best", "closure", "edit", "edits", "evaluated", "group", "groups", "held_out",
-    "held_x", "held_y", "index", "loader", "loss", "losses", "mean", "measure", "model",
-    "optimizer", "optimizers", "order", "p", "right", "seen", "total", "update", "value",
-    "waited", "x", "xb", "xk", "y", "yb", "yk",
-    *(name for entry in EDITS for name in entry.names),
+    "batches", "best", "closure", "copy", "edit", "edits", "evaluated", "group", "groups",
+    "held_out", "held_x", "held_y", "index", "loader", "loss", "losses", "master", "mean",
+    "measure", "model", "optimizer", "optimizers", "order", "p", "right", "scaler", "seen",
+    "stochastic", "total", "update", "value", "w", "waited", "wide", "x", "xb", "xk", "y", "yb",
+    "yk", *(name for entry in EDITS for name in entry.names),
 }
 # fmt: on
 """Names that a program gives to its own things: a function of this name gets another."""
@@ -88,6 +89,7 @@ class Sources:
         texts: functions, classes and numbers in full, with those of the same module that they use.
         missing: names that its reader has to bring.
         generators: random number generators of the loader's own, as its attributes.
+        kinds: the types and devices of the model's parameters.
         summed: whether the loss adds up over the samples, and is no mean.
         held_out: a call that returns the held-out data of a built-in problem, or nothing.
         metric: the name of what is measured on it.
@@ -119,6 +121,7 @@ class Sources:
                 built = build_optimizer(recipe or problem.recipe, model)
         self.several, self.closure = isinstance(built, list), needs_closure(built)
         self.small = is_small(model)
+        self.kinds = kinds_of(model)
         parameters = tuple(name for name, _ in model.named_parameters())
         self.written = WrittenModel(
             parameters,
@@ -163,6 +166,12 @@ class Sources:
     def samples(self) -> str:
         """The number of samples of a micro-batch (xk, yk), as text: see `samples` in `core`."""
         return _samples(self._batches)
+
+    def batch(self) -> tuple[Any, Any]:
+        """The first x and y: all data, or a loader's first batch."""
+        if self.pair:
+            return self._batches  # type: ignore[return-value]
+        return _first(self._batches)
 
     def _name(self, thing: Any, alias: str, fallback: str | None = None) -> str:
         name = getattr(thing, "__name__", "")
@@ -214,10 +223,16 @@ def _samples(data: Any) -> str:
     """The number of samples of a batch (xk, yk) of this data, as text."""
     if is_pair(data):
         return "len(yk)"
-    with IsolatedRun(data, 0).inside():
-        x, y = next(iter(data))
+    x, y = _first(data)
     counted = _length(y, "yk") or _length(x, "xk")
     return counted or ("len(yk)" if isinstance(y, Sized) else "1")
+
+
+def _first(batches: Any) -> tuple[Any, Any]:
+    """The first batch."""
+    with IsolatedRun(batches, 0).inside():
+        x, y = next(iter(batches))
+    return x, y
 
 
 def _length(value: Any, text: str) -> str:

@@ -226,7 +226,7 @@ class StepperEngine:
 
     def _read(self) -> Entries:
         workspace = self.workspace
-        return read(workspace.model, workspace.optimizers, workspace.assigned())
+        return read(workspace.model, workspace.stepped, workspace.optimizers, workspace.assigned())
 
     def _take_snapshot(self) -> Snapshot:
         here, now = self._current, self._read()

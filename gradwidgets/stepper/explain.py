@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 
-from gradwidgets.stepper.snapshot import Entries, Entry, Failure
+import torch
+from torch import Tensor
+
+from gradwidgets.stepper.snapshot import COPY, Entries, Entry, Failure
 
 EXPLANATIONS: tuple[tuple[str, str], ...] = (
     (
@@ -79,8 +82,10 @@ def remark(executed: Sequence[str], before: Entries, changed: Set[Entry]) -> str
     last = _last(earlier)
     grads = [tensor for (_, part), tensor in before.items() if part == "grad"]
     some = [grad for grad in grads if grad is not None]
-    moved = any(part == "value" for _, part in changed)
-    if "optimizer.step" in text:
+    moved = any(part in ("value", COPY) for _, part in changed)
+    if "scaler.step" in text and not moved and not all(map(_finite, some)):
+        return "The scaler skipped the step: a gradient is not finite."
+    if "optimizer.step" in text or "scaler.step" in text:
         return _remark_on_step(last, bool(some), moved)
     if "zero_grad" in text and last == "backward" and some:
         return "These gradients are gone before any step has used them."
@@ -98,6 +103,10 @@ def _remark_on_step(last: str | None, gradients: bool, moved: bool) -> str | Non
     if not gradients:
         return "Nothing moved: every .grad is None, and step() leaves such parameters alone."
     return "Nothing moved: the gradients, or the learning rate, are too small or zero."
+
+
+def _finite(gradient: Tensor) -> bool:
+    return bool(torch.isfinite(gradient).all())
 
 
 def _last(earlier: Sequence[str]) -> str | None:

@@ -19,6 +19,8 @@ Entry = tuple[str, str]
 """A name and a part of it: "value", "grad", a key of the optimizer's state, "buffer" or
 "variable"."""
 Entries = dict[Entry, Tensor | None]
+COPY = "float32 copy"
+"""The part of a parameter that the optimizer steps where it does not step the parameter itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +99,21 @@ class Snapshot:
     ended: str | None
 
 
-def read(model: nn.Module, optimizers: Sequence[Optimizer], assigned: Mapping[str, Any]) -> Entries:
-    """Copy every entry as it is now."""
+def read(
+    model: nn.Module,
+    stepped: nn.Module,
+    optimizers: Sequence[Optimizer],
+    assigned: Mapping[str, Any],
+) -> Entries:
+    """Copy every entry as it is now; `stepped` is the model, or a copy that the optimizer steps."""
     entries: Entries = {}
-    for name, parameter in model.named_parameters():
+    both = zip(model.named_parameters(), stepped.parameters(), strict=True)
+    for (name, parameter), own in both:
         entries[name, "value"] = _copy(parameter)
         entries[name, "grad"] = _copy(parameter.grad)
-        for key, value in kept_of(parameter, optimizers).items():
+        if own is not parameter:
+            entries[name, COPY] = _copy(own)
+        for key, value in kept_of(own, optimizers).items():
             tensor = _as_tensor(value)
             if tensor is not None:
                 entries[name, str(key)] = tensor

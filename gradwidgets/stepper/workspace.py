@@ -16,6 +16,7 @@ from torch.nn import functional
 from gradwidgets.core import (
     Buffers,
     IsolatedRun,
+    Precision,
     Problem,
     Recipe,
     build_optimizer,
@@ -24,7 +25,7 @@ from gradwidgets.core import (
     is_pair,
     not_allowed,
 )
-from gradwidgets.script import Sources, batches, early_setup, edit_setup
+from gradwidgets.script import Sources, WrittenPrecision, batches, early_setup, edit_setup
 from gradwidgets.stepper.program import Program, reads_before_assigning
 
 Names = dict[str, Any]
@@ -46,6 +47,7 @@ class Checkpoint:
         generators: the states of the random number generators.
         names: the variables that the statements have assigned.
         graphs: those of them whose value has a graph, which cannot be copied.
+        scaler: the attributes of the `GradScaler`, if there is one.
     """
 
     tensors: list[tuple[Tensor, Tensor | None, bool]]
@@ -55,6 +57,7 @@ class Checkpoint:
     generators: list[Any]
     names: Names
     graphs: frozenset[str]
+    scaler: Names
 
     @property
     def nbytes(self) -> int:
@@ -115,6 +118,8 @@ class Workspace:
     Attributes:
         isolation: the run's own random number generators and threads.
         model: the model that is trained, built for this run alone.
+        precision: how it is stored and rounded.
+        stepped: the module whose parameters the optimizer steps: the model, or a copy of it.
         optimizers: its optimizer, or all of them.
         names: the variables of the program by name, such as `loss` and `losses`.
     """
@@ -125,10 +130,12 @@ class Workspace:
         self.isolation = IsolatedRun(data, recipe.seed, held_out)
         with self.isolation.inside():
             self.model = problem.build()
-            built = build_optimizer(recipe, self.model)
+            self.precision = Precision(recipe, self.model)
+            self.stepped = self.precision.stepped
+            built = self.precision.optimizer(lambda model: build_optimizer(recipe, model))
             self.optimizers = each_of(built)
             self.isolation.choose_threads(self.model)
-            self.names = _names_before_loop(problem, recipe, self.model, built)
+            self.names = _names_before_loop(problem, recipe, self.precision, built)
         self._recipe = recipe
         self._batches = _batches(data, recipe, self.names)
         self._drawn: list[tuple[list[Any], Names, list[Any]]] = []
@@ -153,7 +160,8 @@ class Workspace:
         """Copy everything as it is now."""
         assigned = self.assigned()
         graphs = {n for n, v in assigned.items() if isinstance(v, Tensor) and v.grad_fn is not None}
-        parameters = list(self.model.parameters())
+        parameters = self._parameters()
+        scaler = self.precision.scaler
         return Checkpoint(
             tensors=[(_copy(p), _copy(p.grad), p.requires_grad) for p in parameters],
             buffers=Buffers(self.model),
@@ -162,12 +170,18 @@ class Workspace:
             generators=self.isolation.state(),
             names={name: _detached(value) for name, value in assigned.items()},
             graphs=frozenset(graphs),
+            scaler=copy.deepcopy(vars(scaler)) if scaler else {},
         )
+
+    def _parameters(self) -> list[Tensor]:
+        """Those of the model, and of the copy that the optimizer steps, if there is one."""
+        copied = [] if self.stepped is self.model else self.stepped.parameters()
+        return [*self.model.parameters(), *copied]
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Put everything back to a checkpoint, which can be restored more than once."""
         for p, (value, grad, requires_grad) in zip(
-            self.model.parameters(), checkpoint.tensors, strict=True
+            self._parameters(), checkpoint.tensors, strict=True
         ):
             p.requires_grad_(requires_grad)
             p.data.copy_(value)
@@ -181,6 +195,8 @@ class Workspace:
         for optimizer, attributes in zip(self.optimizers, copies, strict=True):
             vars(optimizer).clear()
             vars(optimizer).update(attributes)
+        if self.precision.scaler:
+            vars(self.precision.scaler).update(copy.deepcopy(checkpoint.scaler))
         self.isolation.restore(checkpoint.generators)
         for name in self.assigned():
             del self.names[name]
@@ -192,7 +208,8 @@ class Workspace:
         Raises:
             ValueError: one cannot be copied.
         """
-        same = [*self.optimizers, *self.model.modules(), *self.model.parameters()]
+        modules = [*self.model.modules(), *self.stepped.modules()]
+        same = [*self.optimizers, *modules, *self._parameters()]
         try:
             return copy.deepcopy(attributes, {id(thing): thing for thing in same})
         except Exception as error:
@@ -203,15 +220,17 @@ class Workspace:
 def _names_before_loop(
     problem: Problem,
     recipe: Recipe,
-    model: nn.Module,
+    precision: Precision,
     built: torch.optim.Optimizer | list[torch.optim.Optimizer],
 ) -> Names:
     """The names that a program has before its loop, as `script` gives them."""
     data = problem.batches()
     names: Names = {"math": math, "torch": torch, "nn": nn, "F": functional}
-    names |= {"model": model, "edits": recipe.edits}
+    names |= {"model": precision.model, "edits": recipe.edits}
     names["optimizers" if isinstance(built, list) else "optimizer"] = built
     sources = Sources(problem, recipe)
+    names |= {WrittenPrecision(recipe, sources).stepped: precision.stepped}
+    names |= precision.names
     names |= {sources.loss: problem.loss}
     if held := sources.measured:
         names |= held.names(problem)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
 SWEPT_TOGETHER = ("lr", *_EDITED, "stop_below", "patience", "seed", *OWN_OPTIONS)
 """The settings in which replicas may differ."""
+TRAINED_ALONE = ("dtype", "rounding")
+"""Settings of which sweeps know the default only."""
 CHUNK_ELEMENTS = 1_000_000
 """Elements of the largest tensor of a chunk of replicas: more would leave the cache."""
 UPDATES = 4
@@ -33,9 +35,10 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
     """Return why the recipes cannot be trained together, as far as they tell it; or None."""
     first = recipes[0]
     changed = {name for recipe in recipes for name in recipe.changes()}
-    for entry in EDITS:
-        if not entry.sweeps and changed.intersection(entry.settings):
-            return f"{entry.settings[0]} has no form for many replicas"
+    formless = [name for entry in EDITS if not entry.sweeps for name in entry.settings]
+    for name in (*formless, *TRAINED_ALONE):
+        if name in changed:
+            return f"{name} has no form for many replicas"
     for spec in dataclasses.fields(Recipe):
         differ = any(getattr(r, spec.name) != getattr(first, spec.name) for r in recipes)
         if differ and spec.name not in (*SWEPT_TOGETHER, "options"):

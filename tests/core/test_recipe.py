@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gradwidgets.core import Clip, Control, Recipe, train
 from gradwidgets.core.control import GROUPS
 from gradwidgets.core.optimizers import OPTIMIZERS
+from gradwidgets.core.recipe import DTYPES, ROUNDINGS
 
 NAN, INF = float("nan"), float("inf")
 NOT_NUMBERS = ["1", None, True, [1], 1j, NAN, INF, -INF, 10**400]
@@ -33,6 +34,8 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "clear": (["None", None, "", True], "'none', 'zero', 'never'"),
     "batch_size": (NOT_COUNTS, "a whole number from 1 or None"),
     "updates": ([*NOT_COUNTS, None], "a whole number from 1"),
+    "dtype": (["half", "float8", 16, True, ""], "'float64', 'float32', "),
+    "rounding": (["up", None, True, "master"], "'nearest', 'stochastic', 'master copy'"),
     "stop_below": ([v for v in NOT_NUMBERS if v is not None], "a finite number or None"),
     "patience": (NOT_COUNTS, "a whole number from 1 or None"),
     "seed": ([-1, 1.0, None, "0", True, 2**63], "a whole number from 0"),
@@ -101,6 +104,8 @@ recipes = st.builds(
     updates=st.integers(1, 10**6),
     stop_below=st.none() | st.floats(-1e6, 1e6),
     patience=st.none() | st.integers(1, 1000),
+    dtype=st.none() | st.sampled_from(DTYPES),
+    rounding=st.sampled_from(ROUNDINGS),
     seed=st.integers(0, 2**63 - 1),
 ) | st.builds(
     Recipe,

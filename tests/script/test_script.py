@@ -22,6 +22,7 @@ from torch.nn import functional as F  # noqa: N812, the field's own name
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from gradwidgets.core import Problem, Recipe, problems, train
+from gradwidgets.core.recipe import DTYPES, ROUNDINGS
 from gradwidgets.script import script
 from gradwidgets.script.program import script_lines
 from tests.examples import InTurn, double_problem, doubles
@@ -49,6 +50,15 @@ def test_a_random_recipe_gives_the_same_losses_in_its_program(number: int) -> No
     assert losses_of(script(name, recipe)) == train(name, recipe).loss.tolist()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["digits", "chars"])
+def test_a_program_measures_held_out_data_in_the_same_precision(name: str, dtype: str) -> None:
+    recipe = Recipe(dtype=dtype, patience=1, updates=12, lr=0.5, batch_size=16)
+    program, history = script(name, recipe), train(name, recipe)
+    assert "measure()" in program
+    assert losses_of(program) == history.loss.tolist()
+
+
 def test_the_random_recipes_visit_what_they_should() -> None:
     drawn = [random_recipe(number)[1] for number in range(210)]
     for field, values in {
@@ -56,6 +66,8 @@ def test_the_random_recipes_visit_what_they_should() -> None:
         "average": {True, False},
         "optimizer": {"SGD", "Adam", "AdamW", "RMSprop", "LBFGS", "Rprop", Lion, Twice},
         "mask_kind": {"first", "random", "unit", "0.*"},
+        "dtype": {None, *DTYPES},
+        "rounding": set(ROUNDINGS),
     }.items():
         assert values <= {getattr(recipe, field) for recipe in drawn}
     assert sum(recipe.optimizer == "LBFGS" for recipe in drawn) > 10
@@ -203,7 +215,7 @@ def test_a_program_imports_torch_and_the_home_of_its_data_only(number: int) -> N
     own = (
         set() if isinstance(random_recipe(number)[1].optimizer, str) else {"collections", "typing"}
     )
-    assert roots <= {"math", "torch", "gradwidgets"} | own
+    assert roots <= {"copy", "math", "torch", "gradwidgets"} | own
 
 
 def test_every_line_of_a_setting_is_marked() -> None:

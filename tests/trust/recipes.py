@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradwidgets.core import Clip, Mask, Penalty, Recipe, Scale, problems
 from gradwidgets.core.optimizers import OPTIMIZERS, OptimizerKind, option_defaults
+from gradwidgets.core.recipe import DTYPES, ROUNDINGS
 from tests.own_optimizers import Lion, Replacing, Twice, head_only, lion_and_sgd
 
 HUGE = 2**63 - 1
@@ -84,6 +85,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "updates": st.integers(1, 5) | st.sampled_from((1, 10**6, HUGE)),
     "stop_below": st.none() | signed,
     "patience": st.none() | counts,
+    "dtype": st.none() | st.sampled_from(DTYPES),
+    "rounding": st.sampled_from(ROUNDINGS),
     "seed": st.integers(0, 3) | st.sampled_from((2**31, 2**32, HUGE)),
     "edits": st.lists(st.sampled_from(EDITS), max_size=2).map(tuple),
 }
