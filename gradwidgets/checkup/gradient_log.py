@@ -189,3 +189,5 @@ class GradientLog:
         for parameter in parameters:
             if parameter.raw_norm is not None:
                 parameter.raw_norm /= scale
+            for backward in parameter.contents:
+                backward.scale = scale

@@ -90,6 +90,7 @@ class Observer:
         self._inventory = Inventory(modules, optimizers, self.record, self._gradient_log)
         self._within_backward = False
         self._open_steps: list[step_readings.OpenStep] = []
+        self._evaluated_again: tuple[OptimizerSeen, int] | None = None
         self._begin()
         self.blind = bool(self.failures)
 
@@ -233,6 +234,7 @@ class Observer:
     def _before_backward(self, backward: Backward, roots: list[Any]) -> None:
         if self._inventory.model_has_grown():
             self._inventory.look_at_model()
+        self._use_up(renewed=True)
         self._look_at_gradients()
         backward.time = self._timeline.tick("backward")
         keep(self.record.backwards, backward)
@@ -287,6 +289,7 @@ class Observer:
 
     @_safely
     def _cleared(self) -> None:
+        self._use_up()
         now = self._timeline.tick("clear")
         self._gradient_log.look(list(self.record.parameters.values()), now)
 
@@ -302,13 +305,20 @@ class Observer:
         return self._watch_closure(known, args, kwargs)
 
     def _watch_closure(self, optimizer: OptimizerSeen, args: Any, kwargs: Any) -> Any:
-        """Wrap a closure: each evaluation uses up the gradient of the previous one."""
+        """Wrap a closure: another evaluation uses up the gradient of the one before it.
+
+        What was there before the first is not used up, and an evaluation without backward (a
+        line search that tries a step) leaves the gradient as it is.
+        """
         closure = kwargs.get("closure") or (*args, None, None)[1]
         if closure is None:
             return None
+        times = 0
 
         def evaluate() -> Any:
-            self._evaluated(optimizer)
+            nonlocal times
+            times += 1
+            self._evaluating(optimizer, times)
             return closure()
 
         if "closure" in kwargs:
@@ -316,9 +326,18 @@ class Observer:
         return (args[0], evaluate, *args[2:]), kwargs
 
     @_safely
-    def _evaluated(self, optimizer: OptimizerSeen) -> None:
-        self._gradient_log.applied(optimizer.parameters)
-        optimizer.last_step = self._timeline.tick("closure")
+    def _evaluating(self, optimizer: OptimizerSeen, times: int) -> None:
+        now = self._timeline.tick("closure")
+        self._evaluated_again = (optimizer, now) if times > 1 else None
+
+    def _use_up(self, renewed: bool = False) -> None:
+        """Note that an earlier evaluation of a closure has used the gradients that go now."""
+        if self._evaluated_again:
+            optimizer, time = self._evaluated_again
+            self._gradient_log.applied(optimizer.parameters)
+            if renewed:
+                optimizer.last_step = time
+                self._evaluated_again = None
 
     @_safely
     def after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -329,6 +348,7 @@ class Observer:
         while step.optimizer.optimizer is not optimizer:  # a step that raised left its entry behind
             step = self._open_steps.pop()
         known = step.optimizer
+        self._evaluated_again = None
         if kwargs.get("closure") or len(args) > 1:
             self._look_at_gradients(known)
             self._gradient_log.note_use_by_hand(known.parameters)

@@ -78,6 +78,7 @@ class Backward:
     non_finite: list[str] = field(default_factory=list)  # parameters with a non-finite gradient
     applied: bool = False  # a step has read it
     cleared: bool = False  # it was cleared unread
+    scale: float = 1.0  # by which a GradScaler has divided its gradients, but not its loss
     used_by_hand: bool = False  # the loop moved parameters with it, or a scaler skipped it
     witness: Sample | None = None  # of a parameter, to notice use by hand
 
@@ -265,6 +266,11 @@ class Record:
         """True if the loop moved parameters although no optimizer stepped."""
         stepped = any(optimizer.steps for optimizer in self.optimizers)
         return not stepped and any(p.moved_by_loop for p in self.parameters.values())
+
+    def scale_before(self, step: Step) -> float:
+        """The scale of a GradScaler that is in `loss_before` and not in the step's gradients."""
+        earlier = [b for b in self.real_backwards if b.time < step.time and b.loss is not None]
+        return earlier[-1].scale if earlier else 1.0
 
     def loss_before(self, step: Step) -> float | None:
         """The last loss before a step, None if no earlier backward had a scalar loss."""

@@ -81,8 +81,13 @@ def vanishing(record: Record) -> Iterator[Finding]:
         names = [name for name, ratio in best.items() if ratio < least]
         if names:
             yield _vanishing(names, f"below {limit.VANISHING_GRADIENT:g} of the largest")
-        elif steps and all(0 < (_sensitivity(s, record) or 0) < limit.FLAT_LOSS for s in steps):
+        elif steps and all(_is_flat(step, record) for step in steps):
             yield _vanishing(list(best), "too small to show in the loss")
+
+
+def _is_flat(step: Step, record: Record) -> bool:
+    felt = _sensitivity(step, record) or 0.0
+    return 0 < felt * record.scale_before(step) < limit.FLAT_LOSS
 
 
 def _is_gated(step: Step) -> bool:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.collection import FIRST, FOURTH, SECOND, THIRD, WITH_RULES, Loop, no_fault
 from tests.checkup.loops.parts import Tagger, fit, in_turn, mlp, regression, sequences, times
 
 
@@ -80,6 +80,72 @@ def adam_with_closure_over_two_batches() -> Loop:
             (F.mse_loss(model(a), b) / 2).backward()
 
     return Loop(model, optimizer, times(3, lambda: optimizer.step(closure)))
+
+
+@no_fault(source="Lightning: a manual step passes a closure that does nothing", written=FOURTH)
+def closure_after_backward() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+
+    def update():
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step(lambda: loss)
+
+    return Loop(model, optimizer, times(4, update))
+
+
+@no_fault(source="Lightning: accumulation, the last batch in a closure", written=FOURTH)
+def last_micro_batch_in_a_closure() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+
+    def backward(part: int) -> torch.Tensor:
+        loss = F.mse_loss(model(x[part::4]), y[part::4]) / 4
+        loss.backward()
+        return loss
+
+    def update():
+        optimizer.zero_grad()
+        for part in range(3):
+            backward(part)
+        optimizer.step(lambda: backward(3))
+
+    return Loop(model, optimizer, times(4, update))
+
+
+class Probing(optim.SGD):
+    """Halves its lr until the closure's loss falls, as a line search does."""
+
+    def step(self, closure):
+        before = [p.detach().clone() for p in self.param_groups[0]["params"]]
+        first = closure().item()
+        for _ in range(5):
+            for p, start in zip(self.param_groups[0]["params"], before, strict=True):
+                p.data = start - self.param_groups[0]["lr"] * p.grad
+            with torch.no_grad():
+                if closure().item() < first:
+                    break
+            self.param_groups[0]["lr"] /= 2
+
+
+@no_fault(source="backtracking line search: its probes have no backward", written=FOURTH)
+def line_search_with_probes() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer = Probing(model.parameters(), lr=0.5)
+
+    def update():
+        def closure():
+            loss = F.mse_loss(model(x), y)
+            if torch.is_grad_enabled():
+                optimizer.zero_grad()
+                loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    return Loop(model, optimizer, times(4, update))
 
 
 @no_fault(source="converged linear regression with LBFGS", written=FIRST)

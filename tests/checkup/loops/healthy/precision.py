@@ -117,7 +117,6 @@ def channels_last() -> Loop:
 @no_fault(
     source="pytorch docs: the scale doubles after every 2000 steps that do not overflow",
     written=FOURTH,
-    false_alarm="vanishing is judged by the scaled loss and the unscaled gradient",
 )
 def scaler_whose_scale_has_grown() -> Loop:
     return with_scaler(torch.amp.GradScaler("cpu", init_scale=2.0**24), 4)
