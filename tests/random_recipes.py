@@ -7,6 +7,7 @@ from typing import Any
 
 from gradwidgets.core import Recipe, problems
 from gradwidgets.core.optimizers import OPTIMIZERS
+from gradwidgets.core.parameter_groups import FREEZE_BY
 from gradwidgets.core.recipe import DTYPES, ROUNDINGS
 from tests.own_optimizers import Lion, Twice
 
@@ -21,6 +22,8 @@ OWN: dict[int, dict[str, Any]] = {
     8: {"optimizer": Twice, "options": {"ahead": 0.01}},
 }
 """Optimizers of one's own that some recipes have instead, by the last digit of their number."""
+UNGROUPED = ("LBFGS", "Adagrad")
+"""Optimizers that refuse some groups."""
 PATTERNS = {
     "line": "weight",
     "bowl": "w*",
@@ -59,7 +62,12 @@ def random_recipe(number: int) -> tuple[str, Recipe]:
         seed=draw.randint(0, 2**40),
         patience=often(None, 1, 2) if problems.get(name).held_out else None,
     )
-    return name, with_precision(recipe.replace(**OWN.get(number % 10, {})), draw)
+    recipe = with_precision(recipe.replace(**OWN.get(number % 10, {})), draw)
+    plain = recipe.dtype is None and recipe.rounding == "nearest"
+    if number % 5 == 2 and optimizer not in UNGROUPED and name != "bowl" and plain:
+        part = {"lr": 0.01, "frozen_until": 2, "freeze_by": FREEZE_BY[number // 5 % 4]}
+        recipe = recipe.replace(groups={pattern: part})
+    return name, recipe
 
 
 def with_precision(recipe: Recipe, draw: random.Random) -> Recipe:

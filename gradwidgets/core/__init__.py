@@ -1,7 +1,13 @@
 """One training run: what is trained, how, and what it left behind. Needs torch and numpy."""
 
 from gradwidgets.core import problems, settings, validate
-from gradwidgets.core.built_optimizer import build_optimizer, each_of, kept_of, needs_closure
+from gradwidgets.core.built_optimizer import (
+    build_optimizer,
+    each_of,
+    kept_of,
+    needs_closure,
+    phases_of,
+)
 from gradwidgets.core.control import GROUPS, Control, linear
 from gradwidgets.core.data import Batch, Batches, Pair, groups, is_pair, samples
 from gradwidgets.core.edit_table import EDITS, WrittenModel
@@ -22,6 +28,14 @@ from gradwidgets.core.loop import Run, measured_at, measured_every, train
 from gradwidgets.core.loss import Loss, reduction
 from gradwidgets.core.metric import decision_threshold, ignored_class
 from gradwidgets.core.optimizers import OptimizerKind, name_of, option_defaults
+from gradwidgets.core.parameter_groups import (
+    Change,
+    Group,
+    at_first,
+    changes_of,
+    groups_of,
+    may_lack_gradients,
+)
 from gradwidgets.core.patience import Patience, patience_of
 from gradwidgets.core.precision import Precision, PrecisionPlan, kinds_of, storage_of
 from gradwidgets.core.problem import Problem
@@ -35,11 +49,13 @@ __all__ = [
     "Batch",
     "Batches",
     "Buffers",
+    "Change",
     "Clip",
     "Control",
     "EDITS",
     "Edit",
     "GROUPS",
+    "Group",
     "History",
     "Loss",
     "Mask",
@@ -60,6 +76,8 @@ __all__ = [
     "WrittenModel",
     "IsolatedRun",
     "as_numbers",
+    "at_first",
+    "changes_of",
     "check_finite_data",
     "decision_threshold",
     "described_error",
@@ -72,11 +90,13 @@ __all__ = [
     "generators",
     "groups",
     "ignored_class",
+    "groups_of",
     "is_pair",
     "is_small",
     "kept_of",
     "kinds_of",
     "linear",
+    "may_lack_gradients",
     "measured_at",
     "measured_every",
     "metric_value",
@@ -85,6 +105,7 @@ __all__ = [
     "one_thread",
     "option_defaults",
     "patience_of",
+    "phases_of",
     "problems",
     "not_allowed",
     "reduction",

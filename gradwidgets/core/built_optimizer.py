@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradwidgets.core.optimizers import OPTIMIZERS, name_of
+from gradwidgets.core.parameter_groups import Phases, groups_of
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import not_allowed
 
@@ -32,8 +33,26 @@ def needs_closure(optimizer: str | type[Optimizer] | Optimizer | list[Optimizer]
     return any(p.kind in positional and p.default is inspect.Parameter.empty for p in taken)
 
 
-def build_optimizer(recipe: Recipe, model: nn.Module) -> Optimizer | list[Optimizer]:
+def phases_of(recipe: Recipe, model: nn.Module) -> Phases | None:
+    """The phases of the recipe's groups on a model; None where it has no groups.
+
+    Raises:
+        ValueError: a pattern matches no parameter, or two match the same.
+
+    >>> phases_of(Recipe(), nn.Linear(2, 1))
+    """
+    if not recipe.groups:
+        return None
+    names = [name for name, _ in model.named_parameters()]
+    return Phases(groups_of(recipe.groups, recipe.lr, names, recipe.updates), model)
+
+
+def build_optimizer(
+    recipe: Recipe, model: nn.Module, phases: Phases | None = None
+) -> Optimizer | list[Optimizer]:
     """The optimizer of a recipe over the parameters of `model`; a list if its function gives one.
+
+    `phases` are those of the recipe's groups, from `phases_of`.
 
     Raises:
         ValueError: the optimizer does not take such parameters; or the recipe's function returns
@@ -43,10 +62,11 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> Optimizer | list[Optimi
     'SGD'
     """
     kind, lr, options = recipe.optimizer, recipe.lr, recipe.options
+    parameters: Any = phases.param_groups() if phases else model.parameters()
     make: Any = OPTIMIZERS[kind] if isinstance(kind, str) else kind
     try:
         if inspect.isclass(make):
-            built: Any = make(model.parameters(), lr=lr, **options)  # type: ignore[call-arg]
+            built: Any = make(parameters, lr=lr, **options)  # type: ignore[call-arg]
         else:
             built = make(model, lr, **options)
     except Exception as error:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from gradwidgets.core import errors, problems
-from gradwidgets.core.built_optimizer import build_optimizer, each_of, needs_closure
+from gradwidgets.core.built_optimizer import build_optimizer, each_of, needs_closure, phases_of
 from gradwidgets.core.data import Batch, groups, samples
 from gradwidgets.core.edit_table import edits_of
 from gradwidgets.core.errors import TrainingError
@@ -116,10 +116,15 @@ class Run:
         with self._isolated.inside():
             self.model = self.problem.build()
             self._isolated.choose_threads(self.model)
+            self._phases = phases_of(self.recipe, self.model)
             self.precision = Precision(self.recipe, self.model, watched=True)
-            built = self.precision.optimizer(lambda model: build_optimizer(self.recipe, model))
+            built = self.precision.optimizer(
+                lambda model: build_optimizer(self.recipe, model, self._phases)
+            )
             self.optimizers = each_of(built)
             self.edits = edits_of(self.recipe, self.model)
+            if self._phases and self._phases.zeroing:
+                self.edits.append(("edited", self._phases.zero))
             self._groups = groups(data, self.recipe)
             self._parameters = list(self.model.parameters())
             self._recorder = self._new_recorder()
@@ -128,9 +133,9 @@ class Run:
     def _new_recorder(self) -> Recorder:
         recipe = self.recipe
         # SGD with nesterov may add the momentum to .grad itself; an edit may put its own tensor;
-        # an optimizer of one's own may do anything
+        # an optimizer of one's own may do anything; what it leaves out keeps its gradients
         own = not isinstance(recipe.optimizer, str)
-        shared = bool(recipe.options.get("nesterov") or recipe.edits or own)
+        shared = bool(recipe.options.get("nesterov") or recipe.edits or recipe.groups or own)
         fresh = recipe.clear == "none" and not shared
         edited = bool(self.edits)
         return Recorder(self._parameters, recipe.updates, edited, fresh, replaced=own)
@@ -196,6 +201,8 @@ class Run:
         if self._test and not self._measured:
             self._measure()
         batches = next(self._groups)
+        if self._phases:
+            self._phases.begin(len(self.losses), self.optimizers[0])
         loss = self._step_with_closure(batches) if self._with_closure else self._step(batches)
         if not math.isfinite(loss):
             errors.check_finite_data(len(self.losses), batches)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from gradwidgets.core.control import STRENGTHS, Control, linear, logarithmic
 from gradwidgets.core.edits import MASK_KINDS, Edit
 from gradwidgets.core.optimizers import OneOptimizer, OptimizerKind, checked_options, name_of
+from gradwidgets.core.parameter_groups import checked_groups
 from gradwidgets.core.validate import Count, Edits, Flag, Number, OneOf, Rule, Text, not_allowed
 
 _Default = TypeVar("_Default")
@@ -65,6 +66,12 @@ class Recipe:
             average. "master copy": the optimizer steps a float32 copy that lasts, and each time
             its rounded values become the parameters.
         seed: fixes the start, the batches, dropout and random masks.
+        groups: own settings of parts of the parameters, by a pattern of their names as for
+            `mask_kind`: `{"0.*": {"lr": 0.01, "weight_decay": 0.0, "frozen_until": 50}}`. A part is
+            frozen before the update `frozen_until` and from the update `frozen_from` on, by
+            `freeze_by`: "requires_grad" (the default), "left out" (of the optimizer), "lr" (0) or
+            "gradient" (zeroed before the step). No parameter may match two patterns; those that
+            match none form the first group.
         edits: further callables on the list of parameters, made after the built-in four.
 
     Raises:
@@ -260,6 +267,7 @@ class Recipe:
             "seed", "Run", "Fixes the start, the batches and every random draw.", tuple(range(21))
         ),
     )
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     edits: tuple[Edit, ...] = _setting((), Edits())
 
     def __post_init__(self) -> None:
@@ -269,6 +277,10 @@ class Recipe:
                 object.__setattr__(self, spec.name, checked)
         options = checked_options(self.optimizer, self.options, self.lr)
         object.__setattr__(self, "options", options)
+        groups = checked_groups(self.groups, self.optimizer, options, self.lr)
+        object.__setattr__(self, "groups", groups)
+        if groups and (self.dtype is not None or self.rounding != "nearest"):
+            raise not_allowed("groups", groups, "none together with dtype or rounding")
 
     def replace(self, **changes: Any) -> Recipe:
         """This recipe with some fields changed.

@@ -6,11 +6,14 @@ Controls, saved pages, scenes and sweeps read and change recipes here and nowher
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from gradwidgets.core.control import STRENGTHS, Control, linear
 from gradwidgets.core.optimizers import OneOptimizer, OptimizerKind, name_of, option_defaults
+from gradwidgets.core.parameter_groups import FREEZE_BY, described_groups
+from gradwidgets.core.parameter_groups import RULES as GROUP_SETTINGS
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import not_allowed
 
@@ -47,11 +50,14 @@ def applies(recipe: Recipe, name: str) -> bool:
     >>> applies(Recipe(optimizer="Adam"), "momentum")
     False
     """
-    return name in FIELDS or name in option_defaults(recipe.optimizer)
+    known = name in FIELDS or name in option_defaults(recipe.optimizer)
+    return known or _in_group(recipe, name) is not None
 
 
 def get(recipe: Recipe, name: str) -> Any:
     """The value of a setting; of an option that the recipe does not give, the optimizer's default.
+
+    A group's setting is named `groups[PATTERN].lr`, and is that of all where the group has none.
 
     An option with a control is 0.0 where the optimizer does not take it: there its slider rests.
 
@@ -63,6 +69,8 @@ def get(recipe: Recipe, name: str) -> Any:
     """
     if name in FIELDS:
         return getattr(recipe, name)
+    if place := _in_group(recipe, name):
+        return _of_group(recipe, *place)
     defaults = option_defaults(recipe.optimizer)
     if name not in defaults and name not in OPTION_CONTROLS:
         raise ValueError(f"{name!r} is not a setting; give {_known(recipe.optimizer)}")
@@ -82,10 +90,17 @@ def with_(recipe: Recipe, **changes: Any) -> Recipe:
     Recipe(lr=0.5, options={'momentum': 0.9})
     >>> with_(Recipe(options={"momentum": 0.9}), optimizer="Adam")
     Recipe(optimizer='Adam')
+    >>> with_(Recipe(groups={"*bias": {"lr": 1.0}}), **{"groups[*bias].lr": 2.0})
+    Recipe(groups={'*bias': {'lr': 2.0}})
     """
     fields = {name: value for name, value in changes.items() if name in FIELDS}
     named = {name: value for name, value in changes.items() if name not in FIELDS}
     changed = recipe.replace(**{"options": _kept(recipe, fields), **fields})
+    for name in list(named):
+        if place := _in_group(changed, name):
+            pattern, key = place
+            group = {**changed.groups[pattern], key: named.pop(name)}
+            changed = changed.replace(groups={**changed.groups, pattern: group})
     defaults = option_defaults(changed.optimizer)
     options = dict(changed.options)
     for name, value in named.items():
@@ -96,6 +111,21 @@ def with_(recipe: Recipe, **changes: Any) -> Recipe:
             if value == defaults[name]:
                 del options[name]
     return changed.replace(options=options) if named else changed
+
+
+def _in_group(recipe: Recipe, name: str) -> tuple[str, str] | None:
+    """The pattern and the key of `groups[PATTERN].KEY`, if the recipe has that group."""
+    found = re.fullmatch(r"groups\[(.*)\]\.(\w+)", name, re.DOTALL)
+    if found is None or found[1] not in recipe.groups or found[2] not in GROUP_SETTINGS:
+        return None
+    return found[1], found[2]
+
+
+def _of_group(recipe: Recipe, pattern: str, key: str) -> Any:
+    usual = {"lr": recipe.lr, "freeze_by": FREEZE_BY[0]}
+    if key == "weight_decay":
+        usual[key] = get(recipe, key)
+    return recipe.groups[pattern].get(key, usual.get(key))
 
 
 def _kept(recipe: Recipe, fields: dict[str, Any]) -> dict[str, Any]:
@@ -121,12 +151,14 @@ def differences(recipe: Recipe, start: Recipe) -> list[str]:
     >>> differences(Recipe(optimizer="Adam", lr=0.05, options={"eps": 0.1}), Recipe())
     ['Adam', 'lr 0.05', 'eps 0.1']
     """
-    fields = [name for name in FIELDS if name not in ("options", "edits")]
+    fields = [name for name in FIELDS if name not in ("options", "groups", "edits")]
     kept = _kept(start, {"optimizer": recipe.optimizer})  # those of its options that it takes
     other = {**option_defaults(recipe.optimizer), **kept}
     options = sorted({*recipe.options, *kept})
     parts = [_brief(recipe, name) for name in fields if get(recipe, name) != get(start, name)]
     parts += [_brief(recipe, name) for name in options if get(recipe, name) != other[name]]
+    if recipe.groups != start.groups:
+        parts += described_groups(recipe.groups) or ["no groups"]
     return parts + ["other edits"] * (recipe.edits != start.edits)
 
 
@@ -155,6 +187,8 @@ def in_words(recipes: Sequence[Recipe]) -> str:
     for name, value in first.options.items():
         if all(recipe.options.get(name) == value for recipe in recipes):
             parts.append(f"{name} {value}")
+    if all(recipe.groups == first.groups for recipe in recipes):
+        parts += described_groups(first.groups)
     if count := len(first.edits):
         parts.append(f"{count} edit{'s' * (count > 1)} of your own")
     return ", ".join(parts)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gradwidgets.components import cell
-from gradwidgets.core import EDITS, Array, Penalty, Problem, Recipe, name_of, problems
+from gradwidgets.core import EDITS, Array, Penalty, Problem, Recipe, groups_of, name_of, problems
 from gradwidgets.ledger.conflicts import cosine
 from gradwidgets.ledger.record import STAGES, ParameterRecord, UpdateRecord, norm, record_updates
 
@@ -24,7 +24,7 @@ HELP = {
     "raw": "what each micro-batch's backward() added",
     "accumulated": ".grad before any edit",
     **{entry.stage: entry.help for entry in EDITS},
-    "edited": ".grad after your own edits",
+    "edited": ".grad after your own edits, and after the zeros of a group that is frozen so",
     "step": "the change as a gradient: -change / lr, what plain SGD would have had to read; "
     "and how many times the gradient read it is",
     "change": "parameter after minus parameter before; below it that of other runs, to compare",
@@ -180,6 +180,7 @@ def _notes(
             f"{moved:.0%} of the elements moved though the optimizer read a gradient of zero: "
             "its momentum or its weight decay moves them."
         )
+    yield from _notes_on_groups(recipe, record)
     before = norms["penalised"]
     if "clipped" in record.active and norms["clipped"] < before * (1 - 1e-6):
         yield f"Clipping cut the joint norm from {before:.3g} to {norms['clipped']:.3g}."
@@ -199,6 +200,30 @@ def _note_on_penalty(record: UpdateRecord) -> Iterator[str]:
             "The cosine between the penalty's gradient and the one that it is added to is "
             f"{rounded:.2f}: they {'conflict' if rounded < 0 else 'do not conflict'}."
         )
+
+
+def _notes_on_groups(recipe: Recipe, record: UpdateRecord) -> Iterator[str]:
+    """Say what became of each group that is frozen at this update, by its numbers."""
+    names = [each.name for each in record.parameters]
+    for group in groups_of(recipe.groups, recipe.lr, names, recipe.updates):
+        if group.frozen(record.update):
+            own = [record[name] for name in group.names]
+            yield f"{group.pattern} is frozen by {group.by}: {_frozen(own)}."
+
+
+def _frozen(records: Sequence[ParameterRecord]) -> str:
+    read = [each.read for each in records if each.read is not None]
+    moved = any(each.change.any() for each in records)
+    if not read:
+        says = "no gradient"
+    elif any(values.any() for values in read):
+        says = f"a gradient of norm {norm(np.concatenate([v.ravel() for v in read])):.3g}"
+    else:
+        says = "a gradient of zero"
+    if not moved:
+        return f"{says}{', but' if read else ' and'} no change"
+    change = norm(np.concatenate([each.change.ravel() for each in records]))
+    return f"{says}, but momentum or weight decay made a change of {change:.3g}"
 
 
 def _note_on_order(record: UpdateRecord, late: UpdateRecord) -> str:

@@ -1,5 +1,6 @@
 """A run as a plain PyTorch program."""
 
+from gradwidgets.script.parameter_groups import parts
 from gradwidgets.script.precision import WrittenPrecision
 from gradwidgets.script.program import (
     batches,
@@ -20,6 +21,7 @@ __all__ = [
     "head",
     "early_setup",
     "edit_setup",
+    "parts",
     "script",
     "script_lines",
     "update",

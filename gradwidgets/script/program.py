@@ -7,6 +7,12 @@ import textwrap
 from collections.abc import Iterator
 
 from gradwidgets.core import EDITS, Problem, Recipe, not_allowed, problems
+from gradwidgets.script.parameter_groups import (
+    given_parameters,
+    part_lines,
+    phase_lines,
+    zero_lines,
+)
 from gradwidgets.script.precision import WrittenPrecision
 from gradwidgets.script.source import Line, Sources, indented, lines_of
 
@@ -73,20 +79,29 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
             for own in sources.generators
         ),
         *precision.model(f"{sources.model}()"),
-        Line(_optimizer(recipe, sources, precision), ("optimizer", "lr", *recipe.options)),
+        *part_lines(recipe, sources),
+        *_optimizer(recipe, sources, precision),
         *precision.scaler(),
     ]
     lines += [*edit_setup(recipe, sources), *batches(recipe, sources.pair)]
     return [*lines, *early_setup(recipe, sources)]
 
 
-def _optimizer(recipe: Recipe, sources: Sources, precision: WrittenPrecision) -> str:
-    """The line that builds the optimizer, or the recipe's own list of them."""
-    options = "".join(f", {name}={value!r}" for name, value in recipe.options.items())
-    given = f"{precision.stepped}.parameters(), lr={recipe.lr!r}"
+def _optimizer(recipe: Recipe, sources: Sources, precision: WrittenPrecision) -> list[Line]:
+    """The lines that build the optimizer, or the recipe's own list of them."""
+    settings = ("optimizer", "lr", *recipe.options)
+    options = [f"{name}={value!r}" for name, value in recipe.options.items()]
+    if recipe.groups:
+        first, *middle, last = indented(given_parameters(recipe, sources))
+        head = Line(f"optimizer = {sources.optimizer}(", settings)
+        others = lines_of(",\n".join([f"lr={recipe.lr!r}", *options]) + ",", *settings)
+        last = Line(f"{last.text},", last.settings)
+        return [head, first, *middle, last, *indented(others), Line(")", settings)]
+    given = [f"{precision.stepped}.parameters()", f"lr={recipe.lr!r}"]
     if inspect.isroutine(recipe.optimizer):
-        given = f"{precision.stepped}, {recipe.lr!r}"
-    return f"optimizer{'s' * sources.several} = {sources.optimizer}({given}{options})"
+        given = [precision.stepped, f"{recipe.lr!r}"]
+    call = f"{sources.optimizer}({', '.join([*given, *options])})"
+    return [Line(f"optimizer{'s' * sources.several} = {call}", settings)]
 
 
 def edit_setup(recipe: Recipe, sources: Sources) -> list[Line]:
@@ -211,7 +226,7 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     """
     precision = WrittenPrecision(recipe, sources)
     gradients = [*_clear(recipe, precision), *_backward(recipe, sources, precision)]
-    edits = [*precision.unscale(), *_edits(recipe, sources)]
+    edits = [*precision.unscale(), *_edits(recipe, sources), *zero_lines(recipe, sources)]
     if sources.closure:
         inner = [*gradients, Line("evaluated.append(mean)"), *edits, Line("return mean")]
         body = [Line("evaluated = []"), Line(""), Line("def closure():"), *indented(inner)]
@@ -221,6 +236,7 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
         body += lines_of(NOT_FINITE)
     else:
         body = [*gradients, *lines_of(NOT_FINITE), *edits, *precision.step()]
+    body = [*phase_lines(recipe, sources), *body]
     body += [Line("losses.append(mean)")]
     if recipe.stop_below is not None:
         limit = f"if mean < {recipe.stop_below!r}:\n    break  # the loss is low enough: stop"

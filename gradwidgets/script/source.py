@@ -31,6 +31,7 @@ from gradwidgets.core import (
     is_pair,
     is_small,
     kinds_of,
+    may_lack_gradients,
     needs_closure,
     patience_of,
     problems,
@@ -69,7 +70,8 @@ USED = {
     "held_out", "held_x", "held_y", "index", "loader", "loss", "losses", "master", "mean",
     "measure", "model", "optimizer", "optimizers", "order", "p", "right", "scaler", "seen",
     "stochastic", "total", "update", "value", "w", "waited", "wide", "x", "xb", "xk", "y", "yb",
-    "yk", *(name for entry in EDITS for name in entry.names),
+    "yk", "grouped", "part", "parts", "rest",
+    *(name for entry in EDITS for name in entry.names),
 }
 # fmt: on
 """Names that a program gives to its own things: a function of this name gets another."""
@@ -113,19 +115,22 @@ class Sources:
         self.pair = is_pair(self._batches)
         self.generators = [f"loader.{path}" for path in generators(self._batches)]
         self.summed = reduction(problem.loss) == "sum"
-        optimizer = (recipe or problem.recipe).optimizer
+        recipe = recipe or problem.recipe
+        optimizer, frozen = recipe.optimizer, may_lack_gradients(recipe.groups)
         built: Any = optimizer
         with IsolatedRun(problem.data, seed=0).inside():
             model = problem.build()
             if inspect.isroutine(optimizer):
-                built = build_optimizer(recipe or problem.recipe, model)
+                built = build_optimizer(recipe, model)
         self.several, self.closure = isinstance(built, list), needs_closure(built)
         self.small = is_small(model)
         self.kinds = kinds_of(model)
         parameters = tuple(name for name, _ in model.named_parameters())
         self.written = WrittenModel(
             parameters,
-            regular=self.built_in and all(p.requires_grad for p in model.parameters()),
+            regular=self.built_in
+            and all(p.requires_grad for p in model.parameters())
+            and not frozen,
             sparse=any(getattr(module, "sparse", False) is True for module in model.modules()),
             sign="sgn" if any(p.is_complex() for p in model.parameters()) else "sign",
         )
@@ -137,7 +142,7 @@ class Sources:
         self.held_out = _call(problem.held_out) if self.built_in else ""
         self.metric = problem.metric_name() if self.held_out else ""
         self.measured: HeldOutText | None = None
-        if recipe and patience_of(problem, recipe):
+        if patience_of(problem, recipe):
             self.measured = held_out_text(
                 problem,
                 model,

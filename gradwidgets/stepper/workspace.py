@@ -24,8 +24,9 @@ from gradwidgets.core import (
     groups,
     is_pair,
     not_allowed,
+    phases_of,
 )
-from gradwidgets.script import Sources, WrittenPrecision, batches, early_setup, edit_setup
+from gradwidgets.script import Sources, WrittenPrecision, batches, early_setup, edit_setup, parts
 from gradwidgets.stepper.program import Program, reads_before_assigning
 
 Names = dict[str, Any]
@@ -130,9 +131,10 @@ class Workspace:
         self.isolation = IsolatedRun(data, recipe.seed, held_out)
         with self.isolation.inside():
             self.model = problem.build()
+            phases = phases_of(recipe, self.model)
             self.precision = Precision(recipe, self.model)
             self.stepped = self.precision.stepped
-            built = self.precision.optimizer(lambda model: build_optimizer(recipe, model))
+            built = self.precision.optimizer(lambda model: build_optimizer(recipe, model, phases))
             self.optimizers = each_of(built)
             self.isolation.choose_threads(self.model)
             self.names = _names_before_loop(problem, recipe, self.precision, built)
@@ -151,6 +153,8 @@ class Workspace:
         if all(map(_same, now, before)):
             self.isolation.restore(after)
         self.names.update(names)
+        if self._recipe.groups:
+            self.names["update"] = update  # its phases begin and end at stated ones
 
     def assigned(self) -> Names:
         """The variables that the statements have assigned so far."""
@@ -231,6 +235,11 @@ def _names_before_loop(
     sources = Sources(problem, recipe)
     names |= {WrittenPrecision(recipe, sources).stepped: precision.stepped}
     names |= precision.names
+    groups_of_recipe = parts(recipe, sources)
+    if groups_of_recipe:
+        names["parts"] = {
+            g.pattern: [precision.model.get_parameter(n) for n in g.names] for g in groups_of_recipe
+        }
     names |= {sources.loss: problem.loss}
     if held := sources.measured:
         names |= held.names(problem)

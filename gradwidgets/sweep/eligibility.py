@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
 SWEPT_TOGETHER = ("lr", *_EDITED, "stop_below", "patience", "seed", *OWN_OPTIONS)
 """The settings in which replicas may differ."""
-TRAINED_ALONE = ("dtype", "rounding")
+TRAINED_ALONE = ("groups", "dtype", "rounding")
 """Settings of which sweeps know the default only."""
 CHUNK_ELEMENTS = 1_000_000
 """Elements of the largest tensor of a chunk of replicas: more would leave the cache."""

@@ -40,6 +40,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "patience": (NOT_COUNTS, "a whole number from 1 or None"),
     "seed": ([-1, 1.0, None, "0", True, 2**63], "a whole number from 0"),
     "edits": ([3, "clip", None, print], "a tuple of functions"),
+    "groups": ([None, 3, "*bias", [("*bias", {"lr": 1.0})]], "a dict such as"),
     "options": ([None, 3, [("momentum", 0.9)], "momentum"], "a dict of keyword arguments of SGD"),
 }
 
@@ -228,9 +229,9 @@ def test_every_stop_of_a_control_is_allowed_and_the_default_is_one(spec: Any) ->
         assert numbers == sorted(numbers)
 
 
-def test_only_settings_without_a_control_are_options_and_edits() -> None:
+def test_only_settings_without_a_control_are_options_groups_and_edits() -> None:
     bare = [s.name for s in dataclasses.fields(Recipe) if not s.metadata.get("control")]
-    assert bare == ["options", "edits"]
+    assert bare == ["options", "groups", "edits"]
 
 
 def test_equal_recipes_give_equal_runs() -> None:

@@ -20,7 +20,7 @@ def test_every_control_can_make_a_widget_that_visits_only_allowed_values():
 
 def test_every_field_but_the_open_ended_has_a_control_that_holds_its_default():
     for spec in dataclasses.fields(Recipe):
-        if spec.name in ("options", "edits"):
+        if spec.name in ("options", "groups", "edits"):
             continue
         assert spec.default in spec.metadata["control"].stops
 
@@ -124,4 +124,17 @@ def test_an_optimizer_of_ones_own_is_chosen_by_its_name(tmp_path: Path) -> None:
     lab.recipe = Recipe(updates=3)  # which has no `ahead`: its own choice is then refused in words
     lab.controls["optimizer"].value = Twice
     assert "one that can be called as Twice(params, lr=0.1)" in lab.summary
+    lab.close()
+
+
+def test_a_lab_with_groups_says_so_and_keeps_them(tmp_path: Path) -> None:
+    groups = {"0.*": {"lr": 0.01, "frozen_until": 2, "freeze_by": "lr"}}
+    lab = GradLab("moons", recipe=Recipe(groups=groups, updates=4))
+    lab.controls["lr"].value = 0.5
+    assert lab.recipe == Recipe(lr=0.5, groups=groups, updates=4)
+    assert f"groups={groups!r}" in lab.share()
+    page = lab.save_page(tmp_path / "page.html", "lr", values=(0.1, 0.5)).read_text()
+    assert "group 0.*: lr 0.01, frozen until update 2 by lr" in page
+    lab.controls["optimizer"].value = "LBFGS"
+    assert "LBFGS refuses them" in lab.summary
     lab.close()

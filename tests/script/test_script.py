@@ -71,6 +71,7 @@ def test_the_random_recipes_visit_what_they_should() -> None:
     }.items():
         assert values <= {getattr(recipe, field) for recipe in drawn}
     assert sum(recipe.optimizer == "LBFGS" for recipe in drawn) > 10
+    assert sum(bool(recipe.groups) for recipe in drawn) > 20
     assert sum(recipe.accumulation_steps > 1 for recipe in drawn) > 50
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gradwidgets.core import Recipe
 from gradwidgets.core.optimizers import OPTIMIZERS
+from gradwidgets.core.parameter_groups import FREEZE_BY
 from tests.examples import SAMPLES, InTurn, double_problem, doubles
 from tests.own_optimizers import Lion, Replacing, Twice, last_left_out, lion_and_sgd
 
@@ -134,4 +135,15 @@ OWN = {
     "left out": Recipe(last_left_out, lr=0.1, accumulation_steps=2),
 }
 CASES |= {f"own, {name}": (COUPLED, recipe) for name, recipe in OWN.items()}
+CASES |= {
+    f"groups, {by}": (
+        COUPLED,
+        Recipe(
+            options={"momentum": 0.9},
+            groups={"0.*": {"lr": 0.02, "frozen_until": 3, "freeze_by": by}},
+            accumulation_steps=2,
+        ),
+    )
+    for by in FREEZE_BY
+}
 CASES["an edit that freezes"] = (double_problem(), Recipe(edits=(freeze_or_thaw_the_last,)))

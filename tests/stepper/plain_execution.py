@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -94,6 +95,7 @@ class Direct:
         x, y = problem.data
         torch.manual_seed(recipe.seed)
         self.model = problem.model()
+        self.parts: dict[str, list[Tensor]] = {}
         built = self.built(recipe)
         self.optimizers = built if isinstance(built, list) else [built]
         kind = "optimizers" if isinstance(built, list) else "optimizer"
@@ -109,9 +111,27 @@ class Direct:
         if inspect.isfunction(kind):
             return kind(self.model, recipe.lr, **recipe.options)
         kind = kind if inspect.isclass(kind) else getattr(torch.optim, kind)
-        return kind(self.model.parameters(), lr=recipe.lr, **recipe.options)
+        return kind(self.parameters(recipe), lr=recipe.lr, **recipe.options)
+
+    def parameters(self, recipe: Recipe) -> Any:
+        """All parameters; or one group that is frozen until some update, after the rest."""
+        self.parts = {}
+        for pattern, given in recipe.groups.items():
+            named = dict(self.model.named_parameters())
+            part = [p for name, p in named.items() if fnmatchcase(name, pattern)]
+            rest = [p for name, p in named.items() if not fnmatchcase(name, pattern)]
+            self.parts = {pattern: part}
+            if given["freeze_by"] == "requires_grad":
+                for p in part:
+                    p.requires_grad_(False)
+            lr = 0.0 if given["freeze_by"] == "lr" else given["lr"]
+            left_out = given["freeze_by"] == "left out"
+            return [{"params": rest}] + [{"params": part, "lr": lr}] * (not left_out)
+        return self.model.parameters()
 
     def draw(self) -> None:
+        if self.parts:
+            self.names |= {"parts": self.parts, "update": self.names.get("update", -1) + 1}
         if self.recipe.batch_size is None:
             return
         if not self.left:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradwidgets.core import Clip, Mask, Penalty, Recipe, Scale, problems
 from gradwidgets.core.optimizers import OPTIMIZERS, OptimizerKind, option_defaults
+from gradwidgets.core.parameter_groups import FREEZE_BY
 from gradwidgets.core.recipe import DTYPES, ROUNDINGS
 from tests.own_optimizers import Lion, Replacing, Twice, head_only, lion_and_sgd
 
@@ -69,6 +70,16 @@ def raises(_: Sequence[Tensor]) -> None:
     raise ArithmeticError("this edit fails")
 
 
+parts = st.fixed_dictionaries(
+    {},
+    optional={
+        "lr": numbers,
+        "weight_decay": numbers,
+        "frozen_until": st.none() | st.integers(0, 4),
+        "frozen_from": st.none() | st.integers(0, 4),
+        "freeze_by": st.sampled_from(FREEZE_BY),
+    },
+)
 EDITS = (drops, poisons, raises, Scale(1e30), Mask(1.0), Penalty(1e30, 1e30), Clip(1e-300))
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "lr": numbers,
@@ -88,6 +99,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "dtype": st.none() | st.sampled_from(DTYPES),
     "rounding": st.sampled_from(ROUNDINGS),
     "seed": st.integers(0, 3) | st.sampled_from((2**31, 2**32, HUGE)),
+    "groups": st.dictionaries(
+        st.sampled_from(("*", "*bias", "0.*", "w*", "[", "nobody")), parts, max_size=2
+    ),
     "edits": st.lists(st.sampled_from(EDITS), max_size=2).map(tuple),
 }
 
