@@ -23,6 +23,7 @@ class Trace:
     edited: list[list[Tensor | None]] = field(default_factory=list)
     before: list[list[Tensor]] = field(default_factory=list)
     after: list[list[Tensor]] = field(default_factory=list)
+    lrs: list[float] = field(default_factory=list)
 
 
 def loop(
@@ -36,12 +37,15 @@ def loop(
     accumulation_steps: int = 1,
     average: bool = True,
     clear: str = "none",
+    make_scheduler: Callable[[torch.optim.Optimizer], Any] | None = None,
+    per_micro_batch: bool = False,
     **edits: Any,
 ) -> Trace:
     """Train on one group of micro-batches per update, and write everything down."""
     torch.manual_seed(seed)
     model = make_model()
     optimizer = make_optimizer(model.parameters())
+    scheduler = make_scheduler(optimizer) if make_scheduler else None
     parameters = list(model.parameters())
     edit = Edits(model, seed=seed, **edits)
     trace = Trace()
@@ -53,12 +57,17 @@ def loop(
             value = loss(model(x), y)
             (value / accumulation_steps if average else value).backward()
             losses.append(value.item())
+            if scheduler and per_micro_batch:
+                scheduler.step()
         trace.losses.append(mean(losses, [len(y) for _, y in group]))
         trace.raw.append(copies(gradients(parameters)))
         edit()
         trace.edited.append(copies(gradients(parameters)))
         trace.before.append(copies(parameters))
+        trace.lrs.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
+        if scheduler and not per_micro_batch:
+            scheduler.step()
         trace.after.append(copies(parameters))
     return trace
 

@@ -16,6 +16,29 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "Adam": [{}, {"betas": (0.8, 0.99)}, {"amsgrad": True}],
     "LBFGS": [{"max_iter": 3}, {"max_iter": 2, "line_search_fn": "strong_wolfe"}],
 }
+SCHEDULES: list[dict[str, Any]] = [
+    {"schedule": "linear"},
+    {"schedule": "cosine", "schedule_per": "micro-batch"},
+    {"schedule": "cosine", "schedule_options": {"eta_min": 1e-3}},
+    {"schedule": "one-cycle"},
+    {"schedule": "one-cycle", "schedule_options": {"div_factor": 3.0}},
+    {"schedule": "step", "schedule_per": "micro-batch"},
+    {"schedule": "constant"},
+    {"schedule": "ExponentialLR", "schedule_options": {"gamma": 0.7}},
+    {"schedule": "MultiStepLR", "schedule_options": {"milestones": (1, 3), "gamma": 0.5}},
+]
+WITHOUT_WARMUP: list[dict[str, Any]] = [
+    {
+        "schedule": "CyclicLR",
+        "schedule_options": {
+            "base_lr": 1e-3,
+            "max_lr": 0.2,
+            "step_size_up": 2,
+            "cycle_momentum": False,
+        },
+    },
+    {"schedule": "ReduceLROnPlateau", "schedule_options": {"patience": 0, "threshold": 0.5}},
+]
 TRAINABLE = sorted(OPTIMIZERS.keys() - {"SparseAdam", "Muon"})  # those two refuse dense biases
 OWN: dict[int, dict[str, Any]] = {
     3: {"optimizer": Lion, "options": {"weight_decay": 0.1}},
@@ -40,6 +63,14 @@ def random_recipe(number: int) -> tuple[str, Recipe]:
     optimizer = draw.choice([*TRAINABLE, "SGD", "SGD", "Adam", "LBFGS"])
     pattern = PATTERNS.get(name, "0.*")
 
+    def schedule(held_out: bool) -> dict[str, Any]:
+        kind = draw.random()
+        if kind < 0.5:
+            return {}
+        if kind < 0.6:
+            return draw.choice(WITHOUT_WARMUP if held_out else WITHOUT_WARMUP[:1])
+        return {**draw.choice(SCHEDULES), "warmup_steps": draw.choice([0, 0, 1, 3, 9])}
+
     def often(usual: Any, *other: Any) -> Any:
         return draw.choice([usual, usual, *other])
 
@@ -61,11 +92,14 @@ def random_recipe(number: int) -> tuple[str, Recipe]:
         stop_below=often(None, draw.uniform(0.1, 2)),
         seed=draw.randint(0, 2**40),
         patience=often(None, 1, 2) if problems.get(name).held_out else None,
+        **schedule(problems.get(name).held_out is not None),
     )
     recipe = with_precision(recipe.replace(**OWN.get(number % 10, {})), draw)
     plain = recipe.dtype is None and recipe.rounding == "nearest"
     if number % 5 == 2 and optimizer not in UNGROUPED and name != "bowl" and plain:
         part = {"lr": 0.01, "frozen_until": 2, "freeze_by": FREEZE_BY[number // 5 % 4]}
+        if part["freeze_by"] in ("lr", "left out"):  # no schedule goes with these
+            recipe = recipe.replace(schedule="constant", schedule_options={}, warmup_steps=0)
         recipe = recipe.replace(groups={pattern: part})
     return name, recipe
 

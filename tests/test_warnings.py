@@ -21,6 +21,9 @@ for name in OPTIMIZERS.keys() - {"Muon", "SparseAdam"}:  # these want other mode
     train("line", Recipe(name, 0.01, updates=3))
 for field in ("scale", "lr", "mask", "seed"):
     sweep("moons", Recipe(updates=3), field, (0, 1) if field == "seed" else (0.5, 1.0))
+for schedule in ("linear", "cosine", "one-cycle", "step"):
+    train("moons", Recipe(updates=5, schedule=schedule, warmup_steps=2))
+train("digits", Recipe(updates=5, schedule="ReduceLROnPlateau"))
 train("moons", Recipe(updates=3, mask=0.5, mask_kind="unit", l1=0.1, l2=0.1, max_norm=1.0))
 net = nn.Linear(2, 1)
 optimizer = optim.SGD(net.parameters(), lr=0.1)

@@ -93,6 +93,12 @@ def step_failed(
     return TrainingError(said)
 
 
+def schedule_failed(update: int, scheduler: object, error: Exception) -> TrainingError:
+    """A scheduler raised, such as one that was stepped beyond its end."""
+    kind = type(scheduler).__name__
+    return TrainingError(f"update {update}: {kind}.step() raised: {described_error(error)}")
+
+
 def check_finite_data(update: int, batches: list[tuple[Any, Any]]) -> None:
     """Raise if the loss is non-finite because a batch's data is.
 

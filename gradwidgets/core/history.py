@@ -16,6 +16,7 @@ from torch import nn
 
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Array
+from gradwidgets.core.schedules import has_schedule
 from gradwidgets.core.verdict import early_stop, sentence
 
 Stop = tuple[int, str]
@@ -57,6 +58,8 @@ class History:
             LBFGS.
         skipped: the updates whose step a `GradScaler` skipped, for a gradient was not finite: the
             parameters stayed as they were. `grad_norm` and `edited_norm` are infinite there.
+        lrs: (updates, G) the learning rate of each parameter group in each update's step; NaN where
+            the optimizer had fewer groups.
 
     >>> from gradwidgets import train
     >>> history = train("line", Recipe(updates=50))
@@ -82,6 +85,7 @@ class History:
     metric: str = ""
     lost: Array = field(default_factory=lambda: np.empty(0))
     skipped: tuple[int, ...] = ()
+    lrs: Array = field(default_factory=lambda: np.empty((0, 1)))
 
     @cached_property
     def model(self) -> nn.Module | None:
@@ -107,6 +111,11 @@ class History:
     def diverged(self) -> bool:
         """True if the run ended because its loss, or a parameter, was no longer finite."""
         return self.stopped is not None and self.stopped[1] == "diverged"
+
+    @property
+    def lr(self) -> Array:
+        """(updates,) the learning rate of the first parameter group in each update's step."""
+        return self.lrs[:, 0]
 
     @property
     def grad_norm(self) -> Array:
@@ -174,6 +183,7 @@ class History:
     def to_csv(self, path: str | Path | None = None) -> str:
         """One line per update: its number, loss and norms; written to `path` if there is one.
 
+        With a schedule there is a column for the learning rate, "lr".
         With held-out data a last column is the metric after that update, empty where it was not
         measured: "held_out_accuracy", say. What was measured before the first update is not in it.
         Where `lost` was measured it is the very last.
@@ -184,6 +194,9 @@ class History:
         """
         columns = [range(self.updates), *(getattr(self, n).tolist() for n in PER_UPDATE)]
         header = ["update", *PER_UPDATE]
+        if has_schedule(self.recipe):
+            columns.append(self.lr.tolist())
+            header.append("lr")
         if len(self.held_out):
             after = {int(count) - 1: value for count, value in self.held_out.tolist()}
             columns.append([after.get(update, "") for update in range(self.updates)])

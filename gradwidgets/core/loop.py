@@ -1,7 +1,7 @@
 """The loop: a problem trained under a recipe, as a person would write it, and recorded.
 
 One update is: clear, then for each micro-batch forward, loss and backward, then the edits,
-then `optimizer.step()`. `script` writes the same loop as a plain program.
+then `optimizer.step()` and `scheduler.step()`. `script` writes the same loop as a plain program.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from gradwidgets.core.precision import Precision
 from gradwidgets.core.problem import Problem
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Recorder
+from gradwidgets.core.schedules import build_scheduler, lrs_of, stepped_at
 
 EVALUATIONS = 20
 """The metric on held-out data is measured about so many times in a run."""
@@ -106,6 +107,7 @@ class Run:
         self.problem = problems.get(problem)
         self.recipe = recipe or self.problem.recipe
         self.losses: list[float] = []
+        self.lrs: list[list[float]] = []  # of each parameter group, at each step
         self.seconds = 0.0
         self.stopped: Stop | None = None
         self._test = self.problem.held_out_metric()
@@ -122,6 +124,8 @@ class Run:
                 lambda model: build_optimizer(self.recipe, model, self._phases)
             )
             self.optimizers = each_of(built)
+            better = self.problem.higher_is_better
+            self.scheduler = build_scheduler(built, self.recipe, better)
             self.edits = edits_of(self.recipe, self.model)
             if self._phases and self._phases.zeroing:
                 self.edits.append(("edited", self._phases.zero))
@@ -129,6 +133,7 @@ class Run:
             self._parameters = list(self.model.parameters())
             self._recorder = self._new_recorder()
         self._with_closure = needs_closure(built)
+        self._scheduler_steps_at = stepped_at(self.recipe)
 
     def _new_recorder(self) -> Recorder:
         recipe = self.recipe
@@ -190,6 +195,7 @@ class Run:
             parameters={name: values for name, values in kept if values is not None},
             held_out=np.array(self._measured, dtype=np.float64).reshape(-1, 2),
             metric=self._test.name if self._test else "",
+            lrs=_table(self.lrs[: len(self.losses)]),
             stopped=end_of(self.stopped, norms["change"]),
             lost=np.array(self.precision.lost[: len(self.losses)], dtype=np.float64),
             skipped=tuple(self.precision.skipped),
@@ -213,7 +219,9 @@ class Run:
         if self.recipe.stop_below is not None and loss < self.recipe.stop_below:
             self.stopped = (len(self.losses) - 1, "threshold")
         if self._test and (self.done or measured_at(len(self.losses), self.recipe.updates)):
-            self._measure()
+            value = self._measure()
+            if not self.done:
+                self._step_scheduler("measurement", value)
 
     def _step(self, batches: list[Batch]) -> float:
         loss = self._backward(batches)
@@ -221,9 +229,11 @@ class Run:
             try:
                 self.precision.unscale(self.optimizers)
                 self._edit(record=True)
+                self._keep_lrs()
                 self.precision.step(self.optimizers)
             except Exception as error:
                 raise self._step_failed(error) from error
+            self._step_scheduler("update")
         return loss
 
     def _step_with_closure(self, batches: list[Batch]) -> float:
@@ -239,9 +249,11 @@ class Run:
             return loss
 
         try:
+            self._keep_lrs()
             self.optimizers[0].step(closure)
             if not evaluated:
                 raise ValueError("it never called the closure, which computes the gradients")
+            self._step_scheduler("update")
         except _NotFinite:
             pass
         except TrainingError:
@@ -249,6 +261,19 @@ class Run:
         except Exception as error:
             raise self._step_failed(error) from error
         return evaluated[0]
+
+    def _keep_lrs(self) -> None:
+        self.lrs.append(lrs_of(self.optimizers))
+
+    def _step_scheduler(self, at: str, *metric: Any) -> None:
+        """Step the scheduler, if this is when the recipe wants it."""
+        if self._scheduler_steps_at != at:
+            return
+        assert self.scheduler is not None
+        try:
+            self.scheduler.step(*metric)
+        except Exception as error:
+            raise errors.schedule_failed(len(self.losses), self.scheduler, error) from error
 
     def _step_failed(self, error: Exception) -> TrainingError:
         return errors.step_failed(len(self.losses), self.model, self.optimizers, error)
@@ -284,15 +309,17 @@ class Run:
                 check_shapes(self.problem.loss, output, y)
                 loss = self.problem.loss(output, y)
             self.precision.backward(loss if share == 1 else loss / share)
-            return loss.item()
+            value: float = loss.item()
         except TrainingError:
             raise
         except Exception as error:
             update = len(self.losses)
             raise errors.explain(update, self.model, (x, y), output, loss, error) from error
+        self._step_scheduler("micro-batch")
+        return value
 
     @torch.no_grad()
-    def _measure(self) -> None:
+    def _measure(self) -> float:
         """The metric on the held-out data, in eval mode; modes and generators are put back."""
         assert self._test is not None
         before = self._isolated.state()
@@ -303,6 +330,15 @@ class Run:
         patience = self._patience
         if patience and patience.ends_at(value, self._test.higher) and not self.done:
             self.stopped = (len(self.losses) - 1, "patience")
+        return value
+
+
+def _table(rows: list[list[float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The rows one below the other; a shorter one, of fewer parameter groups, ends in NaN."""
+    table = np.full((len(rows), max(map(len, rows), default=1)), np.nan)
+    for filled, row in zip(table, rows, strict=True):
+        filled[: len(row)] = row
+    return table
 
 
 class _NotFinite(Exception):  # noqa: N818, a signal and no error

@@ -98,7 +98,9 @@ def checked_options(optimizer: OptimizerKind, options: object, lr: float) -> dic
         if name not in known:
             wish = f"{own_name} only: {', '.join(known)}" if known else f"none: {own_name} has none"
             raise not_allowed(f"options[{name!r}]", options[name], wish)
-    plain = {str(name): _plain(f"options[{name!r}]", value) for name, value in options.items()}
+    plain = {
+        str(name): plain_option(f"options[{name!r}]", value) for name, value in options.items()
+    }
     if plain or not isinstance(optimizer, str):
         try:
             _try(optimizer, plain, lr)
@@ -124,10 +126,10 @@ def _try(optimizer: Any, options: Mapping[str, Any], lr: float) -> None:
         inspect.signature(optimizer).bind(None, lr, **options)
 
 
-def _plain(name: str, value: Any) -> Any:
+def plain_option(name: str, value: Any) -> Any:
     """Lists as tuples, and NumPy's numbers as Python's; numbers are finite."""
     if isinstance(value, (list, tuple)):
-        return tuple(_plain(name, each) for each in value)
+        return tuple(plain_option(name, each) for each in value)
     if value is None or isinstance(value, (bool, str)):
         return value
     if not isinstance(value, Real):

@@ -158,6 +158,13 @@ class Problem:
             self._loaded["metric"] = held_out.name if held_out else ""
         return self._loaded["metric"]  # type: ignore[no-any-return]
 
+    def higher_is_better(self) -> bool | None:
+        """Tell whether more of the metric is better; None without held-out data to measure."""
+        if callable(self.metric):
+            return None if self.held_out is None else self.better == "higher"
+        name = self.metric_name()
+        return name == "accuracy" if name else None
+
     def _load(self, name: str, source: Any, check: Callable[[str, Any], Any]) -> Any:
         """Load once per default dtype, on which the built-in data depends."""
         key = (name, torch.get_default_dtype())

@@ -12,6 +12,7 @@ from gradwidgets.core.control import STRENGTHS, Control, linear, logarithmic
 from gradwidgets.core.edits import MASK_KINDS, Edit
 from gradwidgets.core.optimizers import OneOptimizer, OptimizerKind, checked_options, name_of
 from gradwidgets.core.parameter_groups import checked_groups
+from gradwidgets.core.schedules import SHAPES, ScheduleName, checked_schedule_options, try_schedule
 from gradwidgets.core.validate import Count, Edits, Flag, Number, OneOf, Rule, Text, not_allowed
 
 _Default = TypeVar("_Default")
@@ -26,6 +27,13 @@ def _setting(default: _Default, rule: Rule, control: Control | None = None) -> _
     return field(default=default, metadata={"rule": rule, "control": control})
 
 
+def _check_json(name: str, value: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise not_allowed(name, value, "numbers, flags, texts and None only") from None
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Every setting of one training run. Equal recipes give equal runs.
@@ -36,6 +44,17 @@ class Recipe:
             an optimizer, or a list of them, each of which clears and steps in turn.
         lr: its learning rate.
         options: its other keyword arguments, such as `{"momentum": 0.9}`.
+        schedule: how `lr` changes in the run: "constant", "linear" (down to 0), "cosine" (down to
+            0), "one-cycle" (up to `lr` and down), "step" (a tenth after each third), or the name
+            of a class in `torch.optim.lr_scheduler`. "ReduceLROnPlateau" follows the metric on
+            held-out data.
+        schedule_options: the schedule's keyword arguments, such as `{"eta_min": 0.01}`. Those that
+            are functions cannot be saved as JSON.
+        warmup_steps: updates in which the learning rate rises in equal steps, before it is `lr` for
+            the first time. With "one-cycle" they are its way up.
+        schedule_per: when the scheduler is stepped: after each "update", or after each
+            "micro-batch", a common mistake by which a schedule ends `accumulation_steps` times
+            too soon.
         scale: factor on every gradient.
         mask: fraction of each tensor's elements whose gradient is zeroed.
         mask_kind: "first", "random", "unit" (see `Mask`), or a pattern of parameter names such
@@ -108,6 +127,40 @@ class Recipe:
         ),
     )
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    schedule: str = _setting(
+        "constant",
+        ScheduleName(),
+        Control(
+            "schedule",
+            "Optimizer",
+            "How the learning rate changes in the run.",
+            tuple(SHAPES),
+            slider=False,
+        ),
+    )
+    schedule_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    warmup_steps: int = _setting(
+        0,
+        Count(0),
+        Control(
+            "warm-up",
+            "Optimizer",
+            "warmup_steps: updates in which the learning rate rises to lr.",
+            (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100, 150, 200),
+        ),
+    )
+    schedule_per: str = _setting(
+        "update",
+        OneOf(("update", "micro-batch")),
+        Control(
+            "schedule steps per",
+            "Optimizer",
+            "When the scheduler is stepped: after each update, or, by mistake, each micro-batch.",
+            ("update", "micro-batch"),
+            slider=False,
+            short="schedule per",
+        ),
+    )
     scale: float = _setting(
         1.0,
         Number(),
@@ -281,6 +334,8 @@ class Recipe:
         object.__setattr__(self, "groups", groups)
         if groups and (self.dtype is not None or self.rounding != "nearest"):
             raise not_allowed("groups", groups, "none together with dtype or rounding")
+        object.__setattr__(self, "schedule_options", checked_schedule_options(self))
+        try_schedule(self)
 
     def replace(self, **changes: Any) -> Recipe:
         """This recipe with some fields changed.
@@ -313,8 +368,8 @@ class Recipe:
         """This recipe as JSON text that `from_json` reads back to an equal recipe.
 
         Raises:
-            ValueError: the recipe has `edits` or an optimizer of its own, or an option that JSON
-                cannot hold.
+            ValueError: the recipe has `edits`, an optimizer of its own, or an option that JSON
+                cannot hold, such as a function.
         """
         if not isinstance(self.optimizer, str):
             wish = "the name of a class in torch.optim: JSON cannot hold callables"
@@ -323,12 +378,9 @@ class Recipe:
             raise not_allowed("edits", self.edits, "none: JSON cannot hold callables")
         values = {spec.name: getattr(self, spec.name) for spec in dataclasses.fields(self)}
         del values["edits"]
-        try:
-            return json.dumps(values, allow_nan=False)
-        except (TypeError, ValueError):
-            raise not_allowed(
-                "options", self.options, "numbers, flags, texts and None only"
-            ) from None
+        for name in ("options", "schedule_options"):
+            _check_json(name, values[name])
+        return json.dumps(values, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradwidgets.core.control import STRENGTHS, Control, linear
@@ -80,8 +80,8 @@ def get(recipe: Recipe, name: str) -> Any:
 def with_(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with some settings changed.
 
-    Another optimizer keeps the options that it takes. An option that is changed to its
-    optimizer's default is left out, so that undoing a change gives an equal recipe.
+    Another optimizer keeps the options that it takes, another schedule none. An option that is
+    changed to its optimizer's default is left out, so that undoing a change gives an equal recipe.
 
     Raises:
         ValueError: there is no such setting, or a value is not allowed.
@@ -95,6 +95,8 @@ def with_(recipe: Recipe, **changes: Any) -> Recipe:
     """
     fields = {name: value for name, value in changes.items() if name in FIELDS}
     named = {name: value for name, value in changes.items() if name not in FIELDS}
+    if fields.get("schedule", recipe.schedule) != recipe.schedule:
+        fields = {"schedule_options": {}, **fields}
     changed = recipe.replace(**{"options": _kept(recipe, fields), **fields})
     for name in list(named):
         if place := _in_group(changed, name):
@@ -151,7 +153,8 @@ def differences(recipe: Recipe, start: Recipe) -> list[str]:
     >>> differences(Recipe(optimizer="Adam", lr=0.05, options={"eps": 0.1}), Recipe())
     ['Adam', 'lr 0.05', 'eps 0.1']
     """
-    fields = [name for name in FIELDS if name not in ("options", "groups", "edits")]
+    plain = ("options", "groups", "schedule_options", "edits")
+    fields = [name for name in FIELDS if name not in plain]
     kept = _kept(start, {"optimizer": recipe.optimizer})  # those of its options that it takes
     other = {**option_defaults(recipe.optimizer), **kept}
     options = sorted({*recipe.options, *kept})
@@ -159,6 +162,8 @@ def differences(recipe: Recipe, start: Recipe) -> list[str]:
     parts += [_brief(recipe, name) for name in options if get(recipe, name) != other[name]]
     if recipe.groups != start.groups:
         parts += described_groups(recipe.groups) or ["no groups"]
+    ours, theirs = recipe.schedule_options, start.schedule_options
+    parts += [f"{name} {value}" for name, value in ours.items() if theirs.get(name) != value]
     return parts + ["other edits"] * (recipe.edits != start.edits)
 
 
@@ -169,6 +174,14 @@ def _brief(recipe: Recipe, name: str) -> str:
         return f"{name} {value}"
     text = control.text(value)
     return text if name == "optimizer" else f"{control.short or control.label} {text}"
+
+
+def _shared(options: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The options that all have in common, each in a few words."""
+    first = options[0].items()
+    return [
+        f"{name} {value}" for name, value in first if all(o.get(name) == value for o in options)
+    ]
 
 
 def in_words(recipes: Sequence[Recipe]) -> str:
@@ -184,11 +197,10 @@ def in_words(recipes: Sequence[Recipe]) -> str:
         same = all(getattr(recipe, spec.name) == value for recipe in recipes)
         if control and same and (value != getattr(usual, spec.name) or spec.name in ALWAYS):
             parts.append(f"{control.label} {control.text(value)}")
-    for name, value in first.options.items():
-        if all(recipe.options.get(name) == value for recipe in recipes):
-            parts.append(f"{name} {value}")
+    parts += _shared([recipe.options for recipe in recipes])
     if all(recipe.groups == first.groups for recipe in recipes):
         parts += described_groups(first.groups)
+    parts += _shared([recipe.schedule_options for recipe in recipes])
     if count := len(first.edits):
         parts.append(f"{count} edit{'s' * (count > 1)} of your own")
     return ", ".join(parts)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gradwidgets.core import History, Problem, metric_value
+from gradwidgets.core import History, Problem, has_schedule, metric_value
 from gradwidgets.export.svg import PanelMarkup
-from gradwidgets.plots import GRADIENT, LOSS, RATIO, StyledRun, describe, held_out_panel
+from gradwidgets.plots import GRADIENT, LOSS, LR, RATIO, StyledRun, describe, held_out_panel
 from gradwidgets.script import script_lines
 
 MOST_POINTS = 240
@@ -32,7 +32,9 @@ def panels(runs: Sequence[StyledRun], start: Sequence[StyledRun]) -> list[PanelM
     measured = all(len(run.history.held_out) for run in runs)
     last = held_out_panel(runs[0].history.metric) if measured else RATIO
     most = points_each(len(runs))
-    return [PanelMarkup(panel, [*runs, *start], most) for panel in (LOSS, GRADIENT, last)]
+    scheduled = any(has_schedule(run.history.recipe) for run in [*runs, *start])
+    chosen = (LOSS, GRADIENT, *[LR] * scheduled, last)
+    return [PanelMarkup(panel, [*runs, *start], most) for panel in chosen]
 
 
 def content(

@@ -11,14 +11,25 @@ from typing import Any
 import ipywidgets
 
 from gradwidgets.components import Action, LoopScheduler, Slider, StaticFallback, StaticView, close
-from gradwidgets.core import History, Problem, Recipe, not_allowed, patience_of, problems
+from gradwidgets.core import (
+    History,
+    Problem,
+    Recipe,
+    has_schedule,
+    not_allowed,
+    patience_of,
+    problems,
+)
 from gradwidgets.export import save_page
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture
 from gradwidgets.lab.screen import Listing, Screen, toolbar
 from gradwidgets.lab.work import LabWork, Stage
+from gradwidgets.plots import suited
 from gradwidgets.script import Line, script, script_lines
 
+SCHEDULE = frozenset({"schedule", "warmup_steps", "schedule_per"})
+"""Settings that the learning rate's panel belongs to."""
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 
 
@@ -32,7 +43,8 @@ class GradLab(StaticFallback):
             problem's own.
         compare: draw the starting recipe beside the present one, on the same seed and number of
             updates.
-        panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem.
+        panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem,
+            and shows the learning rate if it can change.
         size: (width, height) of the picture in pixels.
         look_ahead: train what may be asked for next while nothing happens: what takes at most
             10 ms an update and 256 MB of memory; fewer stops, or none, where a model needs more.
@@ -83,6 +95,8 @@ class GradLab(StaticFallback):
         self.controls = self._controls.widgets
         self._screen = Screen(lambda said: soon(partial(self._heard, said)))
         self._screen.observe(lambda _: soon(self._work.redraw), ["dark", "narrow"])
+        scheduled = has_schedule(start) or not SCHEDULE.isdisjoint(self.controls)
+        panels = panels or suited(self.problem, scheduled)
         self._picture = Picture(self.problem, panels, size, self._screen, text_scale)
         self._listing = Listing(lambda: soon(self._close_listing))
         ahead = self._controls if look_ahead else None

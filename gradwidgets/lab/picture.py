@@ -21,7 +21,6 @@ from gradwidgets.plots import (
     describe,
     make,
     over_seeds,
-    suited,
 )
 
 Seeds = tuple[History, ...]
@@ -33,7 +32,7 @@ class Picture:
 
     Args:
         problem: what is trained.
-        panels: names of panels; None chooses for the problem.
+        panels: names of panels.
         size: (width, height) in pixels.
         screen: where it is shown.
         text_scale: factor on type, lines and margins.
@@ -45,13 +44,13 @@ class Picture:
     def __init__(
         self,
         problem: Problem,
-        panels: Sequence[str] | None,
+        panels: Sequence[str],
         size: tuple[int, int],
         screen: Screen,
         text_scale: float = 1.0,
     ) -> None:
         self._problem = problem
-        self._panels = tuple(panels or suited(problem))
+        self._panels = tuple(panels)
         made = make(self._panels, problem)
         self._made = partial(Canvas, made, size, text_scale)
         named = zip(self._panels, made, strict=True)

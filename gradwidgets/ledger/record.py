@@ -48,7 +48,8 @@ class ParameterRecord:
         after: the parameter after it.
         state_before: the optimizer's state of it before the update, by the optimizer's names.
         state_after: the same after. LBFGS keeps everything with the first parameter.
-        lr: its learning rate, NaN where the optimizer has none; of all together one an element.
+        lr: its learning rate in this update's step, NaN where the optimizer has none; of all
+            together one an element.
     """
 
     name: str
@@ -206,7 +207,7 @@ def _record_next(run: Run) -> UpdateRecord | None:
         copies.remove_hooks()
     if len(run.losses) == update:
         return None
-    rates = _rates(run)
+    rates = _rates(run, update)
     after, state_after = _values(run.model), _states(run.precision.stepped, run.optimizers)
     parameters = [
         ParameterRecord(
@@ -291,14 +292,11 @@ def _values(model: nn.Module) -> list[Array]:
     return [_copied(p) for p in model.parameters()]
 
 
-def _rates(run: Run) -> list[float]:
-    """The learning rate of each parameter; NaN where no optimizer has it, or says none."""
-    rates = {
-        id(p): float(group.get("lr", np.nan))
-        for optimizer in run.optimizers
-        for group in optimizer.param_groups
-        for p in group["params"]
-    }
+def _rates(run: Run, update: int) -> list[float]:
+    """The rate at which each parameter was stepped; NaN where no optimizer has it, or says none."""
+    groups = [group for optimizer in run.optimizers for group in optimizer.param_groups]
+    pairs = zip(groups, run.lrs[update], strict=True)
+    rates = {id(p): lr for group, lr in pairs for p in group["params"]}
     return [rates.get(id(p), float("nan")) for p in run.precision.stepped.parameters()]
 
 

@@ -2,7 +2,7 @@
 
 from gradwidgets.plots.canvas import Canvas
 from gradwidgets.plots.labels import placed_labels
-from gradwidgets.plots.lines import GRADIENT, LOSS, RATIO, LinePanel, Series, held_out_panel
+from gradwidgets.plots.lines import GRADIENT, LOSS, LR, RATIO, LinePanel, Series, held_out_panel
 from gradwidgets.plots.outcome_bars import OutcomeBars, outcome_bars
 from gradwidgets.plots.panels import OF_PARAMETERS, make, suited
 from gradwidgets.plots.scale import Limits
@@ -14,6 +14,7 @@ __all__ = [
     "GRADIENT",
     "LIGHT",
     "LOSS",
+    "LR",
     "OF_PARAMETERS",
     "RATIO",
     "Canvas",

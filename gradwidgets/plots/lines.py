@@ -1,4 +1,4 @@
-"""Panels of curves over the updates: loss, gradient norms, update ratio, weights, held-out data."""
+"""Panels of curves over the updates: loss, norms, learning rate, weights, held-out data."""
 
 from __future__ import annotations
 
@@ -215,6 +215,10 @@ def _lost(history: History) -> list[Series]:
     return [Series(_updates(history)[: len(history.lost)], history.lost)]
 
 
+def _lr(history: History) -> list[Series]:
+    return [Series(_updates(history), history.lr)]
+
+
 def _held_out(history: History) -> list[Series]:
     return [Series(history.held_out[:, 0], history.held_out[:, 1])]
 
@@ -244,6 +248,7 @@ LOSS_AND_HELD_OUT = LinePanel("loss (dotted: held-out)", _loss_and_held_out, say
 GRADIENT = LinePanel("gradient norm", _gradient, log=True)
 RATIO = LinePanel("update / parameter norm", _ratio, log=True)
 LOST = LinePanel("share of steps lost to rounding", _lost, log=False)
+LR = LinePanel("learning rate", _lr, log=False)
 WEIGHTS = LinePanel("weights (solid) and biases (dotted)", _weights, log=False, only_live=True)
 
 

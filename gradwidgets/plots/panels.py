@@ -14,6 +14,7 @@ from gradwidgets.plots.lines import (
     LOSS,
     LOSS_AND_HELD_OUT,
     LOST,
+    LR,
     RATIO,
     WEIGHTS,
     LinePanel,
@@ -69,6 +70,7 @@ PANELS: dict[str, Callable[[Problem], Panel]] = {
     "loss": loss_panel,
     "gradient": lambda _: GRADIENT,
     "ratio": lambda _: RATIO,
+    "lr": lambda _: LR,
     "weights": lambda _: WEIGHTS,
     "lost": lambda _: LOST,
     "spread": lambda _: SPREAD,
@@ -82,18 +84,23 @@ OF_PARAMETERS = frozenset({"weights", "spread", "surface"})
 """Those that draw `History.parameters`."""
 
 
-def suited(problem: Problem) -> tuple[str, ...]:
+def suited(problem: Problem, schedule: bool = False) -> tuple[str, ...]:
     """Three panels: loss, gradient, and the one that shows most of this problem.
+
+    Args:
+        problem: what is trained.
+        schedule: whether the learning rate may change, and has a panel, too.
 
     >>> from gradwidgets.core import problems
     >>> suited(problems.get("moons"))
     ('loss', 'gradient', 'boundary')
     """
+    most = "ratio" if problem.held_out is None else "held_out"
     if has_surface(problem):
-        return ("loss", "gradient", "surface")
-    if has_boundary(problem):
-        return ("loss", "gradient", "boundary")
-    return ("loss", "gradient", "ratio" if problem.held_out is None else "held_out")
+        most = "surface"
+    elif has_boundary(problem):
+        most = "boundary"
+    return ("loss", "gradient", *["lr"] * schedule, most)
 
 
 def make(names: Sequence[str], problem: Problem) -> list[Panel]:

@@ -10,6 +10,9 @@ import numpy as np
 from gradwidgets.core import History, end_level, metric_value
 from gradwidgets.plots.style import StyledRun
 
+SPOKEN = {"held_out": "held-out data", "lr": "learning rate"}
+"""Names of panels in words, where not as they are written."""
+
 
 def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
     """The picture of these runs in words: what each curve does, in numbers.
@@ -23,7 +26,7 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
     >>> describe([run], ["loss"])
     'Plots of loss. Now: Diverged at update ... Gradient norm from ...'
     """
-    named = ["held-out data" if panel == "held_out" else panel for panel in panels]
+    named = [SPOKEN.get(panel, panel) for panel in panels]
     parts = [f"Plots of {', '.join(named)}."]
     for run in runs:
         history = run.history
@@ -36,6 +39,9 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
         parts.append(f"Gradient norm from {first:.3g} to {last:.3g}.")
         if len(history.lost):
             parts.append(f"Steps lost to rounding: {history.lost[-1]:.0%} of the elements.")
+        if "learning rate" in named:
+            first, last, high = history.lr[0], history.lr[-1], history.lr.max()
+            parts.append(f"Learning rate from {first:.3g} to {last:.3g}, at most {high:.3g}.")
         if len(history.held_out):
             end = metric_value(history.metric, history.held_out[-1, 1])
             parts.append(f"Held-out {history.metric} ends at {end}.")

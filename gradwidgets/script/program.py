@@ -14,6 +14,7 @@ from gradwidgets.script.parameter_groups import (
     zero_lines,
 )
 from gradwidgets.script.precision import WrittenPrecision
+from gradwidgets.script.schedule import brought, scheduler_setup, scheduler_step
 from gradwidgets.script.source import Line, Sources, indented, lines_of
 
 
@@ -49,7 +50,7 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
     recipe = recipe or problem.recipe
     sources = Sources(problem, recipe)
     title = " ".join(f"{problem.name}: {problem.description}".split()).rstrip(":")
-    missing = [*sources.missing, *(["edits"] if recipe.edits else [])]
+    missing = [*sources.missing, *(["edits"] if recipe.edits else []), *brought(recipe)]
     program = [Line(f"# {title}"), *(Line(f"# Bring with you: {name}") for name in missing)]
     precision = WrittenPrecision(recipe, sources)
     program += precision.imports(sources.imports)
@@ -71,7 +72,7 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
         lines += [Line(f"{target} = {sources.data}()")]
     held = sources.measured
     if held and held.call:
-        lines += lines_of(held.data(seeded=not sources.built_in), "patience")
+        lines += lines_of(held.data(seeded=not sources.built_in), "patience", "schedule")
     lines += [
         Line(f"torch.manual_seed({recipe.seed})  # the same start in every run", ("seed",)),
         *(
@@ -81,6 +82,7 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
         *precision.model(f"{sources.model}()"),
         *part_lines(recipe, sources),
         *_optimizer(recipe, sources, precision),
+        *scheduler_setup(recipe, sources),
         *precision.scaler(),
     ]
     lines += [*edit_setup(recipe, sources), *batches(recipe, sources.pair)]
@@ -116,7 +118,7 @@ def edit_setup(recipe: Recipe, sources: Sources) -> list[Line]:
 
 
 def early_setup(recipe: Recipe, sources: Sources) -> list[Line]:
-    """The lines before the loop that prepare an early stop: `measure`, and what is best so far.
+    """The lines before the loop that prepare to measure, and to stop early: what is best so far.
 
     >>> recipe = Recipe(patience=3)
     >>> early_setup(recipe, Sources(problems.get("digits"), recipe))[-1].text
@@ -126,8 +128,8 @@ def early_setup(recipe: Recipe, sources: Sources) -> list[Line]:
     if held is None:
         return []
     text = WrittenPrecision(recipe, sources).measured(held.function(recipe.seed))
-    function = lines_of(text, "patience")
-    return [*function, *lines_of(held.first(), "patience")]
+    function = lines_of(text, "patience", "schedule")
+    return function + (lines_of(held.first(), "patience") if recipe.patience else [])
 
 
 def _drawing(text: str, *settings: str) -> list[Line]:
@@ -227,23 +229,25 @@ def update(recipe: Recipe, sources: Sources) -> list[Line]:
     precision = WrittenPrecision(recipe, sources)
     gradients = [*_clear(recipe, precision), *_backward(recipe, sources, precision)]
     edits = [*precision.unscale(), *_edits(recipe, sources), *zero_lines(recipe, sources)]
+    schedule = scheduler_step(recipe, "update")
     if sources.closure:
         inner = [*gradients, Line("evaluated.append(mean)"), *edits, Line("return mean")]
         body = [Line("evaluated = []"), Line(""), Line("def closure():"), *indented(inner)]
         step = "optimizer.step(closure)  # calls it once or more"
-        body += [Line(""), Line(step, ("optimizer",))]
+        body += [Line(""), Line(step, ("optimizer",)), *schedule]
         body += [Line("mean = evaluated[0]  # before the parameters moved")]
         body += lines_of(NOT_FINITE)
     else:
-        body = [*gradients, *lines_of(NOT_FINITE), *edits, *precision.step()]
+        steps = [*precision.step(), *schedule]
+        body = [*gradients, *lines_of(NOT_FINITE), *edits, *steps]
     body = [*phase_lines(recipe, sources), *body]
     body += [Line("losses.append(mean)")]
     if recipe.stop_below is not None:
         limit = f"if mean < {recipe.stop_below!r}:\n    break  # the loss is low enough: stop"
         body += lines_of(limit, "stop_below")
-    if sources.measured:
+    if sources.measured and recipe.patience is not None:
         body += lines_of(sources.measured.stop(recipe), "patience")
-    return body
+    return [*body, *scheduler_step(recipe, "measurement")]
 
 
 def _clear(recipe: Recipe, precision: WrittenPrecision) -> list[Line]:
@@ -290,7 +294,9 @@ def _backward(recipe: Recipe, sources: Sources, precision: WrittenPrecision) -> 
     samples = "" if sources.summed else sources.samples()
     forward = textwrap.indent(precision.forward("xk", "yk"), "    ")
     text = text.format(chunks=chunks, forward=forward, share=share, samples=samples)
-    return precision.tagged(lines_of(text, "accumulation_steps", "average", *clear))
+    lines = precision.tagged(lines_of(text, "accumulation_steps", "average", *clear))
+    after = next(at for at, line in enumerate(lines) if ".backward()" in line.text) + 1
+    return [*lines[:after], *indented(scheduler_step(recipe, "micro-batch")), *lines[after:]]
 
 
 def _edits(recipe: Recipe, sources: Sources) -> Iterator[Line]:

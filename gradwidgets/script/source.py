@@ -21,19 +21,24 @@ from torch.nn import functional
 
 from gradwidgets.core import (
     EDITS,
+    PLATEAU,
     IsolatedRun,
     OptimizerKind,
     Problem,
     Recipe,
     WrittenModel,
     build_optimizer,
+    each_of,
     generators,
+    has_schedule,
     is_pair,
     is_small,
     kinds_of,
+    lrs_of,
     may_lack_gradients,
     needs_closure,
     patience_of,
+    phases_of,
     problems,
     reduction,
 )
@@ -66,11 +71,11 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 
 # fmt: off
 USED = {
-    "batches", "best", "closure", "copy", "edit", "edits", "evaluated", "group", "groups",
-    "held_out", "held_x", "held_y", "index", "loader", "loss", "losses", "master", "mean",
-    "measure", "model", "optimizer", "optimizers", "order", "p", "right", "scaler", "seen",
-    "stochastic", "total", "update", "value", "w", "waited", "wide", "x", "xb", "xk", "y", "yb",
-    "yk", "grouped", "part", "parts", "rest",
+    "after", "batches", "best", "closure", "copy", "edit", "edits", "evaluated", "group",
+    "grouped", "groups", "held_out", "held_x", "held_y", "index", "loader", "loss", "losses",
+    "master", "mean", "measure", "model", "optimizer", "optimizers", "order", "p", "part", "parts",
+    "rest", "right", "scaler", "scheduler", "seen", "stochastic", "total", "update", "value", "w",
+    "waited", "warmup", "wide", "x", "xb", "xk", "y", "yb", "yk",
     *(name for entry in EDITS for name in entry.names),
 }
 # fmt: on
@@ -87,6 +92,7 @@ class Sources:
         recipe: whose optimizer it is; None takes the problem's own.
 
     Attributes:
+        problem: whose names these are.
         imports: the first lines of the program.
         texts: functions, classes and numbers in full, with those of the same module that they use.
         missing: names that its reader has to bring.
@@ -96,9 +102,10 @@ class Sources:
         held_out: a call that returns the held-out data of a built-in problem, or nothing.
         metric: the name of what is measured on it.
         optimizer: the name of its class, or of the function that builds it.
+        lrs: the learning rate of each parameter group, at the start.
         several: whether that function gives a list of optimizers.
         closure: whether `optimizer.step` needs a closure.
-        measured: the held-out data and its metric where the recipe stops early, or None.
+        measured: the held-out data and its metric where the recipe measures it, or None.
 
     >>> sources = Sources(problems.moons)
     >>> sources.data, sources.model, sources.loss, sources.missing
@@ -106,6 +113,7 @@ class Sources:
     """
 
     def __init__(self, problem: Problem, recipe: Recipe | None = None) -> None:
+        self.problem = problem
         self.texts: list[str] = []
         self.missing: list[str] = []
         self._homes: dict[str, tuple[str, str]] = {}
@@ -117,11 +125,17 @@ class Sources:
         self.summed = reduction(problem.loss) == "sum"
         recipe = recipe or problem.recipe
         optimizer, frozen = recipe.optimizer, may_lack_gradients(recipe.groups)
+        self.lrs = [recipe.lr]
         built: Any = optimizer
         with IsolatedRun(problem.data, seed=0).inside():
             model = problem.build()
             if inspect.isroutine(optimizer):
                 built = build_optimizer(recipe, model)
+                self.lrs = lrs_of(each_of(built))
+            elif recipe.groups and has_schedule(recipe):
+                other = problem.build()
+                grouped = build_optimizer(recipe, other, phases_of(recipe, other))
+                self.lrs = lrs_of(each_of(grouped))
         self.several, self.closure = isinstance(built, list), needs_closure(built)
         self.small = is_small(model)
         self.kinds = kinds_of(model)
@@ -142,7 +156,8 @@ class Sources:
         self.held_out = _call(problem.held_out) if self.built_in else ""
         self.metric = problem.metric_name() if self.held_out else ""
         self.measured: HeldOutText | None = None
-        if patience_of(problem, recipe):
+        follows = recipe.schedule == PLATEAU and problem.held_out is not None
+        if follows or patience_of(problem, recipe):
             self.measured = held_out_text(
                 problem,
                 model,

@@ -28,7 +28,15 @@ from gradwidgets.stepper.program import (
     repeated,
     switched,
 )
-from gradwidgets.stepper.snapshot import Entries, Snapshot, differences, numbers_of, read
+from gradwidgets.stepper.snapshot import (
+    Entries,
+    Snapshot,
+    differences,
+    is_lr,
+    numbers_of,
+    read,
+    read_lrs,
+)
 from gradwidgets.stepper.workspace import Checkpoints, Workspace
 
 
@@ -226,7 +234,9 @@ class StepperEngine:
 
     def _read(self) -> Entries:
         workspace = self.workspace
-        return read(workspace.model, workspace.stepped, workspace.optimizers, workspace.assigned())
+        model, stepped = workspace.model, workspace.stepped
+        entries = read(model, stepped, workspace.optimizers, workspace.assigned())
+        return entries | (read_lrs(workspace.optimizers[0]) if workspace.scheduler else {})
 
     def _take_snapshot(self) -> Snapshot:
         here, now = self._current, self._read()
@@ -243,8 +253,14 @@ class StepperEngine:
             parameters=parameters,
             buffers=buffers,
             variables=variables,
+            lr_before={
+                name: old.item()
+                for (name, part), old in before.items()
+                if old is not None and (name, part) in changed and is_lr(name, part)
+            },
             changed=changed,
             failure=here.failure,
             remark=remark(executed, before, changed),
+            warned=tuple(here.warned),
             ended=self._ended(),
         )

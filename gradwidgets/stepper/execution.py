@@ -37,6 +37,7 @@ class Execution:
         micro_batch: the current micro-batch of the loop, from 0; 0 outside.
         executed: the indices executed so far, in their order.
         failure: what a statement raised, or None.
+        warned: the statements that a warning came from, by their index, and its text.
         ended: why a `break` ended the whole loop, as in `History.stopped`, or None.
     """
 
@@ -46,6 +47,7 @@ class Execution:
         self.micro_batch = 0
         self.executed: list[int] = []
         self.failure: Failure | None = None
+        self.warned: list[tuple[int, str]] = []
         self.ended: str | None = None
         self._names = names
         self._parts: list[Any] = []
@@ -84,14 +86,14 @@ class Execution:
         at, statement = self.index, self.program[self.index]
         self.executed.append(at)
         try:
-            if statement.kind == "loop":
-                self._take_micro_batch(statement.text)
-                broke = False
-            else:
-                broke = execute(statement_text(self.program, at), self._names)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                broke = self._execute(at)
         except Exception as error:
             self.failure = failed(error)
             return
+        finally:
+            self.warned += [(at, str(each.message)) for each in said]
         header = header_of(self.program, at)
         if broke and header is None:
             self.ended = next(
@@ -113,6 +115,14 @@ class Execution:
 
     def _go_on(self) -> None:
         self.index = next(self._order, len(self.program))
+
+    def _execute(self, at: int) -> bool:
+        """Execute a statement; returns True if a `break` left it."""
+        statement = self.program[at]
+        if statement.kind == "loop":
+            self._take_micro_batch(statement.text)
+            return False
+        return execute(statement_text(self.program, at), self._names)
 
     def _visits(self, at: int = 0) -> Iterator[int]:
         """The statements that are on from `at` on, in the order in which they are executed.

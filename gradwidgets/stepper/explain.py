@@ -87,6 +87,8 @@ def remark(executed: Sequence[str], before: Entries, changed: Set[Entry]) -> str
         return "The scaler skipped the step: a gradient is not finite."
     if "optimizer.step" in text or "scaler.step" in text:
         return _remark_on_step(last, bool(some), moved)
+    if "scheduler.step" in text:
+        return _remark_on_schedule(earlier)
     if "zero_grad" in text and last == "backward" and some:
         return "These gradients are gone before any step has used them."
     first = ".backward()" in text and last in (None, "step")
@@ -109,10 +111,19 @@ def _finite(gradient: Tensor) -> bool:
     return bool(torch.isfinite(gradient).all())
 
 
+def _remark_on_schedule(earlier: Sequence[str]) -> str | None:
+    """A scheduler is stepped once an update, after the optimizer."""
+    if any("scheduler.step" in text for text in earlier):
+        return "The schedule has moved on already in this update: it is now ahead of the updates."
+    if not any("optimizer.step" in text or "scaler.step" in text for text in earlier):
+        return "This update's optimizer.step() comes later: it will use the next update's lr."
+    return None
+
+
 def _last(earlier: Sequence[str]) -> str | None:
     """The last of the calls that use or change gradients."""
     for text in reversed(earlier):
-        for call in ("backward", "step", "zero_grad"):
-            if f".{call}(" in text:
-                return call
+        for call in (".backward", "optimizer.step", "scaler.step", ".zero_grad"):
+            if f"{call}(" in text:
+                return call.split(".")[1]
     return None

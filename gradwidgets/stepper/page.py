@@ -157,7 +157,16 @@ def _sentence(program: Program, shot: Snapshot) -> str:
     if shot.executed is None:
         return f"At the start of update {shot.update}: nothing of it is executed yet."
     effect = f"`{_code(program, shot.executed)}` {_effect(program[shot.executed].kind, shot)}"
-    return " ".join(filter(None, [ENDED.get(shot.ended or ""), effect, shot.remark]))
+    said = [ENDED.get(shot.ended or ""), effect, shot.remark, *_warnings(program, shot)]
+    return " ".join(filter(None, said))
+
+
+def _warnings(program: Program, shot: Snapshot) -> list[str]:
+    """The warnings of the last line, and at the end of an update of all its lines, each once."""
+    end = shot.index >= len(program)
+    told = [(at, text) for at, text in shot.warned if end or at == shot.executed]
+    found = [f"`{_code(program, at)}` warned: {' '.join(text.split())}" for at, text in told]
+    return list(dict.fromkeys(found))
 
 
 def _code(program: Program, index: int) -> str:
@@ -175,13 +184,18 @@ def _effect(kind: str, shot: Snapshot) -> str:
     words = []
     for part, names in by_part.items():
         if part == "variable":
-            words += [f"{n} to {_text(shot.variables.get(n, math.nan))}" for n in names]
+            words += [_new_value(name, shot) for name in names]
             continue
         of = _listed(names) if len(names) <= 3 else f"{len(names)} parameters"
         if len(names) == len(shot.parameters) > 2:
             of = "every parameter"
         words.append(f"{SPOKEN.get(part, f'`{part}`')} of {of}")
     return f"changed {_listed(words)}." if words else "changed none of these numbers."
+
+
+def _new_value(name: str, shot: Snapshot) -> str:
+    before = f" from {_text(shot.lr_before[name])}" if name in shot.lr_before else ""
+    return f"{name}{before} to {_text(shot.variables.get(name, math.nan))}"
 
 
 def _listed(words: list[str]) -> str:

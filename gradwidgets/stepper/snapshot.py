@@ -78,10 +78,12 @@ class Snapshot:
         micro_batches: the number of micro-batches; 0 while it is not known.
         parameters: every parameter of the model, in its order.
         buffers: every buffer, such as BatchNorm's running mean.
-        variables: every number that the statements have assigned.
+        variables: every number that the statements have assigned; with a schedule, "lr", too.
+        lr_before: the learning rate before the last statement, by its name among the variables.
         changed: the entries that the last statement changed.
         failure: the error that the last statement raised, or None.
         remark: a sentence on a last statement without the usual effect, or None.
+        warned: statements of this update that a warning came from, by their index, and its text.
         ended: None, or why nothing follows: "updates" (all made), or as in `History.stopped`.
     """
 
@@ -93,9 +95,11 @@ class Snapshot:
     parameters: tuple[ParameterNumbers, ...]
     buffers: Mapping[str, Numbers]
     variables: Mapping[str, float]
+    lr_before: Mapping[str, float]
     changed: frozenset[Entry]
     failure: Failure | None
     remark: str | None
+    warned: tuple[tuple[int, str], ...]
     ended: str | None
 
 
@@ -124,6 +128,19 @@ def read(
         if tensor is not None and tensor.numel() == 1:
             entries[name, "variable"] = tensor
     return entries
+
+
+def read_lrs(optimizer: Optimizer) -> Entries:
+    """Copy the learning rate of each parameter group."""
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    names = ["lr"] if len(rates) == 1 else [f"lr of group {i}" for i in range(len(rates))]
+    numbers = (torch.tensor(rate, dtype=torch.float64) for rate in rates)
+    return {(name, "variable"): number for name, number in zip(names, numbers, strict=True)}
+
+
+def is_lr(name: str, part: str) -> bool:
+    """Tell whether an entry is one of `read_lrs`."""
+    return part == "variable" and (name == "lr" or name.startswith("lr of group"))
 
 
 def numbers_of(

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradwidgets.core import (
+    PLATEAU,
     Buffers,
     IsolatedRun,
     Precision,
     Problem,
     Recipe,
     build_optimizer,
+    build_scheduler,
     each_of,
     groups,
     is_pair,
@@ -45,6 +47,7 @@ class Checkpoint:
         buffers: every buffer.
         attributes: of each module its plain attributes, such as `training` or a counter.
         optimizers: of each optimizer its attributes: its state, its groups, and all it counts.
+        scheduler: the state of the learning rate's scheduler, if there is one.
         generators: the states of the random number generators.
         names: the variables that the statements have assigned.
         graphs: those of them whose value has a graph, which cannot be copied.
@@ -55,6 +58,7 @@ class Checkpoint:
     buffers: Buffers
     attributes: list[Names]
     optimizers: list[Names]
+    scheduler: Names | None
     generators: list[Any]
     names: Names
     graphs: frozenset[str]
@@ -122,12 +126,14 @@ class Workspace:
         precision: how it is stored and rounded.
         stepped: the module whose parameters the optimizer steps: the model, or a copy of it.
         optimizers: its optimizer, or all of them.
+        scheduler: that of the optimizer's learning rate, or None.
         names: the variables of the program by name, such as `loss` and `losses`.
     """
 
     def __init__(self, problem: Problem, recipe: Recipe) -> None:
         data = problem.batches()
-        held_out = problem.held_out_data() if recipe.patience else None
+        measures = recipe.patience or recipe.schedule == PLATEAU
+        held_out = problem.held_out_data() if measures else None
         self.isolation = IsolatedRun(data, recipe.seed, held_out)
         with self.isolation.inside():
             self.model = problem.build()
@@ -136,8 +142,11 @@ class Workspace:
             self.stepped = self.precision.stepped
             built = self.precision.optimizer(lambda model: build_optimizer(recipe, model, phases))
             self.optimizers = each_of(built)
+            self.scheduler = build_scheduler(built, recipe, problem.higher_is_better)
             self.isolation.choose_threads(self.model)
             self.names = _names_before_loop(problem, recipe, self.precision, built)
+            if self.scheduler is not None:
+                self.names["scheduler"] = self.scheduler
         self._recipe = recipe
         self._batches = _batches(data, recipe, self.names)
         self._drawn: list[tuple[list[Any], Names, list[Any]]] = []
@@ -171,6 +180,7 @@ class Workspace:
             buffers=Buffers(self.model),
             attributes=[_plain_attributes(module) for module in self.model.modules()],
             optimizers=self._copied([vars(optimizer) for optimizer in self.optimizers]),
+            scheduler=copy.deepcopy(self.scheduler.state_dict()) if self.scheduler else None,
             generators=self.isolation.state(),
             names={name: _detached(value) for name, value in assigned.items()},
             graphs=frozenset(graphs),
@@ -201,6 +211,8 @@ class Workspace:
             vars(optimizer).update(attributes)
         if self.precision.scaler:
             vars(self.precision.scaler).update(copy.deepcopy(checkpoint.scaler))
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(copy.deepcopy(checkpoint.scheduler or {}))
         self.isolation.restore(checkpoint.generators)
         for name in self.assigned():
             del self.names[name]

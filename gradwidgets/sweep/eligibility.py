@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from gradwidgets.core import EDITS, Problem, Recipe, Run, is_pair, name_of, option_defaults
+from gradwidgets.core import EDITS, PLATEAU, Problem, Recipe, Run, is_pair, name_of, option_defaults
 from gradwidgets.sweep.step import OWN_OPTIONS, TAKEN
 
 if TYPE_CHECKING:
     from gradwidgets.sweep.run import SweptRun
 
 _EDITED = tuple(name for entry in EDITS if entry.sweeps for name in entry.settings)
-SWEPT_TOGETHER = ("lr", *_EDITED, "stop_below", "patience", "seed", *OWN_OPTIONS)
+_OF_SCHEDULE = ("schedule", "schedule_options", "warmup_steps", "schedule_per")
+_ENDS = ("stop_below", "patience")
+SWEPT_TOGETHER = ("lr", *_OF_SCHEDULE, *_EDITED, *_ENDS, "seed", *OWN_OPTIONS)
 """The settings in which replicas may differ."""
 TRAINED_ALONE = ("groups", "dtype", "rounding")
 """Settings of which sweeps know the default only."""
@@ -50,7 +52,18 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
         return "the seeds would draw different batches from one loader"
     if first.batch_size is not None and first.accumulation_steps > 1 and len(seeds) > 1:
         return "micro-batches of different draws lie elsewhere in memory, which sums depend on"
-    return _obstacle_in_options(recipes)
+    return _obstacle_in_schedules(recipes) or _obstacle_in_options(recipes)
+
+
+def _obstacle_in_schedules(recipes: Sequence[Recipe]) -> str | None:
+    """Only the learning rate of a replica may change in its run, and by itself."""
+    for recipe in recipes:
+        if recipe.schedule == PLATEAU:
+            return f"{PLATEAU} follows the metric of each run"
+        cycles = recipe.schedule in ("OneCycleLR", "CyclicLR")
+        if recipe.schedule_options.get("cycle_momentum", cycles):
+            return f"{recipe.schedule} changes the momentum, too"
+    return None
 
 
 def _obstacle_in_options(recipes: Sequence[Recipe]) -> str | None:
@@ -70,7 +83,7 @@ def _obstacle_in_options(recipes: Sequence[Recipe]) -> str | None:
 def differs(alone: Run, swept: SweptRun, replica: int) -> bool:
     """Tell whether a replica is not, to the last bit, its run alone after the same updates."""
     one, other = alone.history(), swept.histories()[replica]
-    names = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "held_out")
+    names = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "held_out", "lrs")
     assert one.model is not None
     assert other.model is not None
     states = zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True)

@@ -33,6 +33,7 @@ from gradwidgets.core import (
 from gradwidgets.sweep.exact import NotExactError
 from gradwidgets.sweep.layers import LAYERS, layers_of
 from gradwidgets.sweep.losses import known_loss
+from gradwidgets.sweep.rates import Rates
 from gradwidgets.sweep.recorder import Figures, SweepRecorder
 from gradwidgets.sweep.step import Step
 
@@ -81,6 +82,7 @@ class SweptRun:
             self._batches = self._groups()
             forms = [entry.sweep(recipes, self.model) for entry in EDITS if entry.sweeps]
             self._edits = [edit for edit in forms if edit is not None]
+            self._rates = Rates(recipes)
             self._step = Step(self.values, recipes)
             self._recorder = SweepRecorder(
                 self.values, self._sizes, recipes[0].updates, bool(self._edits), snapshots
@@ -133,6 +135,7 @@ class SweptRun:
             parameters={n: v.reshape(len(v), *shape) for n, shape, v in kept if v is not None},
             held_out=np.array(self._measured[replica], dtype=np.float64).reshape(-1, 2),
             metric=self._test.name if self._test else "",
+            lrs=self._rates.history(replica, len(losses)),
             stopped=end_of(self._ended.get(replica), figures.change),
             seconds=self.seconds / len(self.recipes),
             make_model=partial(_with, self.model, *self._last(replica)),
@@ -195,7 +198,11 @@ class SweptRun:
         for edit in self._edits:
             edit(self.values, self._gradients)
         self._recorder.edited(self._gradients)
+        if self._rates.changing:
+            self._step.set_lrs(self._rates.now)
+        self._rates.keep()
         self._step(self._gradients)
+        self._rates.step("update")
         self._recorder.stepped()
 
     def _backward(self, batches: dict[int, list[Batch]]) -> list[float]:
@@ -208,6 +215,7 @@ class SweptRun:
         total, seen = torch.zeros(len(self.recipes), dtype=torch.float64), 0
         for number, parts in enumerate(zip(*batches.values(), strict=True)):
             losses = self._micro_batch(parts, share, adds or number > 0).double().cpu()
+            self._rates.step("micro-batch")
             if recipe.accumulation_steps == 1:
                 return losses.tolist()
             count = samples(parts[0][1])

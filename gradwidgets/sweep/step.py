@@ -39,13 +39,17 @@ class Step:
         first = recipes[0]
         self._values = values
         self._options = {**option_defaults(first.optimizer), **first.options}
-        self._lr = torch.tensor([r.lr for r in recipes], dtype=torch.float64).unsqueeze(1)
+        self.set_lrs([r.lr for r in recipes])
         self._momentum = self._own(recipes, "momentum")
         self._decay = self._own(recipes, "weight_decay")
         self._average = torch.zeros_like(values)
         self._squares = torch.full_like(values, self._options.get("initial_accumulator_value", 0.0))
         self._count = 0
         self._move: Callable[[Tensor], None] = getattr(self, f"_{name_of(first.optimizer).lower()}")
+
+    def set_lrs(self, lrs: Sequence[float]) -> None:
+        """Take these learning rates, one for each replica, from the next step on."""
+        self._lr = torch.tensor(lrs, dtype=torch.float64).unsqueeze(1)
 
     def _own(self, recipes: Sequence[Recipe], option: str) -> Tensor | None:
         """(R, 1) float64 an option of each replica; None if it is 0 for all."""

@@ -23,6 +23,10 @@ NOT_COUNTS = [0, -1, 1.0, 2.5, "3", True, [1], 2**64, NAN]
 WRONG: dict[str, tuple[list[Any], str]] = {
     "optimizer": (["sgd", "", None, ["SGD"], 1], "'SGD', "),
     "lr": ([*NOT_NUMBERS, -0.1], "a finite number from 0"),
+    "schedule": (["Cosine", "", None, 1, ["cosine"], "LRScheduler"], "one of 'constant', 'linear'"),
+    "schedule_options": ([None, 3, "eta_min", [("gamma", 1)]], "a dict of keyword arguments"),
+    "warmup_steps": ([-1, 1.0, None, "3", True, 2**63], "a whole number from 0"),
+    "schedule_per": (["step", None, "", 1], "'update', 'micro-batch'"),
     "scale": (NOT_NUMBERS, "a finite number"),
     "mask": ([*NOT_NUMBERS, -0.1, 1.1], "a finite number from 0 to 1"),
     "mask_kind": (["", None, 3, ["first"]], '"first", "random", "unit" or a pattern'),
@@ -108,6 +112,9 @@ recipes = st.builds(
     dtype=st.none() | st.sampled_from(DTYPES),
     rounding=st.sampled_from(ROUNDINGS),
     seed=st.integers(0, 2**63 - 1),
+    schedule=st.sampled_from(["constant", "linear", "cosine", "one-cycle", "step"]),
+    warmup_steps=st.integers(0, 1000),
+    schedule_per=st.sampled_from(["update", "micro-batch"]),
 ) | st.builds(
     Recipe,
     optimizer=st.just("SGD"),
@@ -229,9 +236,9 @@ def test_every_stop_of_a_control_is_allowed_and_the_default_is_one(spec: Any) ->
         assert numbers == sorted(numbers)
 
 
-def test_only_settings_without_a_control_are_options_groups_and_edits() -> None:
+def test_only_options_groups_and_edits_have_no_control() -> None:
     bare = [s.name for s in dataclasses.fields(Recipe) if not s.metadata.get("control")]
-    assert bare == ["options", "groups", "edits"]
+    assert sorted(bare) == ["edits", "groups", "options", "schedule_options"]
 
 
 def test_equal_recipes_give_equal_runs() -> None:

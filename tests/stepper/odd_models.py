@@ -104,6 +104,19 @@ RECIPES = {
         options={"max_iter": 4, "history_size": 2, "line_search_fn": "strong_wolfe"},
     ),
 }
+SCHEDULED = {
+    "cosine after a warm-up": Recipe(
+        "AdamW", 0.05, schedule="cosine", warmup_steps=2, batch_size=6, updates=8
+    ),
+    "rate and momentum cycle, too often": Recipe(
+        options={"momentum": 0.9},
+        accumulation_steps=3,
+        schedule="CyclicLR",
+        schedule_options={"base_lr": 0.01, "max_lr": 0.2, "step_size_up": 4},
+        schedule_per="micro-batch",
+    ),
+    "warm-up of LBFGS": Recipe("LBFGS", 0.5, {"max_iter": 3}, warmup_steps=4),
+}
 MODELS = {
     "coupled": coupled_model,
     "tied": Tied,
@@ -122,6 +135,7 @@ CASES |= {
     for name in OPTIMIZERS
     if name != "SparseAdam"
 }
+CASES |= {f"coupled, {name}": (COUPLED, recipe) for name, recipe in SCHEDULED.items()}
 CASES |= {
     f"sparse, {name}": (BAGS, Recipe(optimizer=name, lr=0.1))
     for name in ("SparseAdam", "SGD", "Adagrad")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812, the field's own name
+from torch.optim import lr_scheduler
 
 from gradwidgets.core import Problem, Recipe
 from gradwidgets.stepper.engine import StepperEngine
@@ -40,6 +41,7 @@ def whole_state(model: Any, optimizers: list[Any], names: dict[str, Any], rng: T
         "grads": {name: bits(p.grad) for name, p in model.named_parameters()},
         "optimizers": [bits(optimizer.state_dict()) for optimizer in optimizers],
         "counts": [getattr(optimizer, "count", None) for optimizer in optimizers],
+        "scheduler": bits(names["scheduler"].state_dict()) if "scheduler" in names else None,
         "calls": getattr(model, "calls", None),
         "variables": {name: bits(names[name]) for name in VARIABLES if name in names},
         "rng": rng.tolist(),
@@ -88,6 +90,18 @@ def text_with_stop(program: Program, shot: Snapshot) -> str:
     return "for _ in (0,):\n" + indented("\n".join(lines))
 
 
+def scheduler_by_hand(optimizer: Any, recipe: Recipe) -> Any:
+    """The scheduler of the recipes here, as their reader would write it."""
+    if recipe.schedule == "CyclicLR":
+        return lr_scheduler.CyclicLR(optimizer, 0.01, 0.2, step_size_up=4)
+    steps = recipe.warmup_steps
+    warmup = lr_scheduler.LinearLR(optimizer, start_factor=1 / (steps + 1), total_iters=steps)
+    if recipe.schedule == "constant":
+        return warmup
+    after = lr_scheduler.CosineAnnealingLR(optimizer, T_max=recipe.updates - steps)
+    return lr_scheduler.SequentialLR(optimizer, [warmup, after], milestones=[steps])
+
+
 class Direct:
     """The run written out: model, optimizer and batches by hand, statements by plain exec."""
 
@@ -100,6 +114,8 @@ class Direct:
         self.optimizers = built if isinstance(built, list) else [built]
         kind = "optimizers" if isinstance(built, list) else "optimizer"
         self.names = {"math": math, "torch": torch, "F": F, "model": self.model, kind: built}
+        if recipe.schedule != "constant" or recipe.warmup_steps:
+            self.names["scheduler"] = scheduler_by_hand(built, recipe)
         self.names |= {"x": x, "y": y, "losses": [], "edits": recipe.edits}
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.recipe = recipe

@@ -96,6 +96,12 @@ def test_going_back_over_an_epoch_puts_the_shuffling_back(accumulation_steps: in
     assert state_of(engine) == states[-1]
 
 
+PLATEAU = Recipe(
+    schedule="ReduceLROnPlateau",
+    schedule_options={"patience": 0, "threshold": 0.5},
+    batch_size=64,
+    lr=0.5,
+)
 BUILT_IN = [
     ("moons", Recipe(mask=0.3, mask_kind="random", batch_size=64)),
     ("moons", Recipe(mask=0.5, mask_kind="*bias", l1=0.01)),
@@ -103,6 +109,8 @@ BUILT_IN = [
     ("digits_cnn", Recipe(batch_size=32, accumulation_steps=2)),
     ("line", Recipe(edits=(lambda ps: [p.grad.mul_(2) for p in ps],))),
     (loader_problem(), Recipe(accumulation_steps=2)),
+    ("moons", Recipe(schedule="one-cycle", warmup_steps=3, accumulation_steps=2)),
+    ("digits", PLATEAU),
 ]
 
 

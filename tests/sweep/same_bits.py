@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core import Array, History
 
-ARRAYS = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "held_out")
+ARRAYS = ("loss", "grad_norms", "edited_norms", "param_norms", "change_norms", "held_out", "lrs")
 
 
 def difference(one: History, other: History) -> str:

@@ -70,6 +70,7 @@ def together(problem, start, field, values):
     """A sweep that must not fall back."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
         return sweep(problem, start, field, values)
 
 
@@ -105,6 +106,42 @@ def test_every_setting_of_every_problem_and_optimizer(problem, label):
 @pytest.mark.parametrize("field", ["scale", "seed", "lr"])
 def test_every_other_setting_counts(changes, field):
     check("moons", recipe("moons", "SGD").replace(**changes), field, VALUES[field])
+
+
+SCHEDULES = {
+    "linear": {"schedule": "linear", "warmup_steps": 5},
+    "cosine": {"schedule": "cosine", "schedule_options": {"eta_min": 1e-3}},
+    "one-cycle": {"schedule": "one-cycle"},
+    "step": {"schedule": "step", "accumulation_steps": 3},
+    "too often": {"schedule": "cosine", "accumulation_steps": 3, "schedule_per": "micro-batch"},
+    "a function": {"schedule": "LambdaLR", "schedule_options": {"lr_lambda": lambda n: 0.9**n}},
+}
+
+
+@pytest.mark.parametrize("label", OPTIMIZERS)
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_scheduled_runs_are_trained_together(name, label):
+    start = recipe("moons", label, **SCHEDULES[name])
+    check("moons", start, "lr", VALUES["lr"])
+    check("moons", start, "warmup_steps", (0, 1, 7, 50))
+    check("spirals", start, "scale", (0.1, 3.0))
+
+
+def test_schedules_are_swept_themselves():
+    start = recipe("moons", "AdamW", accumulation_steps=2)
+    check("moons", start, "schedule", ("constant", "linear", "cosine", "one-cycle", "step"))
+    some = [{"eta_min": 0.01}, {"T_max": 5}, {}]
+    check("moons", start.replace(schedule="cosine"), "schedule_options", some)
+    check("moons", start.replace(schedule="step"), "schedule_per", ("update", "micro-batch"))
+    held_out = recipe("digits", "SGD", schedule="cosine", batch_size=64)
+    check("digits", held_out, "warmup_steps", (0, 5, 10))
+
+
+def test_a_wrong_learning_rate_of_a_replica_is_found_out(monkeypatch):
+    """The run that is also trained alone guards the rates, too."""
+    monkeypatch.setattr(sweep_run.Rates, "step", lambda *_: None)
+    with pytest.warns(UserWarning, match="does not give its own bits"):
+        sweep("moons", Recipe(updates=6, schedule="cosine"), "lr", (0.5, 1.0))
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 60])
@@ -399,6 +436,13 @@ def packed_problem():
     return Problem("mine", Packed, [(x, torch.tensor([0, 1]))], F.cross_entropy)
 
 
+CYCLE = {"schedule": "OneCycleLR", "schedule_options": {"max_lr": 0.1, "total_steps": 9}}
+EXPLODING = {
+    "schedule": "LambdaLR",
+    "schedule_options": {"lr_lambda": lambda n: 1e33 if n == 5 else 1.0},
+}
+
+
 @pytest.mark.parametrize(
     ("problem", "field", "values", "changes", "why"),
     [
@@ -454,6 +498,22 @@ def packed_problem():
         (packed_problem(), "scale", (1.0, 2.0), {}, "a Packed"),
         (of_loader(), "seed", (0, 1), {}, "loader"),
         (problems.chars, "lr", (0.1, 0.2), {"batch_size": 16}, "a CharModel"),
+        (
+            problems.digits,
+            "lr",
+            (0.1, 0.2),
+            {"schedule": "ReduceLROnPlateau"},
+            "the metric of each",
+        ),
+        (problems.moons, "scale", (1.0, 2.0), CYCLE, "OneCycleLR changes the momentum"),
+        (
+            problems.moons,
+            "scale",
+            (1.0, 2.0),
+            {"schedule": "one-cycle", "schedule_options": {"cycle_momentum": True}},
+            "one-cycle changes the momentum",
+        ),
+        (problems.moons, "scale", (1.0, 2.0), EXPLODING, "gives a learning rate of"),
     ],
 )
 def test_what_is_not_known_is_trained_one_by_one_and_says_why(problem, field, values, changes, why):

@@ -13,6 +13,7 @@ from gradwidgets.core import Clip, Mask, Penalty, Recipe, Scale, problems
 from gradwidgets.core.optimizers import OPTIMIZERS, OptimizerKind, option_defaults
 from gradwidgets.core.parameter_groups import FREEZE_BY
 from gradwidgets.core.recipe import DTYPES, ROUNDINGS
+from gradwidgets.core.schedules import SCHEDULERS, SHAPES, schedule_option_names
 from tests.own_optimizers import Lion, Replacing, Twice, head_only, lion_and_sgd
 
 HUGE = 2**63 - 1
@@ -52,6 +53,26 @@ def options(optimizer: OptimizerKind) -> st.SearchStrategy[dict[str, Any]]:
     right = st.fixed_dictionaries({}, optional=usual)
     wrong = st.dictionaries(st.sampled_from([*known, "bogus"]), anything, max_size=2)
     return st.one_of(st.just({}), right, right, right, wrong)
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> dict[str, Any]:
+    """Any schedule, with options mostly of the right kind."""
+    name = draw(st.sampled_from((*SHAPES, *SCHEDULERS)))
+    usual: dict[str, Any] = {
+        "milestones": st.lists(st.integers(0, 9), max_size=3),
+        "anneal_strategy": st.sampled_from(("cos", "linear")),
+        "mode": st.sampled_from(("min", "max", "triangular", "exp_range")),
+    }
+    known = schedule_option_names(name)
+    right = {option: usual.get(option, st.integers(0, 5) | numbers) for option in known}
+    wrong = st.dictionaries(st.sampled_from([*known, "bogus"]), anything, max_size=2)
+    return {
+        "schedule": name,
+        "schedule_options": draw(st.fixed_dictionaries({}, optional=right) | wrong),
+        "warmup_steps": draw(st.just(0) | st.integers(0, 9) | st.just(HUGE)),
+        "schedule_per": draw(st.sampled_from(("update", "update", "micro-batch"))),
+    }
 
 
 def drops(parameters: Sequence[Tensor]) -> None:
@@ -113,7 +134,7 @@ def settings_of_recipes(draw: st.DrawFn) -> dict[str, Any]:
     fields = {"optimizer": optimizer, "options": draw(options(optimizer))}
     for name in draw(st.sets(st.sampled_from(sorted(FIELDS)), max_size=8)):
         fields[name] = draw(FIELDS[name])
-    return fields
+    return fields | (draw(schedules()) if draw(st.integers(0, 3)) == 0 else {})
 
 
 names = st.sampled_from(problems.names())
