@@ -136,8 +136,14 @@ class Recorder:
         self._edited = self._gradients(fresh) if edited else None
         self._raw = self._gradients(fresh and not edited)
         self._values = Copies(self.parameters, self._size + 1)
-        self._kept = [p.numel() * (updates + 1) <= SNAPSHOT_ELEMENTS for p in self.parameters]
-        self._snapshots: list[list[Tensor]] = [[] for _ in parameters]
+        kept = [p.numel() * (updates + 1) <= SNAPSHOT_ELEMENTS for p in self.parameters]
+        # Room for all at once: small tensors made one by one, between large ones that are freed,
+        # would keep the allocator from using that memory again.
+        self._snapshots = [
+            p.new_empty((updates + 1, *p.shape), device="cpu") if small else None
+            for p, small in zip(self.parameters, kept, strict=True)
+        ]
+        self._taken = 0
         self._norms = Norms()
         self._values.write(self._views)
 
@@ -184,9 +190,10 @@ class Recorder:
         self._norms.edited.append(self._edited.take_norms()[:count] if self._edited else raw)
         self._norms.parameter.append(_norms(block[:count] for block in blocks))
         self._norms.change.append(_norms(_changes(block[: count + 1]) for block in blocks))
-        for kept, snapshots, block in zip(self._kept, self._snapshots, blocks, strict=True):
-            if kept:
-                snapshots.append(block[:count].cpu().clone())
+        taken, self._taken = self._taken, self._taken + count
+        for snapshots, block in zip(self._snapshots, blocks, strict=True):
+            if snapshots is not None:
+                snapshots[taken : self._taken] = block[:count]
             block[0] = block[count]
         self._values.filled = 1
 
@@ -203,6 +210,8 @@ class Recorder:
         """Each parameter's values so far, (updates + 1, *shape), or None where it is too large."""
         self.flush()
         return [
-            torch.cat([*before, now.unsqueeze(0).cpu()]).double().numpy() if kept else None
-            for kept, before, now in zip(self._kept, self._snapshots, self.parameters, strict=True)
+            None
+            if before is None
+            else torch.cat([before[: self._taken], now.unsqueeze(0).cpu()]).double().numpy()
+            for before, now in zip(self._snapshots, self.parameters, strict=True)
         ]
