@@ -67,12 +67,14 @@ def test_the_last_seed_has_a_band():
 
 
 def test_the_band_of_a_new_recipe_follows_it():
+    first, second = median(START), median(START.replace(scale=3.2))
+
     async def scenario():
         lab = GradLab("moons", recipe=START)
         lab.seeds()
-        await until(lambda: median(START) in repr(lab))
+        await until(lambda: first in repr(lab))
         lab.controls["scale"].value = 3.2
-        await until(lambda: median(START.replace(scale=3.2)) in repr(lab))
+        await until(lambda: second in repr(lab))
         lab.close()
 
     on_a_loop(scenario)
