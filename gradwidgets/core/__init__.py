@@ -28,6 +28,7 @@ from gradwidgets.core.loop import Run, measured_at, measured_every, train
 from gradwidgets.core.loss import Loss, reduction
 from gradwidgets.core.metric import decision_threshold, ignored_class
 from gradwidgets.core.optimizers import OptimizerKind, name_of, option_defaults
+from gradwidgets.core.own_step import has_tensor, needs_loss, step_groups
 from gradwidgets.core.parameter_groups import (
     Change,
     Group,
@@ -104,6 +105,7 @@ __all__ = [
     "generators",
     "groups",
     "has_schedule",
+    "has_tensor",
     "ignored_class",
     "groups_of",
     "is_pair",
@@ -118,6 +120,7 @@ __all__ = [
     "metric_value",
     "name_of",
     "needs_closure",
+    "needs_loss",
     "one_optimizer_wanted",
     "one_thread",
     "option_defaults",
@@ -129,6 +132,7 @@ __all__ = [
     "reduction",
     "samples",
     "settings",
+    "step_groups",
     "stepped_at",
     "still_optimizer",
     "storage_of",

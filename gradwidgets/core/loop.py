@@ -22,6 +22,7 @@ from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.history import History, Stop, end_of
 from gradwidgets.core.isolation import IsolatedRun, evaluating
 from gradwidgets.core.loss import check_shapes, reduction
+from gradwidgets.core.own_step import explain_step, step_groups, step_samples
 from gradwidgets.core.patience import patience_of
 from gradwidgets.core.precision import Precision
 from gradwidgets.core.problem import Problem
@@ -129,11 +130,16 @@ class Run:
             self.edits = edits_of(self.recipe, self.model)
             if self._phases and self._phases.zeroing:
                 self.edits.append(("edited", self._phases.zero))
-            self._groups = groups(data, self.recipe)
+            self._groups = self._micro_batches(data)
             self._parameters = list(self.model.parameters())
             self._recorder = self._new_recorder()
         self._with_closure = needs_closure(built)
         self._scheduler_steps_at = stepped_at(self.recipe)
+
+    def _micro_batches(self, data: Any) -> Iterator[list[Any]]:
+        if self.problem.step is None:
+            return groups(data, self.recipe)
+        return step_groups(data, self.recipe, self.problem.split)
 
     def _new_recorder(self) -> Recorder:
         recipe = self.recipe
@@ -211,7 +217,8 @@ class Run:
             self._phases.begin(len(self.losses), self.optimizers[0])
         loss = self._step_with_closure(batches) if self._with_closure else self._step(batches)
         if not math.isfinite(loss):
-            errors.check_finite_data(len(self.losses), batches)
+            if self.problem.step is None:
+                errors.check_finite_data(len(self.losses), batches)
             self.stopped = (len(self.losses), "diverged")
             return
         self._recorder.stepped()
@@ -292,15 +299,33 @@ class Run:
         if recipe.clear != "never":
             self.precision.zero_grad(self.optimizers, set_to_none=recipe.clear == "none")
         if recipe.accumulation_steps == 1:
-            return self._micro_batch(*batches[0])
+            return self._micro_batch(batches[0])
         share = recipe.accumulation_steps if recipe.average else 1
-        losses = [self._micro_batch(x, y, share) for x, y in batches]
+        losses = [self._micro_batch(batch, share) for batch in batches]
+        if self.problem.step is not None:
+            counts = [step_samples(self.problem, batch) for batch in batches]
+            return sum(loss * n for loss, n in zip(losses, counts, strict=True)) / sum(counts)
         if reduction(self.problem.loss) == "sum":
             return sum(losses)
-        counts = [samples(y, x) for x, y in batches]
+        counts = [float(samples(y, x)) for x, y in batches]
         return sum(loss * n for loss, n in zip(losses, counts, strict=True)) / sum(counts)
 
-    def _micro_batch(self, x: Any, y: Any, share: int = 1) -> float:
+    def _own_step(self, batch: Any, share: int) -> float:
+        loss: Any = errors.UNKNOWN
+        try:
+            assert self.problem.step is not None
+            loss = self.problem.step(self.model, batch)
+            (loss if share == 1 else loss / share).backward()
+            value: float = loss.item()
+        except Exception as error:
+            raise explain_step(len(self.losses), batch, loss, error) from error
+        self._step_scheduler("micro-batch")
+        return value
+
+    def _micro_batch(self, batch: Any, share: int = 1) -> float:
+        if self.problem.step is not None:
+            return self._own_step(batch, share)
+        x, y = batch
         x, y = self.precision.cast(x), self.precision.cast(y)
         output = loss = errors.UNKNOWN
         try:

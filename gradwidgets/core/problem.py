@@ -14,8 +14,9 @@ from torch import nn
 from gradwidgets.core.data import Batches, Pair, check_form, checked_data
 from gradwidgets.core.errors import described_error
 from gradwidgets.core.isolation import PROCESS_LOCK, IsolatedRun
-from gradwidgets.core.loss import Loss, check_loss
+from gradwidgets.core.loss import check_loss
 from gradwidgets.core.metric import HeldOut, Metric, check_better, check_metric
+from gradwidgets.core.own_step import Split, Step, StepHeldOut, check_no_step, check_step, step_data
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.validate import Text, not_allowed
 
@@ -44,6 +45,14 @@ class Problem:
             else the loss.
         better: which values of a metric function are better, "higher" or "lower":
             `Recipe.patience` needs to know.
+        step: `step(model, batch)` returns the loss, in place of `loss`: for batches of any kind.
+            A dict, a tuple or a tensor as `data` is then one batch; a list or a loader holds
+            batches, which the step gets as they are. `metric` is then None, "loss", or a function
+            `metric(model, batch)`.
+        split: `split(batch, count)` cuts a batch of a step into a list of at most `count`
+            micro-batches; without it, `accumulation_steps` batches in a row make one update.
+        samples: `samples(batch)` is the weight of a step's batch in a mean over several: of the
+            micro-batches of an update, and of held-out batches. None counts its first tensor.
 
     Raises:
         ValueError: an argument is of the wrong kind; names it and what would be right.
@@ -58,25 +67,32 @@ class Problem:
     name: str
     model: Callable[[], nn.Module] | nn.Module
     data: Pair | Batches | Callable[[], Pair | Batches]
-    loss: Loss
+    loss: Any = None
     held_out: Pair | Batches | Callable[[], Pair | Batches] | None = None
     recipe: Recipe = field(default_factory=Recipe)
     description: str = ""
     metric: str | Metric | None = None
     better: str | None = None
+    step: Step | None = None
+    split: Split | None = None
+    samples: Callable[[Any], Any] | None = None
     _loaded: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         Text()("Problem.name", self.name)
         if not callable(self.model):
             raise not_allowed("Problem.model", self.model, "a function that builds an nn.Module")
-        check_loss(self.loss)
+        if self.step is not None:
+            check_step(self)
+        else:
+            check_no_step(self)
+            check_loss(self.loss)
+            check_form("Problem.data", self.data)
+            check_form("Problem.held_out", self.held_out)
         if not isinstance(self.recipe, Recipe):
             raise not_allowed("Problem.recipe", self.recipe, "a Recipe")
         check_metric(self.metric)
         check_better(self.better, self.metric)
-        check_form("Problem.data", self.data)
-        check_form("Problem.held_out", self.held_out)
 
     def build(self) -> nn.Module:
         """A new model, drawn from the current global RNG. Each module keeps the mode it was given.
@@ -132,17 +148,19 @@ class Problem:
         Raises:
             ValueError: the data is empty, of unequal lengths, or can be iterated only once.
         """
-        return self._load("data", self.data, checked_data)  # type: ignore[no-any-return]
+        return self._load("data", self.data, self._checked)  # type: ignore[no-any-return]
 
     def held_out_data(self) -> Pair | Batches | None:
         """The held-out data: `(x, y)`, an iterable of such pairs, or None."""
         if self.held_out is None:
             return None
-        return self._load("held_out", self.held_out, checked_data)  # type: ignore[no-any-return]
+        return self._load("held_out", self.held_out, self._checked)  # type: ignore[no-any-return]
 
     def held_out_metric(self) -> HeldOut | None:
         """The held-out data with the metric on it, or None."""
         data = self.held_out_data()
+        if self.step is not None and data is not None:
+            return StepHeldOut(self, data)
         return None if data is None else HeldOut(data, self.metric, self.loss, self.better)
 
     def metric_name(self) -> str:
@@ -164,6 +182,10 @@ class Problem:
             return None if self.held_out is None else self.better == "higher"
         name = self.metric_name()
         return name == "accuracy" if name else None
+
+    @property
+    def _checked(self) -> Callable[[str, Any], Any]:
+        return checked_data if self.step is None else step_data
 
     def _load(self, name: str, source: Any, check: Callable[[str, Any], Any]) -> Any:
         """Load once per default dtype, on which the built-in data depends."""

@@ -22,6 +22,7 @@ from gradwidgets.core import (
     Recipe,
     groups,
     is_pair,
+    needs_loss,
     not_allowed,
     problems,
     samples,
@@ -119,6 +120,7 @@ def measure(
     validate.OneOf(tuple(MODES))("mode", mode)
     kind = kind_of(dtype, split)
     problem = problems.get(problem)
+    needs_loss(problem, "a meter")
     data = problem.batches()
     isolation = IsolatedRun(data, split.seed if isinstance(split, Recipe) else 0)
     with isolation.inside():
@@ -160,7 +162,9 @@ def kind_of(dtype: str | None, split: Split | None) -> torch.dtype | None:
 
 def recipe_sizes(problem: Problem | str, recipe: Recipe) -> tuple[int, ...]:
     """Samples in each micro-batch of a recipe's first update."""
-    data = problems.get(problem).batches()
+    problem = problems.get(problem)
+    needs_loss(problem, "a meter")
+    data = problem.batches()
     with IsolatedRun(data, recipe.seed).inside():
         return tuple(samples(y, x) for x, y in _micro_batches(data, recipe))
 

@@ -32,6 +32,7 @@ from gradwidgets.core import (
     as_numbers,
     evaluating,
     is_pair,
+    needs_loss,
     not_allowed,
     problems,
     validate,
@@ -165,6 +166,7 @@ def noise_scale(
     ValueError: mode='train' is not allowed; give 'BatchNorm in eval': ...
     """
     problem = problems.get(problem)
+    needs_loss(problem, "noise_scale")
     validate.OneOf(tuple(MODES))("mode", mode)
     recipe = split if isinstance(split, Recipe) else problem.recipe
     kind = kind_of(dtype, recipe)

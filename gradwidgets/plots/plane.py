@@ -194,7 +194,9 @@ def surface(problem: Problem, first: Array, second: Array) -> Array:
     def loss(point: Tensor) -> Tensor:
         parts = torch.split(point, [shape.numel() for shape in shapes.values()])
         named = {n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}
-        return problem.loss(torch.func.functional_call(model, named, (x,)), y)
+        return problem.loss(  # type: ignore[no-any-return]
+            torch.func.functional_call(model, named, (x,)), y
+        )
 
     with torch.no_grad(), one_thread():
         try:

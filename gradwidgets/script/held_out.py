@@ -19,6 +19,7 @@ from gradwidgets.core import (
     measured_every,
     reduction,
 )
+from gradwidgets.script.own_step import StepText
 
 Name = Callable[[Any, str, str], str]
 """Gives a function's name in a program, or a name to bring: see `Sources`."""
@@ -61,6 +62,8 @@ class HeldOutText:
         """The values that `measure` reads, by their names."""
         data: Any = problem.held_out_data()
         names = self.target.split(", ")
+        if getattr(data, "one", False):
+            data = next(iter(data))
         held = dict(zip(names, data if len(names) > 1 else [data], strict=True))
         return held | ({self.metric_function: problem.metric} if self.metric_function else {})
 
@@ -114,7 +117,7 @@ class HeldOutText:
 
 
 def held_out_text(
-    problem: Problem, model: nn.Module, name: Name, loss: str, samples: str, call: str
+    problem: Problem, model: nn.Module, name: Name, loss: str | StepText, samples: str, call: str
 ) -> HeldOutText:
     """The parts of a program that measure a problem's held-out data.
 
@@ -122,7 +125,7 @@ def held_out_text(
         problem: has held-out data.
         model: one that the problem has built.
         name: names its functions.
-        loss: the name of its loss.
+        loss: the name of its loss, or its own step.
         samples: the number of samples of a batch (xk, yk), as text.
         call: what returns the held-out data of a built-in problem, or "".
     """
@@ -134,8 +137,10 @@ def held_out_text(
     if callable(problem.metric):
         metric, function = problem.metric_name(), name(problem.metric, "metric", "metric")
     else:
-        metric, function = problem.metric_name(), loss
-    if metric == "loss" or callable(problem.metric):
+        metric, function = problem.metric_name(), loss if isinstance(loss, str) else loss.step
+    if not isinstance(loss, str):
+        body, result = loss.measured(problem, function)
+    elif metric == "loss" or callable(problem.metric):
         summed = metric == "loss" and reduction(problem.loss) == "sum"
         body, result = _averaged(function, "" if summed else samples, target)
     else:

@@ -66,7 +66,7 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
     if sources.small:
         lines += [Line("torch.set_num_threads(1)  # a small model trains fastest on one thread")]
     if sources.has_data_function:
-        target = "x, y" if sources.pair else "loader"
+        target = "x, y" if sources.pair else sources.step.data if sources.step else "loader"
         if not sources.built_in:
             lines += [Line("torch.manual_seed(0)  # the same data in every run")]
         lines += [Line(f"{target} = {sources.data}()")]
@@ -85,7 +85,7 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
         *scheduler_setup(recipe, sources),
         *precision.scaler(),
     ]
-    lines += [*edit_setup(recipe, sources), *batches(recipe, sources.pair)]
+    lines += [*edit_setup(recipe, sources), *_batches(recipe, sources)]
     return [*lines, *early_setup(recipe, sources)]
 
 
@@ -136,6 +136,13 @@ def _drawing(text: str, *settings: str) -> list[Line]:
     """Lines of a text; those that make a generator belong to the seed, too."""
     lines = lines_of(text, *settings)
     return [Line(x.text, (*x.settings, *["seed"] * ("manual_seed" in x.text))) for x in lines]
+
+
+def _batches(recipe: Recipe, sources: Sources) -> list[Line]:
+    step = sources.step
+    if step is None or step.grouped(recipe):
+        return batches(recipe, sources.pair)
+    return [] if step.one else lines_of(EPOCHS)
 
 
 def batches(recipe: Recipe, pair: bool) -> list[Line]:
@@ -197,7 +204,9 @@ def head(recipe: Recipe, sources: Sources) -> Line:
     """
     count = f"range({recipe.updates})"
     text = f"for update in {count}:"
-    if not sources.pair and recipe.accumulation_steps > 1:
+    if sources.step:
+        text = sources.step.head(recipe)
+    elif not sources.pair and recipe.accumulation_steps > 1:
         text = f"for update, group in zip({count}, groups()):"
     elif not sources.pair or recipe.batch_size is not None:
         text = f"for update, (xb, yb) in zip({count}, batches()):"
@@ -279,8 +288,13 @@ def _backward(recipe: Recipe, sources: Sources, precision: WrittenPrecision) -> 
     parts = recipe.accumulation_steps
     kept = ".grad is never cleared" if recipe.clear == "never" else ""
     clear = ["clear"] * bool(kept)
+    step = sources.step
+    if step and parts > 1:
+        lines = lines_of(step.parts(recipe), "accumulation_steps", "average", *clear)
+        return _with_scheduler(recipe, lines)
     if parts == 1:
-        lines = lines_of(precision.forward(x, y))
+        forward = f"loss = {step.step}(model, batch)" if step else precision.forward(x, y)
+        lines = lines_of(forward)
         backward = precision.backward("loss")
         lines += lines_of(f"{backward}{kept and '  # adds up: '}{kept}", *clear)
         return [*precision.tagged(lines), Line("mean = loss.item()")]
@@ -295,6 +309,11 @@ def _backward(recipe: Recipe, sources: Sources, precision: WrittenPrecision) -> 
     forward = textwrap.indent(precision.forward("xk", "yk"), "    ")
     text = text.format(chunks=chunks, forward=forward, share=share, samples=samples)
     lines = precision.tagged(lines_of(text, "accumulation_steps", "average", *clear))
+    return _with_scheduler(recipe, lines)
+
+
+def _with_scheduler(recipe: Recipe, lines: list[Line]) -> list[Line]:
+    """The loop over micro-batches, with the scheduler's step after each `backward()` if wanted."""
     after = next(at for at, line in enumerate(lines) if ".backward()" in line.text) + 1
     return [*lines[:after], *indented(scheduler_step(recipe, "micro-batch")), *lines[after:]]
 

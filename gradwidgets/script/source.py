@@ -43,6 +43,7 @@ from gradwidgets.core import (
     reduction,
 )
 from gradwidgets.script.held_out import HeldOutText, held_out_text
+from gradwidgets.script.own_step import StepText
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,11 @@ def indented(lines: Iterable[Line]) -> list[Line]:
 
 # fmt: off
 USED = {
-    "after", "batches", "best", "closure", "copy", "edit", "edits", "evaluated", "group",
+    "after", "batch", "batches", "best", "closure", "copy", "edit", "edits", "evaluated", "group",
     "grouped", "groups", "held_out", "held_x", "held_y", "index", "loader", "loss", "losses",
-    "master", "mean", "measure", "model", "optimizer", "optimizers", "order", "p", "part", "parts",
-    "rest", "right", "scaler", "scheduler", "seen", "stochastic", "total", "update", "value", "w",
-    "waited", "warmup", "wide", "x", "xb", "xk", "y", "yb", "yk",
+    "master", "mean", "measure", "model", "optimizer", "optimizers", "order", "p", "part",
+    "parts", "rest", "right", "scaler", "scheduler", "seen", "stochastic", "total", "update",
+    "value", "w", "waited", "warmup", "wide", "x", "xb", "xk", "y", "yb", "yk",
     *(name for entry in EDITS for name in entry.names),
 }
 # fmt: on
@@ -105,6 +106,7 @@ class Sources:
         lrs: the learning rate of each parameter group, at the start.
         several: whether that function gives a list of optimizers.
         closure: whether `optimizer.step` needs a closure.
+        step: the problem's own step, or None.
         measured: the held-out data and its metric where the recipe measures it, or None.
 
     >>> sources = Sources(problems.moons)
@@ -123,6 +125,7 @@ class Sources:
         self.pair = is_pair(self._batches)
         self.generators = [f"loader.{path}" for path in generators(self._batches)]
         self.summed = reduction(problem.loss) == "sum"
+        self.step: StepText | None = None
         recipe = recipe or problem.recipe
         optimizer, frozen = recipe.optimizer, may_lack_gradients(recipe.groups)
         self.lrs = [recipe.lr]
@@ -148,11 +151,14 @@ class Sources:
             sparse=any(getattr(module, "sparse", False) is True for module in model.modules()),
             sign="sgn" if any(p.is_complex() for p in model.parameters()) else "sign",
         )
-        self.data = self._name(problem.data, "make_data", "x, y" if self.pair else "loader")
+        if problem.step is not None:
+            self.step = self._own_step(problem)
+        loader = self.step.data if self.step else "loader"
+        self.data = self._name(problem.data, "make_data", "x, y" if self.pair else loader)
         self.model = self._name(problem.model, "make_model")
-        self.loss = self._name(problem.loss, "loss_fn")
+        self.loss = self.step.step if self.step else self._name(problem.loss, "loss_fn")
         self.optimizer = self._optimizer(optimizer)
-        self.has_data_function = self.data not in ("x, y", "loader")
+        self.has_data_function = self.data not in ("x, y", loader)
         self.held_out = _call(problem.held_out) if self.built_in else ""
         self.metric = problem.metric_name() if self.held_out else ""
         self.measured: HeldOutText | None = None
@@ -162,8 +168,8 @@ class Sources:
                 problem,
                 model,
                 self._name,
-                self.loss,
-                _samples(problem.held_out_data()),
+                self.step or self.loss,
+                "" if self.step else _samples(problem.held_out_data()),
                 self.held_out,
             )
         used, defined = _names(self.texts)
@@ -182,6 +188,16 @@ class Sources:
             self._homes[name] = (home, name)
             return name
         return self._name(optimizer, "make_optimizer", name if name.isidentifier() else None)
+
+    def _own_step(self, problem: Problem) -> StepText:
+        split = self._name(problem.split, "split") if problem.split else ""
+        count = self._name(problem.samples, "samples") if problem.samples else ""
+        data = problem.batches()
+        with IsolatedRun(data, 0).inside():
+            first = next(iter(data))
+        one = getattr(data, "one", False)
+        step = self._name(problem.step, "step")
+        return StepText(step, split, one, count, lambda name: _length(first, name) or "1")
 
     def samples(self) -> str:
         """The number of samples of a micro-batch (xk, yk), as text: see `samples` in `core`."""

@@ -27,6 +27,7 @@ from gradwidgets.core import (
     is_pair,
     not_allowed,
     phases_of,
+    step_groups,
 )
 from gradwidgets.script import Sources, WrittenPrecision, batches, early_setup, edit_setup, parts
 from gradwidgets.stepper.program import Program, reads_before_assigning
@@ -148,7 +149,7 @@ class Workspace:
             if self.scheduler is not None:
                 self.names["scheduler"] = self.scheduler
         self._recipe = recipe
-        self._batches = _batches(data, recipe, self.names)
+        self._batches = _batches(problem, recipe, self.names)
         self._drawn: list[tuple[list[Any], Names, list[Any]]] = []
         self._given = {*self.names, "__builtins__"} - {"best", "waited"}
         self.names["losses"] = []
@@ -252,7 +253,7 @@ def _names_before_loop(
         names["parts"] = {
             g.pattern: [precision.model.get_parameter(n) for n in g.names] for g in groups_of_recipe
         }
-    names |= {sources.loss: problem.loss}
+    names |= sources.step.names(problem) if sources.step else {sources.loss: problem.loss}
     if held := sources.measured:
         names |= held.names(problem)
     if is_pair(data):
@@ -262,8 +263,13 @@ def _names_before_loop(
     return names
 
 
-def _batches(data: Any, recipe: Recipe, names: Names) -> Iterator[Names]:
+def _batches(problem: Problem, recipe: Recipe, names: Names) -> Iterator[Names]:
     """The variables that the head of the loop assigns, update after update."""
+    data = problem.batches()
+    if problem.step is not None:
+        whole = problem.split is not None or recipe.accumulation_steps == 1
+        drawn = step_groups(data, recipe.replace(accumulation_steps=1) if whole else recipe, None)
+        yield from ({"batch": group[0]} if whole else {"group": group} for group in drawn)
     if not is_pair(data) and recipe.accumulation_steps == 1:
         yield from ({"xb": x, "yb": y} for [(x, y)] in groups(data, recipe))
     elif not is_pair(data):

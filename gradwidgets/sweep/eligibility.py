@@ -35,6 +35,12 @@ QUICK = 0.5
 
 def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
     """Return why the recipes cannot be trained together, as far as they tell it; or None."""
+    if problem.step is not None:
+        return "the problem's own step is written for one model"
+    return _obstacle_in_settings(problem, recipes) or _obstacle_in_options(recipes)
+
+
+def _obstacle_in_settings(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
     first = recipes[0]
     changed = {name for recipe in recipes for name in recipe.changes()}
     formless = [name for entry in EDITS if not entry.sweeps for name in entry.settings]
@@ -52,7 +58,7 @@ def obstacle(problem: Problem, recipes: Sequence[Recipe]) -> str | None:
         return "the seeds would draw different batches from one loader"
     if first.batch_size is not None and first.accumulation_steps > 1 and len(seeds) > 1:
         return "micro-batches of different draws lie elsewhere in memory, which sums depend on"
-    return _obstacle_in_schedules(recipes) or _obstacle_in_options(recipes)
+    return _obstacle_in_schedules(recipes)
 
 
 def _obstacle_in_schedules(recipes: Sequence[Recipe]) -> str | None:
