@@ -95,8 +95,8 @@ def random_recipe(number: int) -> tuple[str, Recipe]:
         **schedule(problems.get(name).held_out is not None),
     )
     recipe = with_precision(recipe.replace(**OWN.get(number % 10, {})), draw)
-    plain = recipe.dtype is None and recipe.rounding == "nearest"
-    if number % 5 == 2 and optimizer not in UNGROUPED and name != "bowl" and plain:
+    if number % 5 == 2 and optimizer not in UNGROUPED and name != "bowl":
+        recipe = recipe.replace(dtype=None, rounding="nearest")  # groups go with no other
         part = {"lr": 0.01, "frozen_until": 2, "freeze_by": FREEZE_BY[number // 5 % 4]}
         if part["freeze_by"] in ("lr", "left out"):  # no schedule goes with these
             recipe = recipe.replace(schedule="constant", schedule_options={}, warmup_steps=0)

@@ -226,7 +226,7 @@ class Precision:
 
     @property
     def names(self) -> dict[str, Any]:
-        """What a program of it has by name, but for models and optimizers."""
+        """The things that a program of it has by name, but for models and optimizers."""
         return {"scaler": self.scaler, "stochastic": stochastic}
 
     @property
