@@ -64,7 +64,8 @@ def loop(
         edit()
         trace.edited.append(copies(gradients(parameters)))
         trace.before.append(copies(parameters))
-        trace.lrs.append(optimizer.param_groups[0]["lr"])
+        if scheduler:
+            trace.lrs.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         if scheduler and not per_micro_batch:
             scheduler.step()
