@@ -24,6 +24,8 @@ MARGINS = (64, 78, 50, 38)
 """Pixels to the left, right, bottom and top of the axes: numbers, curve names, labels, title."""
 LABEL_AT, LABEL_SIZE = 1.02, 8.5
 """Place of the names of curves, as a share of the axes, and their points of type."""
+TITLE_SIZE, LOW_SIZE = 10, 8.5
+"""Points of type of a title in one line, and in two."""
 BACKGROUNDS = 4
 """Stored at most, each of half a megabyte."""
 
@@ -52,6 +54,7 @@ class Pane:
             (left / width, bottom / height, across / width, up / height)
         )
         self._line = text_scale * LINE / up
+        self._title_room = (width - left) / text_scale - 2
         self._label_room = (width - left - LABEL_AT * across) / text_scale - 2
         self._axes_are_for: Any = None
         self._static_key: Any = None
@@ -113,6 +116,16 @@ class Pane:
             for side, spine in self._axes.spines.items():
                 spine.set(color=theme.ink, visible=side in ("left", "bottom"))
             self.panel.draw_static(self._axes, limits, theme)
+            self._fit_title()
+
+    def _fit_title(self) -> None:
+        """Put a title that is too long into two lines of smaller type."""
+        title = self._axes.get_title(loc="left")
+        if wrapped(title, self._title_room, TITLE_SIZE, "bold", most=1) != title:
+            before, bracket, scale = title.rpartition(" (")
+            two = f"{before}\n({scale}" if bracket else title
+            lines = wrapped(two, self._title_room, LOW_SIZE, "bold", most=2)
+            self._axes.set_title(lines, fontsize=LOW_SIZE, y=1.01)
 
     def _draw(self, artists: Sequence[Artist]) -> None:
         for artist in artists:
@@ -152,7 +165,7 @@ def _style(theme: Theme) -> Any:
         "axes.labelsize": 9,
         "axes.titlecolor": theme.ink,
         "axes.titlelocation": "left",
-        "axes.titlesize": 10,
+        "axes.titlesize": TITLE_SIZE,
         "axes.titleweight": "bold",
         "axes.titley": 1.03,  # a fixed place: looking for one takes longer than all the rest
     }

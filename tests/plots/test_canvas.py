@@ -9,6 +9,7 @@ from torch import nn
 
 from gradwidgets import Problem, Recipe, plots, train
 from gradwidgets.core import problems
+from gradwidgets.plots.pane import Pane
 from gradwidgets.plots.plane import regions, surface
 from gradwidgets.plots.png import encode
 from gradwidgets.plots.scale import Limits
@@ -225,3 +226,14 @@ def test_two_complex_parameters_span_no_surface() -> None:
     x = torch.ones(4, 1, dtype=torch.complex64)
     problem = Problem("complex", model, (x, x), lambda output, y: (output - y).abs().mean())
     assert plots.suited(problem) == ("loss", "gradient", "ratio")
+
+
+def test_a_title_that_is_too_long_stands_in_two_lines_within_its_panel():
+    pane = Pane(dataclasses.replace(plots.LOSS, title="loss (dotted: held-out)"), (275, 320))
+    runs = [shown()]
+    pane.render(runs, plots.LIGHT, pane.limits(runs))
+    title = pane._axes._left_title
+    assert title.get_text() == "loss (dotted: held-out)\n(log scale)"
+    extent = title.get_window_extent()
+    assert 0 <= extent.x0 < extent.x1 <= 275
+    assert 0 <= extent.y0 < extent.y1 <= 320
