@@ -24,7 +24,7 @@ from gradwidgets.lessons.claims import FILE, VERDICTS, read_claims
 from gradwidgets.meter.controls import sizes_in
 from tests.front_end import screen_of, send
 from tests.trust.effort import tried
-from tests.trust.recipes import settings_of_recipes
+from tests.trust.recipes import OWN, settings_of_recipes
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -174,7 +174,8 @@ def test_a_shared_line_gives_the_same_lab(fields: dict[str, Any], show: set[str]
     except ValueError:
         return
     line = lab_line(problems.moons, recipe, tuple(sorted(show)))
-    names = {"GradLab": lambda *args, **kwargs: (args, kwargs), "Recipe": Recipe}
+    own = {kind.__name__: kind for kind in OWN}  # whoever opens the line has to bring these
+    names = {"GradLab": lambda *args, **kwargs: (args, kwargs), "Recipe": Recipe, **own}
     args, kwargs = eval(line, names)
     assert args == ("moons",)
     assert kwargs == {"show": tuple(sorted(show)), "recipe": recipe}
