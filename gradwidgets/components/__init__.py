@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradwidgets._lazy import lazily
-from gradwidgets.components.cells import as_html, as_text, cell
+from gradwidgets.components.cells import PagedTable, as_text, cell
 from gradwidgets.components.scheduler import STEP, Action, LatestTask, LoopScheduler, Steps
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ __all__ = [
     "BarTable",
     "LatestTask",
     "LoopScheduler",
+    "PagedTable",
     "Slider",
     "StaticFallback",
     "StaticView",
     "Steps",
-    "as_html",
     "as_text",
     "cell",
     "close",

@@ -62,6 +62,27 @@ _CELL = "text-align:left;vertical-align:top"
 _WHOLE = f"{_CELL};white-space:nowrap"
 
 
+class PagedTable:
+    """A result that prints its `page()`: as text, and as an HTML table in a notebook.
+
+    >>> class Norms(PagedTable):
+    ...     def page(self):
+    ...         return {"caption": "Norms", "columns": [], "rows": [], "sentence": "", "notes": []}
+    >>> "Norms" in repr(Norms())
+    True
+    """
+
+    def page(self) -> dict[str, Any]:
+        """The table as plain data for a `BarTable`."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return as_text(self.page())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.page())
+
+
 def as_html(page: dict[str, Any]) -> str:
     """A page as an HTML table that needs no widget; whatever it says is escaped.
 

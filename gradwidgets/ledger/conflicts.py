@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.components import as_html, as_text, cell
+from gradwidgets.components import PagedTable, cell
 from gradwidgets.core import Array, as_numbers, not_allowed
 from gradwidgets.ledger.record import norm
 
@@ -63,8 +63,8 @@ class LossGradients:
         return _sum(list(self.projected.values()))
 
 
-@dataclass(frozen=True, eq=False)
-class Conflicts:
+@dataclass(frozen=True, eq=False, repr=False)
+class Conflicts(PagedTable):
     """Gradients of several losses, by parameter; printed as a table, in Jupyter as HTML.
 
     Args:
@@ -98,12 +98,6 @@ class Conflicts:
     def page(self) -> dict[str, Any]:
         """The table as plain data for a `BarTable`."""
         return _page(self)
-
-    def __repr__(self) -> str:
-        return as_text(_page(self))
-
-    def _repr_html_(self) -> str:
-        return as_html(_page(self))
 
 
 def conflicts(

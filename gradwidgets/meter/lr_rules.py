@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradwidgets.components import as_html, as_text, cell
+from gradwidgets.components import PagedTable, cell
 from gradwidgets.core import (
     History,
     Problem,
@@ -71,7 +71,7 @@ class Trial:
 
 
 @dataclass(frozen=True, repr=False)
-class LrRules:
+class LrRules(PagedTable):
     """The rules for one optimizer, compared; printed as a table, in Jupyter as HTML.
 
     Args:
@@ -108,12 +108,6 @@ class LrRules:
     def page(self) -> dict[str, Any]:
         """The table as plain data for a `BarTable`."""
         return rules_page([self])
-
-    def __repr__(self) -> str:
-        return as_text(rules_page([self]))
-
-    def _repr_html_(self) -> str:
-        return as_html(rules_page([self]))
 
 
 def lr_rules(

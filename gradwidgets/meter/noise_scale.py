@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gradwidgets.components import as_html, as_text, cell
+from gradwidgets.components import PagedTable, cell
 from gradwidgets.core import (
     IsolatedRun,
     Loss,
@@ -59,7 +59,7 @@ ERRORS = 2.0
 
 
 @dataclass(frozen=True, repr=False)
-class NoiseScale:
+class NoiseScale(PagedTable):
     """A measured noise scale; printed as a table of batch sizes, in Jupyter as HTML.
 
     Args:
@@ -115,12 +115,6 @@ class NoiseScale:
     def page(self) -> dict[str, Any]:
         """The table as plain data for a `BarTable`."""
         return _page(self)
-
-    def __repr__(self) -> str:
-        return as_text(_page(self))
-
-    def _repr_html_(self) -> str:
-        return as_html(_page(self))
 
 
 def noise_scale(
