@@ -45,7 +45,7 @@ LIBRARIES = {
 VIEWS = ("matplotlib", "ipywidgets", "IPython", "anywidget")
 FACES_WITHOUT_WIDGETS = [*LIBRARIES, "stepper", "ledger", "meter", "grading"]
 WITH_WIDGETS = {"components", "lab", "lessons"}
-PLAIN_COMPONENTS = {"as_html", "as_text", "cell"}
+PLAIN_COMPONENTS = {"PagedTable", "as_text", "cell"}
 VIEW_FILES = {"view.py", "controls.py"}
 """In the other folders only these may import ipywidgets or `components`."""
 
