@@ -150,6 +150,27 @@ class IsolatedRun:
         for (_, write), state in zip(self._sources, states, strict=True):
             write(state)
 
+    def has_drawn(self, since: list[Any]) -> bool:
+        """Tell whether a generator has gone on since `state` returned `since`.
+
+        >>> run = IsolatedRun(data=None, seed=1)
+        >>> before = run.state()
+        >>> with torch.random.fork_rng():
+        ...     _ = torch.rand(1)
+        ...     run.has_drawn(before)
+        True
+        >>> run.has_drawn(before)
+        False
+        """
+        return not _same(self.state(), since)
+
+
+def _same(one: object, other: object) -> bool:
+    """Compare two states of generators: tuples of numbers, arrays and tensors."""
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return np.array_equal(one, other)  # type: ignore[arg-type]  # numbers and tensors as well
+
 
 @contextmanager
 def one_thread(only: bool = True) -> Iterator[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import pickle
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -275,24 +274,16 @@ class SweptRun:
         before = self._isolated.state()
         with evaluating(self.model):
             outputs = list(self._test.outputs(self._evaluated))
-        drawn = _in_bytes(self._isolated.state())
+        drawn = self._isolated.state()
         for replica in replicas:
             value = self._test.average((out[replica], x, y) for out, x, y in outputs)
             self._measured[replica].append((self.count, value))
             patience = self._patience[replica]
             if patience and patience.ends_at(value, self._test.higher) and not self._over(replica):
                 self._end(replica, self.count - 1, "patience")
-        if _in_bytes(self._isolated.state()) != drawn:
+        if self._isolated.has_drawn(since=drawn):
             raise NotExactError("the metric draws random numbers, which each run draws for itself")
         self._isolated.restore(before)
-
-
-def _in_bytes(states: Iterable[object]) -> list[bytes]:
-    """States of random number generators in a form that can be compared."""
-    return [
-        each.cpu().numpy().tobytes() if isinstance(each, Tensor) else pickle.dumps(each)
-        for each in states
-    ]
 
 
 def _below(name: str, own: dict[str, Tensor]) -> dict[str, Tensor]:
