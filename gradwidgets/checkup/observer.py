@@ -20,7 +20,7 @@ from torch.optim.optimizer import (
 )
 from torch.utils._python_dispatch import _disable_current_modes
 
-from gradwidgets.checkup import anatomy, graph, step_readings
+from gradwidgets.checkup import anatomy, graph, loss_reading, step_readings
 from gradwidgets.checkup.gradient_log import GradientLog
 from gradwidgets.checkup.inventory import Inventory
 from gradwidgets.checkup.record import Backward, OptimizerSeen, Record, keep
@@ -245,7 +245,7 @@ class Observer:
     def _read_loss(self, roots: list[Any]) -> None:
         """Record what the graph shows: the loss, the modules it depends on, and their modes."""
         backward = self.record.backwards[-1]
-        marks = graph.read_loss(self.record, backward, roots)
+        marks = loss_reading.read_loss(self.record, backward, roots)
         for module in {mark.module for mark in marks}:
             module.reached += 1
         in_eval = [mark.module.module for mark in marks if not mark.training]

@@ -2,7 +2,7 @@
 
 Time is a counter of events, so "before" and "after" are comparisons of integers. Comments above
 fields name their writers: the inventory adds objects, the gradient log tracks `.grad`, the
-observer records events, `graph.read_loss` fills in its `Backward`, and `step_readings` makes each
+observer records events, `read_loss` fills in its `Backward`, and `step_readings` makes each
 `Step` and its `Reading`s and measures parameters.
 """
 
@@ -61,13 +61,16 @@ class Timeline:
 class Backward:
     """One call of `backward`, or another source of a gradient in `.grad`."""
 
-    # The observer and `graph.read_loss`:
+    # The observer and `read_loss`:
     time: int
     root: Root
     loss: float | None = None
     graph_retained: bool = False
     direction: int = 0  # +1: minimising this loss lowers an error, -1: raises it, 0: cannot be told
-    spread: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # prediction, after broadcasting
+    # Shapes before and after a broadcast by mistake, and whether it was by a factor:
+    spread: tuple[tuple[int, ...], tuple[int, ...], bool] | None = None
+    misfit: tuple[str, str, str] | None = None  # a criterion, what it takes, what it is given
+    attached: str = ""  # what should be a constant and is not: the target, the advantage
     leaves: set[int] = field(default_factory=set)  # id of every leaf of the graph
     other_leaves: list[tuple[int, ...]] = field(default_factory=list)  # shapes: inputs, rebuilt
     outdated: set[int] = field(default_factory=set)  # optimizers that stepped after its forward

@@ -35,7 +35,7 @@ SECTIONS = {
         "leftover",
         "accumulating",
     },
-    "Loss": {"broadcast-loss", "ascending"},
+    "Loss": {"broadcast-loss", "ascending", "loss-input", "not-detached"},
     "Gradients": {"zero-gradient", "non-finite", "exploding", "vanishing", "clipped-away"},
     "Updates": {"zero-lr", "update-too-small", "update-too-large"},
 }

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from gradwidgets.checkup import Finding, Report, checkup, graph, rules, step_readings
+from gradwidgets.checkup import Finding, Report, checkup, graph, loss_reading, rules, step_readings
 from gradwidgets.checkup.report import counted
 from tests.checkup.loops import mlp, regression
 
@@ -47,7 +47,12 @@ def test_failing_rule_is_named_and_masks_nothing(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [(graph, "tensors_in"), (graph, "read_loss"), (step_readings, "begin"), (step_readings, "end")],
+    [
+        (graph, "tensors_in"),
+        (loss_reading, "read_loss"),
+        (step_readings, "begin"),
+        (step_readings, "end"),
+    ],
     ids=["forward", "backward", "before step", "after step"],
 )
 def test_failing_watch_does_not_touch_the_loop(

@@ -17,7 +17,16 @@ from torch.nn.utils import parametrizations, parametrize
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gradwidgets.checkup import Report, anatomy, checkup, graph, step_readings, tensors
+from gradwidgets.checkup import (
+    Report,
+    anatomy,
+    checkup,
+    criterion,
+    graph,
+    loss_reading,
+    step_readings,
+    tensors,
+)
 from gradwidgets.checkup.gradient_log import GradientLog
 from gradwidgets.checkup.inventory import Inventory
 
@@ -212,7 +221,9 @@ PARTS = [
         for name in ("named_modules", "named_parameters", "hidden_tensors", "untied")
     ),
     *((anatomy, name) for name in ("is_spread", "ignored_flags", "own_parameters", "is_layer")),
-    *((graph, name) for name in ("read_loss", "put_mark", "tensors_in", "direction")),
+    *((graph, name) for name in ("put_mark", "tensors_in", "marks_of")),
+    (loss_reading, "read_loss"),
+    *((criterion, name) for name in ("direction", "spread", "misfit", "attached")),
     *((step_readings, name) for name in ("begin", "end", "edit", "first_non_finite")),
     *((tensors, name) for name in ("local", "_stride")),
     *((GradientLog, name) for name in vars(GradientLog) if not name.startswith("__")),

@@ -34,6 +34,8 @@ RULES: tuple[Rule, ...] = (
     order.step_twice,
     updates.zero_lr,
     loss.ascending,
+    loss.loss_input,
+    loss.not_detached,
     gradients.exploding_at_once,
     updates.update_too_large,
     gradients.exploding_later,

@@ -5,21 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradwidgets.checkup.record import OptimizerSeen, Record
-from gradwidgets.checkup.report import Finding
+from gradwidgets.checkup.report import Finding, counted
 
 
 def broadcast_loss(record: Record) -> Iterator[Finding]:
     """Prediction and target were broadcast against each other."""
     spreads = [b.spread for b in record.real_backwards if b.spread is not None]
     if spreads:
-        before, after = spreads[0]
+        before, after, weighed = spreads[0]
         yield Finding(
             "broadcast-loss",
             "error",
             (),
-            f"predictions of shape {before} were broadcast to {after}: each is compared with "
+            f"losses of shape {before} were broadcast to {after} by a factor: each is multiplied "
+            "by the factors of all samples, so that those hardly matter"
+            if weighed
+            else f"predictions of shape {before} were broadcast to {after}: each is compared with "
             "every target, and the best answer is their mean",
             "give both the same shape: output.squeeze(-1), or target.unsqueeze(-1)",
+        )
+
+
+def loss_input(record: Record) -> Iterator[Finding]:
+    """A criterion gets probabilities where it takes logits, or the like."""
+    misfits = [b.misfit for b in record.real_backwards if b.misfit is not None]
+    if misfits:
+        name, takes, given = misfits[0]
+        yield Finding(
+            "loss-input",
+            "error" if takes.startswith("log-") else "warning",
+            (),
+            f"in {len(misfits)} of {counted(len(record.real_backwards), 'backward call')} {name}, "
+            f"which takes {takes}, is given {given}",
+            "remove the activation before it, or use the criterion that takes what you have: "
+            "logits for cross_entropy and binary_cross_entropy_with_logits, log_softmax(logits) "
+            "for nll_loss and kl_div",
+        )
+
+
+def not_detached(record: Record) -> Iterator[Finding]:
+    """A target or an advantage that should be a constant is trained along."""
+    found = [b.attached for b in record.real_backwards if b.attached]
+    if found and not record.grad_calls:  # an equation of derivatives may look the same
+        yield Finding(
+            "not-detached",
+            "warning",
+            (),
+            f"in {len(found)} of {counted(len(record.real_backwards), 'backward call')} {found[0]} "
+            "is computed from trained parameters and takes part in the gradient: the loss also "
+            "falls by moving what it should be compared with",
+            "compute it under torch.no_grad(), or use the result of .detach(), which changes "
+            "nothing in place",
         )
 
 

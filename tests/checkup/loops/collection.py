@@ -33,9 +33,10 @@ class Written(Enum):
     SECOND = "second set after the rules: they had passed the first set, too"
     THIRD = "third set after the rules, chosen because they might fail on it"
     FOURTH = "fourth set after the rules: all repaired twins, and what was found with them"
+    FIFTH = "fifth set after the first rules, written together with the rules that judge it"
 
 
-WITH_RULES, FIRST, SECOND, THIRD, FOURTH = Written
+WITH_RULES, FIRST, SECOND, THIRD, FOURTH, FIFTH = Written
 
 
 class Loop(NamedTuple):

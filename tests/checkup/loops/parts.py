@@ -285,3 +285,11 @@ class TwoTables(nn.Module):
     def loss(self, x: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of each next token."""
         return F.cross_entropy(self(x[:, :-1]).transpose(1, 2), x[:, 1:])
+
+
+def classes(
+    samples: int = 32, features: int = 8, count: int = 3
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and classes that a linear map gives them."""
+    x = torch.randn(samples, features)
+    return x, (x @ torch.randn(features, count)).argmax(1)

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import Autoencoder, elbo, mlp, regression, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import Autoencoder, classes, elbo, mlp, regression, usual
 
 
 @no_fault(source="Why are PyTorch parameters not updating? (tutorial)", written=WITH_RULES)
@@ -95,3 +95,90 @@ def loss_with_its_own_parameters() -> Loop:
 def variational_autoencoder() -> Loop:
     model, x = Autoencoder(), torch.randn(40, 12)
     return usual(model, optim.Adamax(model.parameters(), 2e-3), lambda: elbo(model, x), 17)
+
+
+@no_fault(source="soft histogram with as many bins as samples", written=FIFTH)
+def soft_histogram() -> Loop:
+    model, x, bins = nn.Linear(8, 1), torch.randn(32, 8), torch.linspace(-1, 1, 32)
+
+    def loss():
+        share = torch.exp(-((model(x) - bins) ** 2) / 0.1).mean(0)
+        return (share - 1 / 32).pow(2).sum()
+
+    return usual(model, optim.Adam(model.parameters(), lr=1e-3), loss)
+
+
+@no_fault(source="energy distance between samples and data", written=FIFTH)
+def energy_distance() -> Loop:
+    model, noise, data = mlp(), torch.randn(16, 8), torch.randn(16)
+
+    def loss():
+        made = model(noise)
+        return 2 * (made - data).abs().mean() - (made - made.T).abs().mean()
+
+    return usual(model, optim.Adam(model.parameters(), lr=1e-3), loss)
+
+
+@no_fault(source="label smoothing beside a divergence from a teacher", written=FIFTH)
+def mixed_losses_of_classes() -> Loop:
+    (x, y), model, teacher = classes(), mlp(out=3), mlp(out=3)
+
+    def loss():
+        out, aim = model(x), teacher(x).detach() / 2
+        soft = F.kl_div((out / 2).log_softmax(1), aim.softmax(1), reduction="batchmean")
+        certain = (out.softmax(1) * out.log_softmax(1)).sum(1).mean()
+        return 0.7 * F.cross_entropy(out, y, label_smoothing=0.1) + 1.2 * soft + 0.01 * certain
+
+    return usual(model, optim.SGD(model.parameters(), lr=0.05), loss)
+
+
+@no_fault(
+    source="attention and gates end in softmax, and their result is classified", written=FIFTH
+)
+def mixture_of_gated_experts() -> Loop:
+    (x, y), gate, expert = classes(), nn.Linear(8, 2), nn.Linear(8, 6)
+    model = nn.ModuleList([gate, expert])
+
+    def loss():
+        parts = expert(x).view(32, 2, 3)
+        likely = torch.logsumexp(gate(x).log_softmax(1)[..., None] + parts.log_softmax(2), dim=1)
+        return F.nll_loss(likely, y) + F.cross_entropy(
+            (gate(x).softmax(1)[..., None] * parts).sum(1), y
+        )
+
+    return usual(model, optim.Adam(model.parameters(), lr=1e-2), loss)
+
+
+@no_fault(source="focal loss", written=FIFTH)
+def focal_loss() -> Loop:
+    (x, y), model = classes(), mlp(out=3)
+
+    def loss():
+        losses = F.cross_entropy(model(x), y, reduction="none")
+        return (0.25 * (1 - (-losses).exp()) ** 2 * losses).mean()
+
+    return usual(model, optim.Adam(model.parameters(), lr=1e-2), loss)
+
+
+@no_fault(source="two views of a batch, both with gradient", written=FIFTH)
+def consistency_of_two_views() -> Loop:
+    (x, y), model = classes(), mlp(out=3)
+
+    def loss():
+        first, second = (model(x + 0.1 * torch.randn_like(x)) for _ in range(2))
+        return F.cross_entropy(first, y) + F.mse_loss(first.softmax(1), second.softmax(1))
+
+    return usual(model, optim.Adam(model.parameters(), lr=1e-2), loss)
+
+
+@no_fault(source="uncertainty weighting of tasks", written=FIFTH)
+def likelihood_weighted_by_a_learned_factor() -> Loop:
+    (x, y), model, gate = classes(), mlp(out=3), nn.Linear(8, 1)
+    optimizer = optim.Adam([*model.parameters(), *gate.parameters()], lr=1e-2)
+
+    def loss():
+        weight = gate(x).sigmoid().squeeze(1)
+        losses = F.cross_entropy(model(x), y, reduction="none")
+        return (weight * losses - 0.1 * weight.log()).mean()
+
+    return usual([model, gate], optimizer, loss)

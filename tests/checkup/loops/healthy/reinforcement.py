@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import mlp, times, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import LanguageModel, mlp, times, usual
 
 
 @no_fault(source="ikostrikov/pytorch-a3c#30", written=WITH_RULES)
@@ -154,3 +154,51 @@ def log_probabilities_saved_on_the_model() -> Loop:
         policy.saved.clear()
 
     return Loop(policy, optimizer, times(4, update))
+
+
+@no_fault(source="temporal differences with a target network that is not detached", written=FIFTH)
+def target_network_with_a_graph() -> Loop:
+    model, target = mlp(4, out=2), mlp(4, out=2)
+    optimizer, states = optim.Adam(model.parameters(), lr=1e-2), torch.randn(32, 4)
+
+    def update():
+        best = target(states + 0.1).max(1)[0]
+        optimizer.zero_grad()
+        F.mse_loss(model(states)[:, 0], states[:, 0] + 0.9 * best).backward()
+        optimizer.step()
+        with torch.no_grad():
+            for slow, fast in zip(target.parameters(), model.parameters(), strict=True):
+                slow.lerp_(fast, 0.1)
+
+    return Loop(model, optimizer, times(6, update))
+
+
+@no_fault(source="a language model under a clipped ratio and a divergence", written=FIFTH)
+def ratios_of_a_language_model() -> Loop:
+    model = LanguageModel()
+    optimizer, x = optim.AdamW(model.parameters(), lr=1e-4), torch.randint(30, (8, 12))
+    advantages = torch.randn(8, 1)
+    with torch.no_grad():
+        before = model(x).log_softmax(2).gather(2, x[..., None]).squeeze(2)
+
+    def loss():
+        chosen = model(x).log_softmax(2).gather(2, x[..., None]).squeeze(2)
+        ratio = (chosen - before).exp()
+        clipped = ratio.clamp(0.8, 1.2)
+        gap = before - chosen
+        far = (gap.exp() - gap - 1).mean()
+        return -torch.min(ratio * advantages, clipped * advantages).mean() + 0.04 * far
+
+    return usual(model, optimizer, loss)
+
+
+@no_fault(source="preferences: the log-ratios of two answers", written=FIFTH)
+def preferences_of_two_answers() -> Loop:
+    model, better, worse = mlp(out=3), torch.randn(16, 8), torch.randn(16, 8)
+    anchor = torch.randn(16)
+
+    def loss():
+        chosen, rejected = (model(x).log_softmax(1)[:, 0] for x in (better, worse))
+        return -F.logsigmoid(0.1 * (chosen - rejected - anchor)).mean()
+
+    return usual(model, optim.AdamW(model.parameters(), lr=1e-3), loss)

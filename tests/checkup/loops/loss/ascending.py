@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
+from torch.distributions import Categorical, Normal
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import Autoencoder, classify, cnn, fit, mlp, simple, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import Autoencoder, classes, classify, cnn, fit, mlp, simple, usual
 
 
 def signed(loss: torch.Tensor, right: bool) -> torch.Tensor:
@@ -80,3 +81,37 @@ def negated_root_mean_square(repaired: bool) -> Loop:
     model = mlp()
     optimizer = optim.Adam(model.parameters(), 1e-3)
     return fit(model, optimizer, 4, lambda out, y: signed(F.mse_loss(out, y).sqrt(), repaired))
+
+
+@fault("ascending", source="common report: log_prob minimised", written=FIFTH)
+def likelihood_of_a_gaussian(repaired: bool) -> Loop:
+    model, optimizer, x, y = simple(optim.Adam)
+    spread = torch.zeros(1, requires_grad=True)
+    optimizer.add_param_group({"params": [spread]})
+
+    def loss():
+        likelihood = Normal(model(x), spread.exp()).log_prob(y).sum(1).mean()
+        return signed(likelihood, not repaired)
+
+    return usual(model, optimizer, loss)
+
+
+@fault("ascending", source="common report: log_prob minimised", written=FIFTH)
+def likelihood_of_a_distribution(repaired: bool) -> Loop:
+    model, (x, y) = mlp(out=3), classes()
+
+    def loss():
+        return signed(Categorical(logits=model(x)).log_prob(y).mean(), not repaired)
+
+    return usual(model, optim.SGD(model.parameters(), lr=0.01), loss)
+
+
+@fault("ascending", source="common report: log of a softmax, without minus", written=FIFTH)
+def likelihood_by_hand(repaired: bool) -> Loop:
+    model, (x, y) = mlp(out=3), classes()
+
+    def loss():
+        chosen = model(x).softmax(1)[torch.arange(32), y]
+        return signed(torch.log(chosen + 1e-8).sum() / 32, not repaired)
+
+    return usual(model, optim.SGD(model.parameters(), lr=0.01), loss)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
+from torch.distributions import Categorical
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import fit, mlp, regression, simple, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import classes, fit, mlp, regression, simple, usual
 
 
 @fault("broadcast-loss", source="deepset-ai/FARM#229", written=WITH_RULES)
@@ -76,3 +77,31 @@ def td_target_of_shape_n(repaired: bool) -> Loop:
 def one_value_for_four_targets(repaired: bool) -> Loop:
     model, x, y = mlp(out=4 if repaired else 1), torch.randn(64, 8), torch.randn(64, 4)
     return usual(model, optim.Adam(model.parameters(), 1e-3), lambda: F.mse_loss(model(x), y))
+
+
+@fault(
+    "broadcast-loss",
+    source="PacktPublishing/Deep-Reinforcement-Learning-Hands-On#33",
+    written=FIFTH,
+)
+def advantages_of_another_shape(repaired: bool) -> Loop:
+    (x, _), actor, value = classes(), mlp(out=3), torch.randn(32, 1)
+    rewards = torch.randn(32)
+
+    def loss():
+        policy = Categorical(logits=actor(x))
+        advantage = rewards - (value.squeeze(1) if repaired else value)
+        return -(policy.log_prob(policy.sample()) * advantage).mean()
+
+    return usual(actor, optim.Adam(actor.parameters(), 1e-2), loss)
+
+
+@fault("broadcast-loss", source="pytorch forum: weights of samples", written=FIFTH)
+def weights_in_a_column(repaired: bool) -> Loop:
+    (x, y), model, weights = classes(), mlp(out=3), torch.rand(32, 1)
+
+    def loss():
+        losses = F.cross_entropy(model(x), y, reduction="none")
+        return (losses * (weights.squeeze(1) if repaired else weights)).mean()
+
+    return usual(model, optim.SGD(model.parameters(), 0.05), loss)

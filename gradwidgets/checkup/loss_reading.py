@@ -1,0 +1,51 @@
+"""Read a loss from its graph, before backward frees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from gradwidgets.checkup import criterion, graph
+from gradwidgets.checkup.record import Backward, Record
+
+
+def read_loss(record: Record, backward: Backward, roots: list[Any]) -> list[graph.Mark]:
+    """Fill in a `Backward` from the tensors that it starts from.
+
+    Returns:
+        The marks in their graph, one for each module output that the loss depends on.
+    """
+    tensors = [root for root in roots if isinstance(root, Tensor)]
+    starts = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
+    if not starts and backward.root == "graph":
+        backward.root = "leaf" if any(t.requires_grad for t in tensors) else "nothing"
+    if len(tensors) == len(roots) == 1 and tensors[0].numel() == 1:
+        backward.loss = float(tensors[0].detach())
+    found: list[graph.Mark] = []
+    for node in graph.nodes(starts):
+        found += graph.marks_of(node)
+        backward.misfit = backward.misfit or criterion.misfit(node)
+        leaf = None if node.next_functions else graph.leaf_of(node)
+        if leaf is not None:
+            backward.leaves.add(id(leaf))
+            if id(leaf) not in record.parameters and id(leaf) not in record.hidden:
+                backward.other_leaves.append(tuple(leaf.shape))
+    backward.outdated |= _outdated(record, found)
+    if starts:
+        backward.direction = criterion.direction(starts[0])
+        backward.spread = criterion.spread(starts[0])
+        backward.attached = criterion.attached(starts[0])
+    return found
+
+
+def _outdated(record: Record, marks: list[graph.Mark]) -> set[int]:
+    """Indices of the optimizers that have stepped since the forward of their modules."""
+    latest: dict[int, int] = {}  # optimizer index -> last forward of a module it trains
+    for mark in marks:
+        for tensor in mark.module.own_parameters():
+            parameter = record.parameters.get(id(tensor))
+            for optimizer in parameter.optimizers if parameter else ():
+                latest[optimizer.index] = max(latest.get(optimizer.index, 0), mark.time)
+    stepped = {optimizer.index: optimizer.last_step for optimizer in record.optimizers}
+    return {index for index, time in latest.items() if stepped[index] > time}
