@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import torch
 
 pytest.register_assert_rewrite("tests.examples")  # failing comparisons are shown in full
 
+hypothesis.settings.register_profile("a shared machine", deadline=None)
+hypothesis.settings.load_profile("a shared machine")
 DTYPE = getattr(torch, os.environ.get("GRADWIDGETS_DTYPE", "float32"))
 torch.set_default_dtype(DTYPE)  # what tests build while they are collected has it, too
 

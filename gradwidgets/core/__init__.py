@@ -34,6 +34,7 @@ from gradwidgets.core.parameter_groups import (
     Group,
     at_first,
     changes_of,
+    frozen_in_words,
     groups_of,
     may_lack_gradients,
 )
@@ -107,6 +108,7 @@ __all__ = [
     "has_schedule",
     "has_tensor",
     "ignored_class",
+    "frozen_in_words",
     "groups_of",
     "is_pair",
     "is_small",

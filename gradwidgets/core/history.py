@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from gradwidgets.core.parameter_groups import frozen_sentences, groups_of
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Array
 from gradwidgets.core.schedules import has_schedule
@@ -160,10 +161,19 @@ class History:
             said = early_stop(self.held_out, self.metric, patience, self.loss, planned)
         else:
             said = sentence(self.loss, self.stopped, planned, self.grad_norm)
+        if self.recipe.groups:
+            said = " ".join([said, *self._frozen()])
         if count := len(self.skipped):
             steps = f"{count} step{'s' * (count > 1)}"
             said += f" GradScaler skipped {steps}: a gradient was not finite."
         return said
+
+    def _frozen(self) -> list[str]:
+        """A sentence on each group that was frozen."""
+        recipe, names = self.recipe, self.names
+        groups = groups_of(recipe.groups, recipe.lr, names, recipe.updates)
+        norms = self.edited_norms.T, self.change_norms.T
+        return frozen_sentences(groups, *(dict(zip(names, each, strict=True)) for each in norms))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model as plain lists, numbers and texts, ready for strict JSON.

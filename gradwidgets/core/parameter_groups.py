@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -26,6 +27,7 @@ from torch.optim import Optimizer
 from gradwidgets.core.optimizers import OPTIMIZERS, OptimizerKind, name_of, option_defaults
 from gradwidgets.core.validate import Count, Number, OneOf, Rule, not_allowed
 
+Norms = Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]
 FREEZE_BY = ("requires_grad", "left out", "lr", "gradient")
 """The ways to freeze; the first is taken where none is given."""
 RULES: dict[str, Rule] = {
@@ -67,6 +69,13 @@ class Group:
         """Tell whether the group is frozen at an update."""
         early = self.until is not None and update < self.until
         return early or (self.start is not None and update >= self.start)
+
+    @property
+    def phases(self) -> str:
+        """When and how it is frozen, in words."""
+        times = (("until", self.until), ("from", self.start))
+        spans = " and ".join(f"{word} update {at}" for word, at in times if at is not None)
+        return f"frozen by {self.by} {spans}"
 
     def built_with(self) -> dict[str, float]:
         """The settings with which the optimizer is built."""
@@ -127,6 +136,8 @@ def _checked(name: str, given: object) -> dict[str, Any]:
             raise not_allowed(f"{name}[{key!r}]", given[key], f"only {', '.join(RULES)}")
     checked = {key: RULES[key](f"{name}[{key!r}]", value) for key, value in given.items()}
     checked = {key: value for key, value in checked.items() if value is not None}
+    if "freeze_by" not in checked and checked.get("frozen_until") == 0:
+        del checked["frozen_until"]  # there is no update before
     until, start = checked.get("frozen_until"), checked.get("frozen_from")
     if "freeze_by" in checked and until is None and start is None:
         wish = "frozen_until or frozen_from with it: nothing is frozen otherwise"
@@ -234,6 +245,62 @@ def _refuse_no_graph(groups: Sequence[Group], updates: int) -> None:
         if at < updates and all(g.by == FREEZE_BY[0] and g.frozen(at) for g in groups):
             wish = f"a parameter that needs a gradient at update {at}: there is nothing to train"
             raise not_allowed("Recipe.groups", [group.pattern for group in groups], wish)
+
+
+def frozen_in_words(gradient: float | None, change: float, most: str = "") -> str:
+    """Say which gradient and change a frozen part has: the four ways differ in that.
+
+    Args:
+        gradient: norm of the gradient that the optimizer read; None if there was none.
+        change: norm of the change.
+        most: stands before a norm, such as "up to ".
+
+    >>> frozen_in_words(None, 0.0)
+    'no gradient and no change'
+    >>> frozen_in_words(0.0, 0.125)
+    'a gradient of zero, but momentum or weight decay made a change of 0.125'
+    """
+    says = "no gradient"
+    if gradient is not None:
+        says = f"a gradient of norm {most}{gradient:.3g}" if gradient else "a gradient of zero"
+    if not change:
+        return f"{says} and no change" if gradient is None else f"{says}, but no change"
+    return f"{says}, but momentum or weight decay made a change of {most}{change:.3g}"
+
+
+def frozen_sentences(groups: Iterable[Group], gradients: Norms, changes: Norms) -> list[str]:
+    """A sentence on each group that was frozen at some of the updates of a run.
+
+    Args:
+        groups: those of the model.
+        gradients: by name of the parameter, (updates,) norms of what the optimizer read; NaN is
+            no gradient.
+        changes: the same of the changes.
+
+    >>> import numpy as np
+    >>> part = Group("2.*", ("2.weight",), {}, 0.1, until=2, start=None, by="lr")
+    >>> gradients, changes = {"2.weight": np.array([3, 4, 1])}, {"2.weight": np.array([0, 0, 0.1])}
+    >>> frozen_sentences([part], gradients, changes)
+    ['2.* was frozen by lr until update 2: a gradient of norm up to 4, but no change.']
+    """
+    said = []
+    for group in groups:
+        frozen = [at for at in range(len(changes[group.names[0]])) if group.frozen(at)]
+        if not frozen:
+            continue
+        read, moved = (
+            np.stack([norms[name][frozen] for name in group.names])
+            for norms in (gradients, changes)
+        )
+        gradient = None if np.isnan(read).all() else _largest(read)
+        words = frozen_in_words(gradient, _largest(moved), "up to ")
+        said.append(f"{group.pattern} was {group.phases}: {words}.")
+    return said
+
+
+def _largest(norms: Any) -> float:
+    """The largest joint norm of several parameters at one update, from (parameters, updates)."""
+    return float(np.linalg.norm(np.nan_to_num(norms), axis=0).max())
 
 
 def may_lack_gradients(groups: Mapping[str, Mapping[str, Any]]) -> bool:

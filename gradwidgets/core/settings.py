@@ -30,18 +30,51 @@ OPTION_CONTROLS = {
     ),
 }
 """Controls for what stands in `Recipe.options`, if the optimizer takes it."""
+UPDATES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200)
+GROUP_CONTROLS = {
+    "lr": Recipe.__dataclass_fields__["lr"].metadata["control"],
+    "weight_decay": OPTION_CONTROLS["weight_decay"],
+    "frozen_until": Control(
+        "frozen until",
+        "Optimizer",
+        "frozen_until: the update before which the group is frozen.",
+        (0, *UPDATES),
+        names={0: "not at all"},
+    ),
+    "frozen_from": Control(
+        "frozen from",
+        "Optimizer",
+        "frozen_from: the update from which on the group is frozen.",
+        (*UPDATES, None),
+        names={None: "never"},
+    ),
+    "freeze_by": Control(
+        "frozen by", "Optimizer", "freeze_by: how the group is frozen.", FREEZE_BY, slider=False
+    ),
+}
+"""Controls for what stands in a group of `Recipe.groups`."""
 ALWAYS = ("optimizer", "lr", "updates", "seed")
 """Settings that are named even where they are the defaults."""
 
 
-def controls() -> dict[str, Control]:
+def controls(recipe: Recipe | None = None) -> dict[str, Control]:
     """Every control by the name of its setting: fields of `Recipe`, then optimizer options.
+
+    Those of the groups of a recipe come last.
 
     >>> controls()["momentum"].label
     'momentum'
+    >>> controls(Recipe(groups={"*bias": {}}))["groups[*bias].lr"].label
+    '*bias: learning rate'
     """
     fields = {spec.name: spec.metadata.get("control") for spec in dataclasses.fields(Recipe)}
-    return {name: control for name, control in fields.items() if control} | OPTION_CONTROLS
+    own = {name: control for name, control in fields.items() if control} | OPTION_CONTROLS
+    for pattern in recipe.groups if recipe else ():
+        for key, control in GROUP_CONTROLS.items():
+            label, short = f"{pattern}: {control.label}", f"{pattern}: {control.short}"
+            named = dataclasses.replace(control, label=label, short=short * bool(control.short))
+            own[f"groups[{pattern}].{key}"] = named
+    return own
 
 
 def applies(recipe: Recipe, name: str) -> bool:
@@ -50,14 +83,17 @@ def applies(recipe: Recipe, name: str) -> bool:
     >>> applies(Recipe(optimizer="Adam"), "momentum")
     False
     """
-    known = name in FIELDS or name in option_defaults(recipe.optimizer)
-    return known or _in_group(recipe, name) is not None
+    options = option_defaults(recipe.optimizer)
+    if place := _in_group(recipe, name):
+        return place[1] != "weight_decay" or "weight_decay" in options
+    return name in FIELDS or name in options
 
 
 def get(recipe: Recipe, name: str) -> Any:
     """The value of a setting; of an option that the recipe does not give, the optimizer's default.
 
     A group's setting is named `groups[PATTERN].lr`, and is that of all where the group has none.
+    A group that is not frozen before any update is so until update 0.
 
     An option with a control is 0.0 where the optimizer does not take it: there its slider rests.
 
@@ -81,7 +117,8 @@ def with_(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with some settings changed.
 
     Another optimizer keeps the options that it takes, another schedule none. An option that is
-    changed to its optimizer's default is left out, so that undoing a change gives an equal recipe.
+    changed to its optimizer's default is left out, so that undoing a change gives an equal recipe,
+    and so is what a group is given that it has anyway.
 
     Raises:
         ValueError: there is no such setting, or a value is not allowed.
@@ -98,11 +135,8 @@ def with_(recipe: Recipe, **changes: Any) -> Recipe:
     if fields.get("schedule", recipe.schedule) != recipe.schedule:
         fields = {"schedule_options": {}, **fields}
     changed = recipe.replace(**{"options": _kept(recipe, fields), **fields})
-    for name in list(named):
-        if place := _in_group(changed, name):
-            pattern, key = place
-            group = {**changed.groups[pattern], key: named.pop(name)}
-            changed = changed.replace(groups={**changed.groups, pattern: group})
+    changed = _with_groups(changed, named)
+    named = {name: value for name, value in named.items() if _in_group(changed, name) is None}
     defaults = option_defaults(changed.optimizer)
     options = dict(changed.options)
     for name, value in named.items():
@@ -123,8 +157,18 @@ def _in_group(recipe: Recipe, name: str) -> tuple[str, str] | None:
     return found[1], found[2]
 
 
+def _with_groups(recipe: Recipe, named: Mapping[str, Any]) -> Recipe:
+    """The recipe with those of the named settings changed that are of its groups."""
+    groups = {pattern: dict(given) for pattern, given in recipe.groups.items()}
+    for name, value in named.items():
+        place = _in_group(recipe, name)
+        if place and (place[1] == "frozen_until" or value != get(recipe, name)):
+            groups[place[0]][place[1]] = value  # 0 stays beside `freeze_by`, which needs an update
+    return recipe.replace(groups=groups) if groups != recipe.groups else recipe
+
+
 def _of_group(recipe: Recipe, pattern: str, key: str) -> Any:
-    usual = {"lr": recipe.lr, "freeze_by": FREEZE_BY[0]}
+    usual = {"lr": recipe.lr, "freeze_by": FREEZE_BY[0], "frozen_until": 0}
     if key == "weight_decay":
         usual[key] = get(recipe, key)
     return recipe.groups[pattern].get(key, usual.get(key))

@@ -106,7 +106,7 @@ def save_page(
 
 def _dial(recipe: Recipe, name: str, few: bool) -> Dial:
     """All stops of a setting, or a few of them, and where the recipe stands among them."""
-    controls = settings.controls()
+    controls = settings.controls(recipe)
     if name not in controls:
         raise not_allowed("field", name, f"a setting with a control: one of {', '.join(controls)}")
     control, value = controls[name], settings.get(recipe, name)

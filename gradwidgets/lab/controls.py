@@ -17,7 +17,8 @@ class Controls:
     """The widgets of some settings, and the recipe that they make together.
 
     Args:
-        names: settings to show: fields of `Recipe` or optimizer options such as "momentum".
+        names: settings to show: fields of `Recipe`, optimizer options such as "momentum", or those
+            of the recipe's groups, such as "groups[*bias].lr".
         recipe: where the widgets stand at first; settings without a widget stay as in it.
         moved: called with a setting's name when its widget has moved, whoever moved it.
         touched: called with a setting's name when its slider comes into focus.
@@ -33,7 +34,7 @@ class Controls:
         moved: Callable[[str], object] = lambda _: None,
         touched: Callable[[str], object] = lambda _: None,
     ) -> None:
-        known = settings.controls()
+        known = settings.controls(recipe)
         for name in names:
             if name not in known:
                 raise ValueError(f"show={name!r} has no control; give some of {list(known)}")

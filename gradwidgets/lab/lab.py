@@ -11,15 +11,7 @@ from typing import Any
 import ipywidgets
 
 from gradwidgets.components import Action, LoopScheduler, Slider, StaticFallback, StaticView, close
-from gradwidgets.core import (
-    History,
-    Problem,
-    Recipe,
-    has_schedule,
-    not_allowed,
-    patience_of,
-    problems,
-)
+from gradwidgets.core import History, Problem, Recipe, not_allowed, patience_of, problems
 from gradwidgets.export import save_page
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture
@@ -28,8 +20,11 @@ from gradwidgets.lab.work import LabWork, Stage
 from gradwidgets.plots import suited
 from gradwidgets.script import Line, script, script_lines
 
-SCHEDULE = frozenset({"schedule", "warmup_steps", "schedule_per"})
-"""Settings that the learning rate's panel belongs to."""
+PANELS_OF = {
+    "lr": frozenset({"schedule", "schedule_options", "warmup_steps", "schedule_per"}),
+    "lost": frozenset({"dtype", "rounding"}),
+}
+"""Panels that belong to settings: a lab that shows or has one of these shows the panel."""
 SHOW = ("scale", "mask", "l2", "accumulation_steps", "optimizer", "lr")
 
 
@@ -38,13 +33,15 @@ class GradLab(StaticFallback):
 
     Args:
         problem: a `Problem`, or the name of a built-in one.
-        show: the settings to give controls to: fields of `Recipe`, or "momentum", "weight_decay".
+        show: the settings to give controls to: fields of `Recipe`, "momentum", "weight_decay", or
+            those of the recipe's groups, such as "groups[*bias].lr" and "groups[0.*].frozen_until".
         recipe: where the controls start, and what `compare` compares with; None takes the
             problem's own.
         compare: draw the starting recipe beside the present one, on the same seed and number of
             updates.
         panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem,
-            and shows the learning rate if it can change.
+            and shows the learning rate if it can change, and the steps that rounding loses if the
+            precision can.
         size: (width, height) of the picture in pixels.
         look_ahead: train what may be asked for next while nothing happens: what takes at most
             10 ms an update and 256 MB of memory; fewer stops, or none, where a model needs more.
@@ -95,8 +92,9 @@ class GradLab(StaticFallback):
         self.controls = self._controls.widgets
         self._screen = Screen(lambda said: soon(partial(self._heard, said)))
         self._screen.observe(lambda _: soon(self._work.redraw), ["dark", "narrow"])
-        scheduled = has_schedule(start) or not SCHEDULE.isdisjoint(self.controls)
-        panels = panels or suited(self.problem, scheduled)
+        named = {*self.controls, *start.changes()}
+        extra = [panel for panel, names in PANELS_OF.items() if names & named]
+        panels = panels or suited(self.problem, extra)
         self._picture = Picture(self.problem, panels, size, self._screen, text_scale)
         self._listing = Listing(lambda: soon(self._close_listing))
         ahead = self._controls if look_ahead else None
@@ -326,7 +324,8 @@ class GradLab(StaticFallback):
                 lines = script_lines(self.problem, self.recipe)
             except ValueError as error:  # a model, or an edit of it, that no program is written for
                 lines = [Line(f"# {error}")]
-            self._listing.show("This lab as a plain PyTorch program", lines, self._last_moved)
+            moved = self._last_moved.partition("[")[0]  # of a group's setting: the groups
+            self._listing.show("This lab as a plain PyTorch program", lines, moved)
         elif self._listed == "share":
             self._listing.show("One line that gives this lab", [Line(self.share())])
         else:

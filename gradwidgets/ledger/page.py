@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 
 from gradwidgets.components import cell
-from gradwidgets.core import EDITS, Array, Penalty, Problem, Recipe, groups_of, name_of, problems
+from gradwidgets.core import (
+    EDITS,
+    Array,
+    Penalty,
+    Problem,
+    Recipe,
+    frozen_in_words,
+    groups_of,
+    name_of,
+    problems,
+)
 from gradwidgets.ledger.conflicts import cosine
 from gradwidgets.ledger.record import STAGES, ParameterRecord, UpdateRecord, norm, record_updates
 
@@ -212,18 +222,11 @@ def _notes_on_groups(recipe: Recipe, record: UpdateRecord) -> Iterator[str]:
 
 
 def _frozen(records: Sequence[ParameterRecord]) -> str:
-    read = [each.read for each in records if each.read is not None]
-    moved = any(each.change.any() for each in records)
-    if not read:
-        says = "no gradient"
-    elif any(values.any() for values in read):
-        says = f"a gradient of norm {norm(np.concatenate([v.ravel() for v in read])):.3g}"
-    else:
-        says = "a gradient of zero"
-    if not moved:
-        return f"{says}{', but' if read else ' and'} no change"
-    change = norm(np.concatenate([each.change.ravel() for each in records]))
-    return f"{says}, but momentum or weight decay made a change of {change:.3g}"
+    read = [each.read.ravel() for each in records if each.read is not None]
+    gradient = norm(np.concatenate(read)) if read else None
+    return frozen_in_words(
+        gradient, norm(np.concatenate([each.change.ravel() for each in records]))
+    )
 
 
 def _note_on_order(record: UpdateRecord, late: UpdateRecord) -> str:

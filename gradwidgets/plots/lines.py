@@ -179,7 +179,7 @@ class LinePanel:
                 continue
             finite = series.y[np.isfinite(series.y)]
             if len(finite) and not (self.only_live and not series.name):
-                text = f"{run.label} {series.name}".strip()
+                text = series.name or run.label
                 if self.says_end and run.history.diverged and not series.sparse:
                     text = f"diverged\nat update\n{run.history.updates}"
                 labels.append((float(finite[-1]), text))

@@ -62,8 +62,12 @@ def loss_panel(problem: Problem) -> LinePanel:
     >>> loss_panel(problems.get("digits")).title  # its metric is the accuracy
     'loss'
     """
+    return LOSS_AND_HELD_OUT if _held_out_beside_loss(problem) else LOSS
+
+
+def _held_out_beside_loss(problem: Problem) -> bool:
     own = callable(problem.metric) or reduction(problem.loss) == "sum"
-    return LOSS if own or problem.metric_name() != "loss" else LOSS_AND_HELD_OUT
+    return not own and problem.held_out is not None and problem.metric_name() == "loss"
 
 
 PANELS: dict[str, Callable[[Problem], Panel]] = {
@@ -84,23 +88,28 @@ OF_PARAMETERS = frozenset({"weights", "spread", "surface"})
 """Those that draw `History.parameters`."""
 
 
-def suited(problem: Problem, schedule: bool = False) -> tuple[str, ...]:
-    """Three panels: loss, gradient, and the one that shows most of this problem.
+def suited(problem: Problem, extra: Sequence[str] = ()) -> tuple[str, ...]:
+    """Loss, gradient, what the settings ask for, and what shows most of this problem: at most four.
+
+    What shows little of a problem is left out where the settings ask for something.
 
     Args:
         problem: what is trained.
-        schedule: whether the learning rate may change, and has a panel, too.
+        extra: panels that belong to the settings, such as "lr" to a schedule.
 
     >>> from gradwidgets.core import problems
-    >>> suited(problems.get("moons"))
-    ('loss', 'gradient', 'boundary')
+    >>> suited(problems.get("moons"), ["lr"])
+    ('loss', 'gradient', 'lr', 'boundary')
     """
-    most = "ratio" if problem.held_out is None else "held_out"
     if has_surface(problem):
-        most = "surface"
+        most = ["surface"]
     elif has_boundary(problem):
-        most = "boundary"
-    return ("loss", "gradient", *["lr"] * schedule, most)
+        most = ["boundary"]
+    elif problem.held_out is not None and not _held_out_beside_loss(problem):
+        most = ["held_out"]
+    else:
+        most = [] if extra else ["ratio"]
+    return ("loss", "gradient", *extra, *most)[:4]
 
 
 def make(names: Sequence[str], problem: Problem) -> list[Panel]:

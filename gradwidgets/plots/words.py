@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradwidgets.core import History, end_level, metric_value
+from gradwidgets.core import Array, History, end_level, metric_value
 from gradwidgets.plots.style import StyledRun
 
 SPOKEN = {"held_out": "held-out data", "lr": "learning rate"}
@@ -38,14 +38,34 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
         first, last = history.edited_norm[[0, -1]]
         parts.append(f"Gradient norm from {first:.3g} to {last:.3g}.")
         if len(history.lost):
-            parts.append(f"Steps lost to rounding: {history.lost[-1]:.0%} of the elements.")
-        if "learning rate" in named:
-            first, last, high = history.lr[0], history.lr[-1], history.lr.max()
-            parts.append(f"Learning rate from {first:.3g} to {last:.3g}, at most {high:.3g}.")
+            first, last = history.lost[[0, -1]]
+            parts.append(
+                f"Steps lost to rounding: {first:.0%} of the elements at first, {last:.0%} at last."
+            )
+        if "learning rate" in named and np.isfinite(history.lr).all():
+            parts.append(_learning_rate(history.lr))
         if len(history.held_out):
-            end = metric_value(history.metric, history.held_out[-1, 1])
-            parts.append(f"Held-out {history.metric} ends at {end}.")
+            parts.append(_held_out(history))
     return " ".join(parts)
+
+
+def _learning_rate(lr: Array) -> str:
+    first, last, high = float(lr[0]), float(lr[-1]), float(lr.max())
+    if lr.min() == high:
+        return f"Learning rate {first:.3g} all the time."
+    peak = f", highest, {high:.3g}, at update {lr.argmax()}" * (high > max(first, last))
+    return f"Learning rate from {first:.3g} to {last:.3g}{peak}."
+
+
+def _held_out(history: History) -> str:
+    """Where the metric ends; of a loss that has risen again where it was lowest."""
+    done, values = history.held_out.T
+    said = f"Held-out {history.metric} ends at {metric_value(history.metric, values[-1])}"
+    lowest = np.where(np.isnan(values), np.inf, values).argmin()
+    if history.metric in ("loss", "error") and values[lowest] < values[-1]:
+        low = metric_value(history.metric, values[lowest])
+        said += f"; it was lowest, {low}, after {done[lowest]:.0f} updates"
+    return f"{said}."
 
 
 def over_seeds(histories: Sequence[History]) -> str:

@@ -173,7 +173,7 @@ def scaled_run(
 @pytest.mark.parametrize("unscale", [False, True], ids=["", "unscale_"])
 @pytest.mark.parametrize("is_fused", [False, True], ids=["", "fused"])
 @pytest.mark.parametrize("name", FUSED)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(init_scale=st.floats(1e-3, 2.0**20), max_norm=st.floats(0.01, 1), l2=st.floats(0, 1))
 def test_edits_under_a_grad_scaler_equal_those_of_a_loop_that_unscales(
     name: str, is_fused: bool, unscale: bool, init_scale: float, max_norm: float, l2: float

@@ -140,7 +140,7 @@ def with_sparse_gradient(rows: list[list[int]]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=repr)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rows=st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=5), min_size=1, max_size=3))
 def test_a_sparse_gradient_is_edited_as_the_dense_one(edit: Any, rows: list[list[int]]) -> None:
     sparse = with_sparse_gradient(rows)

@@ -299,7 +299,7 @@ def test_another_thread_has_its_turns_while_a_long_run_goes_on(how: str) -> None
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_threads_that_take_a_lock_again_and_again_all_have_their_turns(depths: list[int]) -> None:
     """However deep each takes it, one is inside at a time, and nobody waits for ever."""
     lock = FairLock()

@@ -193,8 +193,12 @@ def test_the_picture_names_the_metric() -> None:
     from gradwidgets.plots.panels import make, suited
 
     problem = Problem("own", one, (X, X[:, :1]), F.mse_loss, held_out=(X, X[:, :1]))
-    assert suited(problem)[-1] == "held_out"
+    assert suited(problem) == ("loss", "gradient", "ratio")  # it is dotted beside the loss
     assert make(["held_out"], problem)[0].title == "loss on held-out data"
+    problem = Problem(
+        "own", one, (X, X[:, :1]), F.mse_loss, held_out=(X, X[:, :1]), metric=F.l1_loss
+    )
+    assert suited(problem) == ("loss", "gradient", "held_out")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 10])

@@ -309,6 +309,39 @@ def test_settings_name_the_groups_and_reach_into_them() -> None:
         settings.with_(recipe, **{"groups[0.*].lr": -1})
 
 
+def test_a_control_of_a_group_visits_what_is_allowed_and_comes_back() -> None:
+    start = Recipe(lr=0.3, groups={"0.*": {}, "*bias": {"frozen_until": 7, "freeze_by": "lr"}})
+    own = {name: each for name, each in settings.controls(start).items() if "[" in name}
+    assert [name.replace("*bias", "0.*") for name in own] == 2 * [
+        f"groups[0.*].{key}"
+        for key in ("lr", "weight_decay", "frozen_until", "frozen_from", "freeze_by")
+    ]
+    for name, control in own.items():
+        assert settings.with_(start, **{name: settings.get(start, name)}) == start
+        for stop in control.stops:
+            if name == "groups[0.*].freeze_by" and stop != "requires_grad":
+                continue  # nothing is frozen there
+            if name == "groups[*bias].frozen_from" and stop is not None and stop <= 7:
+                continue
+            changed = settings.with_(start, **{name: stop})
+            assert settings.get(changed, name) == stop
+            before = settings.get(start, name)
+            assert settings.get(settings.with_(changed, **{name: before}), name) == before
+    assert settings.applies(Recipe("Rprop", groups={"0.*": {}}), "groups[0.*].lr")
+    assert not settings.applies(Recipe("Rprop", groups={"0.*": {}}), "groups[0.*].weight_decay")
+    assert Recipe(groups={"0.*": {"frozen_until": 0}}) == Recipe(groups={"0.*": {}})
+
+
+def test_several_settings_of_a_group_are_changed_together() -> None:
+    start = Recipe(groups={"0.*": {"frozen_until": 9}})
+    changes = {"groups[0.*].freeze_by": "lr", "groups[0.*].frozen_until": 0}
+    assert settings.with_(start, **changes).groups == {
+        "0.*": {"frozen_until": 0, "freeze_by": "lr"}
+    }
+    later = {"groups[0.*].frozen_from": 5, "groups[0.*].frozen_until": 2}
+    assert settings.with_(start, **later).groups == {"0.*": {"frozen_until": 2, "frozen_from": 5}}
+
+
 def test_a_sweep_goes_one_by_one_and_says_so() -> None:
     recipe = Recipe(groups={"0.*": {"lr": 0.01}}, updates=4)
     for field, values in {"groups[0.*].lr": [0.1, 0.2], "lr": [0.3, 0.4]}.items():
@@ -331,3 +364,13 @@ def test_the_ledger_says_which_freezing_it_is(by: str) -> None:
     *_, before, last = list(pages(PROBLEM, recipe_of("SGD", by, "from")))[3:6]
     assert re.search(SAID[by], " ".join(last["notes"]))
     assert "frozen" not in " ".join(before["notes"])
+
+
+@pytest.mark.parametrize("by", FREEZE_BY)
+def test_the_sentence_of_a_run_says_which_freezing_it_was(by: str) -> None:
+    said = train(PROBLEM, recipe_of("SGD", by, "both")).summary()
+    words = (
+        SAID[by].replace(":", " until update 3 and from update 7:").replace(" norm", " norm up to")
+    )
+    assert re.search(r"\[01\]\.\* was " + words, said)
+    assert "frozen" not in train(PROBLEM, recipe_of("SGD", by, "from", updates=4)).summary()

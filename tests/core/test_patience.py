@@ -353,7 +353,7 @@ def test_the_picture_has_the_held_out_loss_beside_the_loss() -> None:
     assert np.array_equal(np.stack([held.x, held.y], 1), history.held_out)
     assert np.array_equal(loss.y, history.loss)
     assert held.dash == "dotted"
-    assert [text for _, text in panel.labels(run)] == ["now held-out", "now"]
+    assert [text for _, text in panel.labels(run)] == ["held-out", "now"]
     assert panel.title == "loss (dotted: held-out)"
     assert "Plots of loss (dotted: held-out), gradient" in str(
         GradLab(problem, recipe=RECIPE)._screen.alt

@@ -138,3 +138,36 @@ def test_a_lab_with_groups_says_so_and_keeps_them(tmp_path: Path) -> None:
     lab.controls["optimizer"].value = "LBFGS"
     assert "LBFGS refuses them" in lab.summary
     lab.close()
+
+
+def test_a_group_of_the_recipe_has_controls_of_its_own(tmp_path: Path) -> None:
+    lr, until, decay = (f"groups[*bias].{key}" for key in ("lr", "frozen_until", "weight_decay"))
+    start = Recipe(lr=0.5, groups={"*bias": {}}, updates=8)
+    lab = GradLab("moons", show=("optimizer", "lr", lr, until, decay), recipe=start)
+    assert lab.recipe == start
+    assert lab.controls[lr].label == "*bias: learning rate"
+    lab.controls["lr"].value = 1.0
+    assert lab.recipe.groups == {"*bias": {"lr": 0.5}}  # where its own slider stands
+    lab.controls[until].value = 3
+    assert lab.recipe.groups == {"*bias": {"lr": 0.5, "frozen_until": 3}}
+    assert lab.history.loss.tolist() == train("moons", lab.recipe).loss.tolist()
+    assert "*bias was frozen by requires_grad until update 3: no gradient" in lab.summary
+    lab.toggle("code")
+    marked = " ".join(text for text, mark in lab._listing.lines if mark)
+    assert "requires_grad_" in marked
+    again = eval(lab.share(), {"GradLab": GradLab, "Recipe": Recipe})
+    assert again.recipe == lab.recipe
+    assert again.history.summary() == lab.history.summary()
+    page = lab.save_page(tmp_path / "page.html", until, values=(0, 3)).read_text()
+    assert "*bias: frozen until" in page
+    assert "not at all" in page
+    lab.reset()
+    assert lab.recipe == start
+    lab.close()
+
+
+def test_a_group_that_the_recipe_does_not_have_is_refused_by_name() -> None:
+    with pytest.raises(
+        ValueError, match=r"show='groups\[0\.\*\]\.lr' has no control; give some of"
+    ):
+        GradLab("moons", show=("groups[0.*].lr",))

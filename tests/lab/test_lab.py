@@ -250,6 +250,24 @@ def test_every_problem_has_a_lab(name):
     assert lab.history.updates == 3
 
 
+PANELS = {
+    "schedule": ("digits", {"schedule": "cosine"}, ("loss", "gradient", "lr", "held_out")),
+    "warm-up": ("chars", {"warmup_steps": 2}, ("loss", "gradient", "lr")),
+    "precision": ("moons", {"dtype": "bfloat16"}, ("loss", "gradient", "lost", "boundary")),
+    "both": ("moons", {"schedule": "step", "dtype": "float16"}, ("loss", "gradient", "lr", "lost")),
+    "neither": ("digits", {"lr": 0.3}, ("loss", "gradient", "held_out")),
+}
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_a_lab_has_the_panels_of_its_settings(name):
+    problem, changes, panels = PANELS[name]
+    recipe = problems.get(problem).recipe.replace(updates=4, **changes)
+    lab = GradLab(problem, recipe=recipe)
+    assert lab._picture._panels == panels
+    lab.close()
+
+
 def test_panels_that_cannot_show_the_problem_are_refused():
     with pytest.raises(ValueError, match="panel 'surface' needs a problem with two parameters"):
         GradLab("moons", panels=("surface",))

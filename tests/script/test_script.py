@@ -499,7 +499,7 @@ def laid(order: tuple[int, ...]) -> nn.Parameter:
     return nn.Parameter(torch.randn([sizes[place] for place in order]).permute(back))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     orders=st.lists(st.integers(0, 4).flatmap(lambda n: st.permutations(range(n))), min_size=1),
     mask=st.floats(0.0, 1.0),
@@ -562,7 +562,7 @@ LOADERS: dict[str, Any] = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     own=st.sampled_from(sorted(LOADERS)),
     target=st.sampled_from(sorted(TARGETS)),
