@@ -46,6 +46,7 @@ CASES = {
 }
 READ = "int(open('/proc/self/statm').read().split()[1]) * 4096 / 1e6"
 MEMORY = f"print({READ})"
+KNOWN = "print(sum(bar is not None for bar in lab.controls['scale'].bars))"
 LOOK = f"most = max(most, {READ})\n1+1"
 
 
@@ -111,16 +112,17 @@ def figures(setup: str) -> str:
         client.run("lab.wait(); most = 0.0; lab.controls['scale'].value = 2.0")
         training = waits(client, "lab.settled")
         client.run("lab.wait()")
+        client.run("lab.controls['scale'].value = 0.5; lab.run(); most = 0.0")
         before = float(client.run(MEMORY))
-        client.run("most = 0.0")
-        client.run("lab.controls['scale'].value = 0.5; lab.run()")
         time.sleep(0.3)
         ahead = waits(client, "", pause=0.3)
         grown = float(client.run("print(most)")) - before
+        known = int(client.run(KNOWN))
         cancelled = cancel(client)
     finally:
         client.close()
-    return f"{1e3 * shown:.0f} | {training} | {ahead} | {grown:.0f} | {1e3 * cancelled:.0f}"
+    answers = f"{1e3 * shown:.0f} | {training} | {ahead}"
+    return f"{answers} | {known} | {grown:.0f} | {1e3 * cancelled:.0f}"
 
 
 def cancel(client: Client) -> float:
@@ -136,12 +138,13 @@ def cancel(client: Client) -> float:
 
 HEAD = [
     "`1+1` in the next cell, in milliseconds: while a run that was asked for trains, and while the"
-    " lab looks ahead after it. Before these, the first picture; after them, by how much resident"
-    " memory grew meanwhile, and how long Cancel takes, of a run of a million updates.",
+    " lab looks ahead after it. Before these, the first picture; after them, how many of the"
+    " slider's stops are known by then, by how much resident memory grew meanwhile, and how long"
+    " Cancel takes, of a run of a million updates.",
     "",
     "| a lab on | first picture (ms) | training: median | slowest | looking ahead: median"
-    " | slowest | memory (MB) | Cancel (ms) |",
-    "|---|--:|--:|--:|--:|--:|--:|--:|",
+    " | slowest | stops | memory (MB) | Cancel (ms) |",
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
 ]
 
 

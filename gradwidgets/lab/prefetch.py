@@ -20,6 +20,8 @@ from gradwidgets.sweep import FEW, Sweep
 
 SHORT = 0.01
 """Seconds of a step: a newer event waits no longer than this and what cannot be cut, one update."""
+SLOW = 5 * SHORT
+"""Seconds of an update from which nothing is prepared, and no further update is made to see why."""
 MEMORY = 256_000_000
 """Bytes that what is prepared may take while it is trained."""
 COPIES = 10
@@ -151,6 +153,7 @@ class Prefetcher:
         self._snapshots = snapshots
         self._draw = draw
         self._active = ""
+        self._slow = False
         self._costs: dict[Hashable, Cost] = {}
         self._stops: dict[str, tuple[Any, ...]] = {}
 
@@ -165,8 +168,13 @@ class Prefetcher:
         """True if a slider has the stops for which pictures were drawn: it may get another."""
         return self._stops.get(slider.name) == slider.stops
 
-    def steps(self) -> Steps:
-        """The active slider's runs and bars, the others' runs, then all pictures."""
+    def steps(self, answer: History | None) -> Steps:
+        """The active slider's runs and bars, the others' runs, then all pictures.
+
+        Args:
+            answer: the run that was asked for, if there is one; it shows how slow an update is.
+        """
+        self._slow = answer is not None and answer.seconds > SLOW * max(answer.updates, 1)
         self._stops = {name: slider.stops for name, slider in self._controls.sliders.items()}
         moves: dict[Move, Recipe] = {}
         if slider := self._controls.slider(self._active):
@@ -185,7 +193,7 @@ class Prefetcher:
     def _train(self, moves: Mapping[Move, Recipe], alone: int) -> Steps:
         """Train what fits, after one run alone has been measured."""
         unknown = self._results.missing(list(moves.values()))
-        if not unknown:
+        if not unknown or self._slow:
             return
         replicas = (yield from self._cost(unknown[0])).replicas
         if replicas < FEW:

@@ -339,7 +339,7 @@ class LabWork:
             self.reached = Stage.BANDS
             if self._prefetcher:
                 yield IDLE
-                yield from self._prefetcher.steps()
+                yield from self._prefetcher.steps(self.results.history(self.recipe))
         self.reached = Stage.ALL
 
     def _train_bands(self) -> Steps:

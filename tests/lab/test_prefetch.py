@@ -113,6 +113,26 @@ def test_what_does_not_fit_a_slice_is_not_prepared(monkeypatch, seconds, known):
     on_a_loop(scenario)
 
 
+def test_a_slow_run_shows_by_itself_that_nothing_can_be_prepared(monkeypatch):
+    async def scenario():
+        lab = GradLab(problem, show=("scale",), recipe=Recipe(updates=3), compare=False)
+        lab.wait()
+        built.clear()
+        lab.controls["scale"].focused = True
+        lab.wait(prefetched=True)
+        assert built == []
+        lab.close()
+
+    def build():
+        built.append(1)
+        return Sleeps()
+
+    built = []
+    monkeypatch.setattr(Sleeps, "seconds", 0.06)
+    problem = Problem("sleeps", build, problems.moons.batches(), nn.functional.cross_entropy)
+    on_a_loop(scenario)
+
+
 @given(st.floats(1e-6, 10.0), st.integers(1, 10**10))
 def test_replicas_fit_a_slice_and_the_memory_or_there_is_none(seconds, size):
     replicas = Cost(seconds, size).replicas
