@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -390,12 +389,30 @@ def factor(root: Node) -> tuple[float, Node]:
     return product, node
 
 
-def tokens(node: Node) -> tuple[float, int] | None:
-    """Count the targets in the mean of a cross-entropy, and all of them; None for other nodes."""
-    if not operation(node).startswith("NllLoss") or saved(node, "weight") is not None:
-        return None
-    counted: Any = saved(node, "total_weight")
-    targets: Any = saved(node, "target")
-    if not isinstance(counted, Tensor) or not isinstance(targets, Tensor):
-        return None
-    return (float(counted), targets.numel()) if saved(node, "reduction") == 1 else None
+def is_mean(node: Node) -> bool:
+    """True unless a loss is a sum over samples, which is divided by their number."""
+    return operation(node) != "Sum" and saved(node, "reduction") != _SUM
+
+
+_MEAN, _SUM = 1, 2  # as criteria save their reduction
+
+
+def tokens(node: Node, factor: float) -> tuple[float, int, float] | None:
+    """Count the targets in a cross-entropy, and all, and tell what their mean is multiplied by.
+
+    Args:
+        node: The mean or the sum of the losses of all targets.
+        factor: What it is multiplied by.
+    """
+    counted, total = None, 0
+    if operation(node).startswith("NllLoss") and saved(node, "weight") is None:
+        weight, target = saved(node, "total_weight"), saved(node, "target")
+        if isinstance(weight, Tensor) and isinstance(target, Tensor):
+            counted, total = float(weight), target.numel()
+            factor = factor if saved(node, "reduction") == _MEAN else factor * counted
+    elif operation(node) == "Sum":
+        mask = _constant(_tracked(node)[0])
+        if mask is not None and bool(((mask == 0) | (mask == 1)).all()):
+            counted, total = float(mask.sum()), mask.numel()
+            factor *= counted
+    return (counted, total, factor) if counted and total > 1 else None

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from gradwidgets.checkup.record import Backward, Parameter, Record
+from gradwidgets.checkup.record import Backward, OptimizerSeen, Parameter, Record
 from gradwidgets.checkup.tensors import Sample, address, adds_something, elements, norms
 from gradwidgets.checkup.thresholds import FEW, MOST_KEPT, SAME
 
@@ -171,18 +171,34 @@ class GradientLog:
         before = parameter.raw_elements
         return before is not None and adds_something(before, elements(gradient, FEW))
 
-    def applied(self, parameters: Iterable[Parameter]) -> None:
-        """Note that a step has read these gradients."""
-        for parameter in parameters:
+    def applied(self, optimizer: OptimizerSeen, now: int) -> None:
+        """Note that a step has read its gradients."""
+        for parameter in optimizer.parameters:
             for backward in parameter.contents:
                 backward.applied = True
+                backward.applied_by.setdefault(optimizer.index, now)
                 backward.witness = None
 
-    def skipped(self, parameters: Iterable[Parameter]) -> None:
-        """Note that a GradScaler has checked these gradients and skipped the step."""
+    def skipped(self, parameters: Iterable[Parameter]) -> bool:
+        """Note that a GradScaler has checked these gradients and skipped the step.
+
+        Returns:
+            True if some of them had been skipped before and were not cleared since.
+        """
+        held = {backward for parameter in parameters for backward in parameter.contents}
+        again = {backward for backward in held if backward.skips}
+        for backward in held:
+            backward.used_by_hand = True
+            backward.skips += 1
+        return bool(again) and again != held
+
+    def clipped(self, parameters: Iterable[Parameter], now: int, to_zero: bool) -> None:
+        """Note that clipping makes these gradients smaller; zero does not mean cleared then."""
         for parameter in parameters:
+            if to_zero and parameter.norm is not None:
+                parameter.norm = 0.0
             for backward in parameter.contents:
-                backward.used_by_hand = True
+                backward.clipped = backward.clipped or now
 
     def unscaled(self, parameters: Iterable[Parameter], scale: float) -> None:
         """Divide the raw norms as a GradScaler did the gradients: that is not an edit."""
@@ -190,4 +206,4 @@ class GradientLog:
             if parameter.raw_norm is not None:
                 parameter.raw_norm /= scale
             for backward in parameter.contents:
-                backward.scale = scale
+                backward.unscaled, backward.unscaled_by = True, scale

@@ -34,6 +34,20 @@ def marks_of(node: Node) -> list[Mark]:
     return _metadata(node).get(_MARKS, [])
 
 
+_SCALE = "gradwidgets.checkup scale"
+
+
+def put_scale(tensor: Tensor, scale: float) -> None:
+    """Note that a GradScaler has multiplied a loss by a scale."""
+    if tensor.grad_fn is not None:
+        cast("dict[str, Any]", _metadata(tensor.grad_fn))[_SCALE] = scale
+
+
+def scale_of(node: Node) -> float | None:
+    """The scale by which a GradScaler has multiplied the result of this node; None if none."""
+    return cast("dict[str, Any]", _metadata(node)).get(_SCALE)
+
+
 def _metadata(node: Node) -> dict[str, list[Mark]]:
     metadata: Any = node.metadata  # a dict, which torch's stubs declare as a method
     return cast("dict[str, list[Mark]]", metadata)

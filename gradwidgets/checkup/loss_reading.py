@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from gradwidgets.checkup import criterion, graph
 from gradwidgets.checkup.record import Backward, Record
@@ -23,23 +24,40 @@ def read_loss(record: Record, backward: Backward, roots: list[Any]) -> list[grap
     if len(tensors) == len(roots) == 1 and tensors[0].numel() == 1:
         backward.loss = float(tensors[0].detach())
     found: list[graph.Mark] = []
+    count, scaled = 0, None
     for node in graph.nodes(starts):
         found += graph.marks_of(node)
         backward.misfit = backward.misfit or criterion.misfit(node)
+        count += 1
+        scaled = scaled or graph.scale_of(node)
         leaf = None if node.next_functions else graph.leaf_of(node)
         if leaf is not None:
             backward.leaves.add(id(leaf))
             if id(leaf) not in record.parameters and id(leaf) not in record.hidden:
                 backward.other_leaves.append(tuple(leaf.shape))
-    backward.outdated |= _outdated(record, found)
+    backward.outdated |= _outdated(record, backward, found)
+    if scaled:
+        backward.scale = scaled
+        backward.loss = None if backward.loss is None else backward.loss / scaled
     if starts:
+        _read_end(backward, starts[0], count)
         backward.direction = criterion.direction(starts[0])
         backward.spread = criterion.spread(starts[0])
         backward.attached = criterion.attached(starts[0])
     return found
 
 
-def _outdated(record: Record, marks: list[graph.Mark]) -> set[int]:
+def _read_end(backward: Backward, root: Node, count: int) -> None:
+    """Read how a loss was reduced and divided in the end."""
+    factor, node = criterion.factor(root)
+    factor /= backward.scale
+    backward.kind = (graph.operation(node), count, len(backward.leaves))
+    if criterion.is_mean(node) and 0 < factor < 1:
+        backward.divided = 1 / factor
+    backward.tokens = criterion.tokens(node, factor)
+
+
+def _outdated(record: Record, backward: Backward, marks: list[graph.Mark]) -> set[int]:
     """Indices of the optimizers that have stepped since the forward of their modules."""
     latest: dict[int, int] = {}  # optimizer index -> last forward of a module it trains
     for mark in marks:
@@ -47,5 +65,7 @@ def _outdated(record: Record, marks: list[graph.Mark]) -> set[int]:
             parameter = record.parameters.get(id(tensor))
             for optimizer in parameter.optimizers if parameter else ():
                 latest[optimizer.index] = max(latest.get(optimizer.index, 0), mark.time)
+                first = backward.earliest.get(optimizer.index, mark.time)
+                backward.earliest[optimizer.index] = min(first, mark.time)
     stepped = {optimizer.index: optimizer.last_step for optimizer in record.optimizers}
     return {index for index, time in latest.items() if stepped[index] > time}

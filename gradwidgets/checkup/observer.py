@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
@@ -23,8 +24,16 @@ from torch.utils._python_dispatch import _disable_current_modes
 from gradwidgets.checkup import anatomy, graph, loss_reading, step_readings
 from gradwidgets.checkup.gradient_log import GradientLog
 from gradwidgets.checkup.inventory import Inventory
-from gradwidgets.checkup.record import Backward, OptimizerSeen, Record, keep
-from gradwidgets.checkup.tensors import magnitude
+from gradwidgets.checkup.record import (
+    Backward,
+    Clip,
+    ClipState,
+    OptimizerSeen,
+    Parameter,
+    Record,
+    keep,
+)
+from gradwidgets.checkup.tensors import magnitude, norms
 
 Call = Callable[..., Any]
 P = ParamSpec("P")
@@ -90,6 +99,7 @@ class Observer:
         self._inventory = Inventory(modules, optimizers, self.record, self._gradient_log)
         self._within_backward = False
         self._open_steps: list[step_readings.OpenStep] = []
+        self._scaler_steps = False
         self._evaluated_again: tuple[OptimizerSeen, int] | None = None
         self._begin()
         self.blind = bool(self.failures)
@@ -132,6 +142,10 @@ class Observer:
                 (torch.amp.GradScaler, "scale", self.on_scale),
                 (torch.amp.GradScaler, "unscale_", self.on_unscale),
                 (torch.amp.GradScaler, "step", self.on_scaler_step),
+                # `clip_grad_norm_` itself may have been imported under another name.
+                (clip_grad, "_clip_grads_with_norm_", self.on_clip),
+                (clip_grad, "clip_grad_value_", self.on_clip_value),
+                (nn.utils, "clip_grad_value_", self.on_clip_value),
             ):
                 stack.enter_context(_wrapped(owner, name, around))
             try:
@@ -301,7 +315,7 @@ class Observer:
             return None
         self._look_at_gradients(known)
         self._gradient_log.note_use_by_hand(known.parameters)
-        self._open_steps.append(step_readings.begin(self.record, known))
+        self._open_steps.append(step_readings.begin(self.record, known, self._scaler_steps))
         return self._watch_closure(known, args, kwargs)
 
     def _watch_closure(self, optimizer: OptimizerSeen, args: Any, kwargs: Any) -> Any:
@@ -334,7 +348,7 @@ class Observer:
         """Note that an earlier evaluation of a closure has used the gradients that go now."""
         if self._evaluated_again:
             optimizer, time = self._evaluated_again
-            self._gradient_log.applied(optimizer.parameters)
+            self._gradient_log.applied(optimizer, time)
             if renewed:
                 optimizer.last_step = time
                 self._evaluated_again = None
@@ -356,17 +370,25 @@ class Observer:
         edit = step_readings.edit(step.readings)
         if edit:
             self._timeline.tick("edit", edit)
-        self._gradient_log.applied(known.parameters)
         known.steps += 1
         name = known.name if len(self.record.optimizers) > 1 else ""
         known.last_step = self._timeline.tick("step", name)
+        self._gradient_log.applied(known, known.last_step)
         keep(self.record.steps, step_readings.end(step, known.last_step))
         self._note_non_finite(step_readings.first_non_finite(step.readings))
 
-    def on_scale(self, call: Call, *args: Any, **kwargs: Any) -> Any:
-        """Note that a scaler is used: it handles infinite gradients itself."""
+    def on_scale(self, call: Call, scaler: Any, *args: Any, **kwargs: Any) -> Any:
+        """Note that a scaler is used, which handles infinite gradients itself, and its scale."""
         self.record.scaler_used = True
-        return call(*args, **kwargs)
+        result = call(scaler, *args, **kwargs)
+        self._scaled(scaler, result)
+        return result
+
+    @_safely
+    def _scaled(self, scaler: Any, losses: Any) -> None:
+        if scaler.is_enabled():
+            for tensor in graph.tensors_in(losses):
+                graph.put_scale(tensor, float(scaler.get_scale()))
 
     def on_unscale(
         self, call: Call, scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any
@@ -393,7 +415,11 @@ class Observer:
         """Notice when the scaler found an infinity and skipped the step."""
         known = self._entry_of(optimizer)
         before = known.steps if known else 0
-        result = call(scaler, optimizer, *args, **kwargs)
+        self._scaler_steps = bool(scaler.is_enabled())
+        try:
+            result = call(scaler, optimizer, *args, **kwargs)
+        finally:
+            self._scaler_steps = False
         if known and known.steps == before:
             self._skipped(known, self._scale_of(scaler))
         return result
@@ -402,8 +428,56 @@ class Observer:
     def _skipped(self, optimizer: OptimizerSeen, scale: float | None) -> None:
         optimizer.skipped += 1
         optimizer.last_scale = scale or 1.0
-        self._gradient_log.skipped(optimizer.parameters)
+        optimizer.skipped_again += self._gradient_log.skipped(optimizer.parameters)
         self._timeline.tick("skip", f"by the scaler, scale {optimizer.last_scale:g}")
+
+    def on_clip(
+        self, call: Call, parameters: Any, max_norm: Any, total_norm: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Note which gradients are clipped to a norm."""
+        parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+        self._clipping(parameters, max_norm, total_norm)
+        return call(parameters, max_norm, total_norm, *args, **kwargs)
+
+    def on_clip_value(self, call: Call, parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        """Note which gradients are clipped element by element."""
+        parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+        self._clipping(parameters, kwargs.get("clip_value", (*args, math.inf)[0]))
+        return call(parameters, *args, **kwargs)
+
+    @_safely
+    def _clipping(self, held: list[Tensor], limit: Any, norm: Any = None) -> None:
+        if self.record.spread:  # the norm is computed by all processes together
+            return
+        limit, total = float(limit), None if norm is None else float(norm)
+        known = [self.record.parameters[id(p)] for p in held if id(p) in self.record.parameters]
+        gradients = [p.grad for p in held if p.grad is not None]
+        if total is None:
+            total = max((float(g.abs().max()) for g in gradients if g.numel()), default=0.0)
+        contents = [backward for parameter in known for backward in parameter.contents]
+        state: ClipState = "fresh"
+        if not total:
+            state = "nothing" if not held else "empty" if known else "elsewhere"
+        elif contents and all(backward.applied for backward in contents):
+            state = "applied"
+        keep(self.record.clips, Clip(state, limit, len(held)))
+        if total > limit:
+            self._gradient_log.clipped(known, self._timeline.now, to_zero=limit == 0)
+        if not math.isfinite(total):
+            self._clipping_spreads(known)
+
+    def _clipping_spreads(self, known: list[Parameter]) -> None:
+        """Note where NaN or infinity was before clipping gives it to every gradient."""
+        if any(backward.scale != 1 for parameter in known for backward in parameter.contents):
+            return  # a GradScaler looks for it
+        holders = [p for p in known if p.tensor.grad is not None]
+        found = norms([p.tensor.grad for p in holders if p.tensor.grad is not None])
+        bad = [p.name for p, size in zip(holders, found, strict=True) if not math.isfinite(size)]
+        if bad:
+            self._note_non_finite(
+                f"gradient of {bad[-1]} ({len(bad)} of {len(holders)} gradients, which clipping "
+                "spreads to all)"
+            )
 
 
 def _unless_compiled(hook: Call) -> Call:

@@ -71,6 +71,13 @@ class Backward:
     spread: tuple[tuple[int, ...], tuple[int, ...], bool] | None = None
     misfit: tuple[str, str, str] | None = None  # a criterion, what it takes, what it is given
     attached: str = ""  # what should be a constant and is not: the target, the advantage
+    divided: float = 1.0  # the number by which a mean loss was divided in the end
+    tokens: tuple[float, int, float] | None = None  # counted targets, all, weight of their mean
+    kind: tuple[str, int, int] = ("", 0, 0)  # of its graph: to tell one loss from another
+    earliest: dict[int, int] = field(default_factory=dict)  # optimizer index -> its first forward
+    scale: float = 1.0  # of a GradScaler, in its gradients; `loss` is without
+    unscaled: bool = False  # a GradScaler has divided its gradients
+    unscaled_by: float = 1.0
     leaves: set[int] = field(default_factory=set)  # id of every leaf of the graph
     other_leaves: list[tuple[int, ...]] = field(default_factory=list)  # shapes: inputs, rebuilt
     outdated: set[int] = field(default_factory=set)  # optimizers that stepped after its forward
@@ -81,7 +88,9 @@ class Backward:
     non_finite: list[str] = field(default_factory=list)  # parameters with a non-finite gradient
     applied: bool = False  # a step has read it
     cleared: bool = False  # it was cleared unread
-    scale: float = 1.0  # by which a GradScaler has divided its gradients, but not its loss
+    applied_by: dict[int, int] = field(default_factory=dict)  # optimizer index -> when, first
+    skips: int = 0  # times that a GradScaler skipped a step with it
+    clipped: int = 0  # when its gradients were first made smaller by clipping
     used_by_hand: bool = False  # the loop moved parameters with it, or a scaler skipped it
     witness: Sample | None = None  # of a parameter, to notice use by hand
 
@@ -148,6 +157,7 @@ class OptimizerSeen:
     steps: int = 0
     skipped: int = 0  # by a GradScaler
     last_scale: float = 1.0  # of that GradScaler
+    skipped_again: int = 0  # of those, with gradients that an earlier one had skipped already
 
     @property
     def learning_rates(self) -> list[float]:
@@ -196,6 +206,8 @@ class Step:
     maximize: bool
     readings: list[Reading]
     measured: bool  # sizes, raw norms and changes; if False, sizes are the last measured
+    read: list[Backward] = field(default_factory=list)  # for the first time, at most by a parameter
+    in_scaler: bool = False  # a GradScaler made the step
 
     @property
     def has_new_gradient(self) -> bool:
@@ -214,6 +226,20 @@ class Step:
         """|grad| / |parameter| of the whole step."""
         size = math.hypot(*(reading.reference for reading in self.judged))
         return math.hypot(*(r.grad or 0.0 for r in self.judged)) / size if size else 0.0
+
+
+@dataclass(eq=False)
+class Clip:
+    """One call that clips gradients."""
+
+    state: ClipState
+    max_norm: float
+    count: int  # tensors that it was given
+
+
+ClipState = Literal["fresh", "nothing", "applied", "empty", "elsewhere"]
+"""Gradients that wait for a step; no tensors at all; those that a step has applied; none yet or
+no longer; none, of tensors that are not watched."""
 
 
 @dataclass(eq=False)
@@ -255,6 +281,7 @@ class Record:
     execution: list[ModuleSeen] = field(default_factory=list)  # in order of their first run
     backwards: list[Backward] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    clips: list[Clip] = field(default_factory=list)
     first_non_finite: str | None = None
     grad_calls: int = 0  # torch.autograd.grad
     scaler_used: bool = False
@@ -269,11 +296,6 @@ class Record:
         """True if the loop moved parameters although no optimizer stepped."""
         stepped = any(optimizer.steps for optimizer in self.optimizers)
         return not stepped and any(p.moved_by_loop for p in self.parameters.values())
-
-    def scale_before(self, step: Step) -> float:
-        """The scale of a GradScaler that is in `loss_before` and not in the step's gradients."""
-        earlier = [b for b in self.real_backwards if b.time < step.time and b.loss is not None]
-        return earlier[-1].scale if earlier else 1.0
 
     def loss_before(self, step: Step) -> float | None:
         """The last loss before a step, None if no earlier backward had a scalar loss."""

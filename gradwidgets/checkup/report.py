@@ -34,9 +34,19 @@ SECTIONS = {
         "amp-skipping",
         "leftover",
         "accumulating",
+        "uneven-groups",
+        "uneven-tokens",
+        "amp-scale",
     },
     "Loss": {"broadcast-loss", "ascending", "loss-input", "not-detached"},
-    "Gradients": {"zero-gradient", "non-finite", "exploding", "vanishing", "clipped-away"},
+    "Gradients": {
+        "zero-gradient",
+        "non-finite",
+        "exploding",
+        "vanishing",
+        "clipped-away",
+        "clip-misplaced",
+    },
     "Updates": {"zero-lr", "update-too-small", "update-too-large"},
 }
 """The headings of the table in lesson 09, and the codes below each."""

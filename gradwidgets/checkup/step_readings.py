@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from gradwidgets.checkup.record import (
+    Backward,
     OptimizerSeen,
     Parameter,
     Reading,
@@ -25,9 +26,11 @@ class OpenStep:
     lrs: list[float]
     readings: list[Reading]
     samples: list[Sample]  # of the parameters before the step; empty if it is not measured
+    read: list[Backward]
+    in_scaler: bool
 
 
-def begin(record: Record, optimizer: OptimizerSeen) -> OpenStep:
+def begin(record: Record, optimizer: OptimizerSeen, in_scaler: bool) -> OpenStep:
     """Read the gradients before a step, and sample the parameters it will change."""
     measured = optimizer.measures_next
     lrs = optimizer.learning_rates
@@ -38,7 +41,19 @@ def begin(record: Record, optimizer: OptimizerSeen) -> OpenStep:
             parameter.size = size
     held = [parameter.tensor for parameter, _ in rows] if measured else []
     samples = [Sample(tensor, tensor.grad) for tensor in held]
-    return OpenStep(optimizer, lrs, [_reading(optimizer, *row) for row in rows], samples)
+    readings = [_reading(optimizer, *row) for row in rows]
+    step = OpenStep(optimizer, lrs, readings, samples, _read(optimizer), in_scaler)
+    if in_scaler:
+        _unscale(step)
+    return step
+
+
+def _unscale(step: OpenStep) -> None:
+    """Divide the norms by a scale that the optimizer itself takes out (a fused one does)."""
+    scale = max((b.scale for b in step.read if not b.unscaled), default=1.0)
+    for reading in step.readings:
+        reading.grad = None if reading.grad is None else reading.grad / scale
+        reading.raw = None if reading.raw is None else reading.raw / scale
 
 
 def _rows(
@@ -67,10 +82,17 @@ def _reading(optimizer: OptimizerSeen, parameter: Parameter, lr: float) -> Readi
     )
 
 
+def _read(optimizer: OptimizerSeen) -> list[Backward]:
+    """The backward calls that a step reads for the first time: the most of any parameter."""
+    new = ([b for b in p.contents if b.time > optimizer.last_step] for p in optimizer.parameters)
+    return max(new, key=len, default=[])
+
+
 def read_again(record: Record, step: OpenStep) -> None:
     """Read the gradients that a closure computed; keep the sizes from before the step."""
     before, rows = step.readings, _rows(record, step.optimizer, step.lrs)
     step.readings = [_reading(step.optimizer, *row) for row in rows]
+    step.read = _read(step.optimizer)
     for reading, earlier in zip(step.readings, before, strict=True):
         reading.size = earlier.size
 
@@ -90,6 +112,8 @@ def end(step: OpenStep, now: int) -> Step:
         maximize=any(bool(group.get("maximize")) for group in groups),
         readings=step.readings,
         measured=bool(step.samples),
+        read=step.read,
+        in_scaler=step.in_scaler,
     )
 
 

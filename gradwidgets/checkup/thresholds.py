@@ -69,6 +69,10 @@ CLIPPED_AWAY_REST = 1e-3
 """|grad| / |parameter| after clipping. A truly exploding gradient clipped to a norm of one is above
 this; unscaled gradients clipped with a max_norm meant for scaled ones are below."""
 
+UNEVEN_TOKENS = 1.5
+"""Largest number of targets over the smallest among the micro-batches of a step, above which the
+mean of their means is not taken for the mean over targets. Lengths of equal texts vary less."""
+
 SAME = 1e-5
 """Relative difference of two norms below which the gradient was not edited in between."""
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 from torch.nn.modules import module as module_hooks
+from torch.nn.utils import clip_grad
 from torch.optim import Optimizer
 from torch.optim import optimizer as optimizer_hooks
 
@@ -63,6 +64,8 @@ def _everything_wrapped() -> list[object]:
         vars(Optimizer)["zero_grad"],
         vars(nn.Module)["zero_grad"],
         *(vars(torch.amp.GradScaler)[name] for name in ("scale", "step", "unscale_")),
+        *(vars(clip_grad)[name] for name in ("_clip_grads_with_norm_", "clip_grad_value_")),
+        nn.utils.clip_grad_value_,
         len(module_hooks._global_forward_hooks),
         len(optimizer_hooks._global_optimizer_pre_hooks),
         len(optimizer_hooks._global_optimizer_post_hooks),

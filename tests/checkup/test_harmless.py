@@ -223,6 +223,7 @@ PARTS = [
     *((anatomy, name) for name in ("is_spread", "ignored_flags", "own_parameters", "is_layer")),
     *((graph, name) for name in ("put_mark", "tensors_in", "marks_of")),
     (loss_reading, "read_loss"),
+    (criterion, "factor"),
     *((criterion, name) for name in ("direction", "spread", "misfit", "attached")),
     *((step_readings, name) for name in ("begin", "end", "edit", "first_non_finite")),
     *((tensors, name) for name in ("local", "_stride")),

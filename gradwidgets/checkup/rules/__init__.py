@@ -12,7 +12,7 @@ from itertools import chain
 
 from gradwidgets.checkup.record import Record
 from gradwidgets.checkup.report import Finding
-from gradwidgets.checkup.rules import gradients, loss, order, updates, wiring
+from gradwidgets.checkup.rules import accumulation, gradients, loss, order, updates, wiring
 
 Rule = Callable[[Record], Iterator[Finding]]
 
@@ -26,6 +26,8 @@ RULES: tuple[Rule, ...] = (
     wiring.unregistered,
     wiring.not_in_optimizer,
     wiring.detached,
+    order.never_cleared_scaled,
+    order.amp_scale,
     order.amp_skipping,
     order.no_backward,
     order.no_step,
@@ -42,13 +44,17 @@ RULES: tuple[Rule, ...] = (
     gradients.non_finite,
     gradients.zero_gradient,
     gradients.clipped_away,
+    gradients.clip_misplaced,
     gradients.vanishing,
     updates.update_too_small,
     wiring.eval_mode,
     wiring.duplicate,
     wiring.untied,
     order.leftover,
-    order.accumulating,
+    accumulation.mixed,
+    accumulation.uneven_groups,
+    accumulation.uneven_tokens,
+    accumulation.accumulating,
 )
 
 _BROKEN_SIZES = {"exploding", "update-too-large", "non-finite"}
@@ -65,7 +71,8 @@ CONSEQUENCES: dict[str, set[str]] = {
     "no-backward": {"step-twice", "update-too-small"},
     "no-step": {"leftover", "not-cleared", "cleared-before-step", "accumulating"},
     "cleared-before-step": {"zero-gradient", "leftover", "no-backward"},
-    "not-cleared": _BROKEN_SIZES | {"accumulating", "zero-gradient"},
+    "not-cleared": _BROKEN_SIZES | {"accumulating", "zero-gradient", "amp-skipping"},
+    "amp-scale": _BROKEN_SIZES | {"clipped-away", "update-too-small", "vanishing"},
     "step-twice": _BROKEN_SIZES,
     "zero-lr": {"update-too-small"},
     "ascending": _BROKEN_SIZES,
@@ -73,7 +80,8 @@ CONSEQUENCES: dict[str, set[str]] = {
     "update-too-large": _BROKEN_SIZES | {"zero-gradient", "vanishing"},
     "non-finite": {"zero-gradient", "vanishing", "update-too-small", "clipped-away"},
     "zero-gradient": {"vanishing", "update-too-small"},
-    "clipped-away": {"update-too-small"},
+    "clipped-away": {"update-too-small", "zero-gradient"},
+    "uneven-groups": {"accumulating", "leftover"},
     "vanishing": {"update-too-small"},
 }
 """The findings that each broken link can cause by itself."""

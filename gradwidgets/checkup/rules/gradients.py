@@ -87,7 +87,7 @@ def vanishing(record: Record) -> Iterator[Finding]:
 
 def _is_flat(step: Step, record: Record) -> bool:
     felt = _sensitivity(step, record) or 0.0
-    return 0 < felt * record.scale_before(step) < limit.FLAT_LOSS
+    return 0 < felt < limit.FLAT_LOSS
 
 
 def _is_gated(step: Step) -> bool:
@@ -157,6 +157,46 @@ def _has_live_weight(name: str, readings: list[Reading]) -> bool:
     return any(r.parameter.name == weight and r.grad for r in readings)
 
 
+def clip_misplaced(record: Record) -> Iterator[Finding]:
+    """Clipping reaches no gradient that a step reads, or only a part of its sum."""
+    clips = [clip for clip in record.clips if math.isfinite(clip.max_norm)]
+    states = {clip.state for clip in clips}
+    if states and record.steps and not states & {"fresh", "elsewhere"}:
+        worst = next(state for state in _MISPLACED if state in states)
+        times = sum(clip.state == worst for clip in clips)
+        yield _misplaced(f"{times} of {counted(len(clips), 'call')} that clip {_MISPLACED[worst]}")
+    between = [step for step in record.steps if _is_clipped_between(step)]
+    if between:
+        yield _misplaced(
+            f"in {len(between)} of {counted(len(record.steps), 'step')} gradients were clipped "
+            "before the last backward call had added to them: the sum itself was not, and the "
+            "earlier calls count less"
+        )
+
+
+_MISPLACED = {
+    "nothing": "got no parameters: an iterator can be gone through once only",
+    "applied": "came after the step that had applied the gradients",
+    "empty": "came when there was no gradient, before backward or after zero_grad()",
+}
+
+
+def _misplaced(seen: str) -> Finding:
+    return Finding(
+        "clip-misplaced",
+        "warning",
+        (),
+        seen,
+        "clip model.parameters(), or a list of them, once per step, between the last backward "
+        "and optimizer.step()",
+    )
+
+
+def _is_clipped_between(step: Step) -> bool:
+    last = max((backward.time for backward in step.read), default=0)
+    return any(0 < backward.clipped < last for backward in step.read)
+
+
 def clipped_away(record: Record) -> Iterator[Finding]:
     """Every measured step reads under a thousandth of the gradient, and too little is left."""
     for optimizer in record.optimizers:
@@ -165,7 +205,7 @@ def clipped_away(record: Record) -> Iterator[Finding]:
             raw, left = norms_around_edit(steps[-1].readings)
             yield Finding(
                 "clipped-away",
-                "warning",
+                "warning" if left else "error",
                 (),
                 f"between backward and step the gradient's norm falls from {raw:.2g} to {left:.2g}",
                 "raise max_norm; with a GradScaler call scaler.unscale_(optimizer) before clipping",
@@ -174,5 +214,5 @@ def clipped_away(record: Record) -> Iterator[Finding]:
 
 def _is_clipped_away(step: Step) -> bool:
     raw, left = norms_around_edit(step.readings)
-    clipped = math.isfinite(raw) and 0 < left < limit.CLIPPED_AWAY_NORM * raw
+    clipped = math.isfinite(raw) and raw > 0 and left < limit.CLIPPED_AWAY_NORM * raw
     return clipped and step.gradient < limit.CLIPPED_AWAY_REST

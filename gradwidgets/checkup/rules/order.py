@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from gradwidgets.checkup.record import Backward, Record
+from gradwidgets.checkup.record import Backward, Record, Step, norms_around_edit
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -81,7 +82,8 @@ def no_step(record: Record) -> Iterator[Finding]:
         held = optimizer.parameters
         fed = [b for b in record.real_backwards if b.reached & {id(p.tensor) for p in held}]
         others = {other for p in held for other in p.optimizers if other is not optimizer}
-        if fed and optimizer.given and not optimizer.steps | sum(o.steps for o in others):
+        tried = optimizer.steps | optimizer.skipped
+        if fed and optimizer.given and not tried | sum(o.steps for o in others):
             yield Finding(
                 "no-step",
                 "error",
@@ -201,6 +203,64 @@ def amp_skipping(record: Record) -> Iterator[Finding]:
             )
 
 
+def never_cleared_scaled(record: Record) -> Iterator[Finding]:
+    """A GradScaler skipped steps because of gradients that it had skipped before."""
+    for optimizer in record.optimizers:
+        if optimizer.skipped_again and not optimizer.steps:
+            yield Finding(
+                "not-cleared",
+                "error",
+                (),
+                f"{optimizer.skipped_again} of {counted(optimizer.skipped, 'step')} that the "
+                f"GradScaler skipped for {optimizer.name} still held the infinite gradients of an "
+                "earlier one: infinity plus anything stays infinite",
+                "call optimizer.zero_grad() once per step, after a skipped one, too",
+            )
+
+
+def amp_scale(record: Record) -> Iterator[Finding]:
+    """A step with gradients still multiplied by a GradScaler's scale, or divided without it."""
+    for optimizer in record.optimizers:
+        steps = record.steps_of(optimizer)
+        scaled = [step for step in steps if _scale_left(step) > 1]
+        if scaled:
+            yield Finding(
+                "amp-scale",
+                "error",
+                (),
+                f"{len(scaled)} of {counted(len(steps), 'step')} of {optimizer.name} read "
+                f"gradients {_scale_left(scaled[-1]):g} times too large: the loss was scaled, and "
+                "nothing divided the gradients",
+                "call scaler.step(optimizer) and scaler.update() in place of optimizer.step()",
+            )
+        divided = [step for step in steps if _divided_only(step)]
+        if divided:
+            yield Finding(
+                "amp-scale",
+                "error",
+                (),
+                f"in {len(divided)} of {counted(len(steps), 'step')} of {optimizer.name} the "
+                f"GradScaler divided gradients by {divided[-1].read[0].unscaled_by:g} whose loss "
+                "it had not multiplied",
+                "call backward on what scaler.scale(loss) returns",
+            )
+
+
+def _scale_left(step: Step) -> float:
+    """The scale in the gradients that a step has read; 1 if somebody has divided them."""
+    if step.in_scaler or not step.measured:
+        return 1.0
+    raw, read = norms_around_edit(step.readings)
+    if not math.isfinite(raw) or read < raw / 2:
+        return 1.0
+    return max((b.scale for b in step.read if not b.unscaled), default=1.0)
+
+
+def _divided_only(step: Step) -> bool:
+    own = [backward for backward in step.read if backward.root == "graph"]
+    return bool(own) and all(b.unscaled_by > 1 and b.scale == 1 for b in own)
+
+
 def leftover(record: Record) -> Iterator[Finding]:
     """Gradients were still waiting for a step when the watch ended."""
     held = {key for key, p in record.parameters.items() if p.optimizers}
@@ -217,17 +277,4 @@ def leftover(record: Record) -> Iterator[Finding]:
             f"no step read the gradients of the last {len(waiting)} of "
             f"{counted(len(record.backwards), 'backward call')}",
             "if the loop ends here, step once more for the incomplete group of batches",
-        )
-
-
-def accumulating(record: Record) -> Iterator[Finding]:
-    """A step read the sum of several backward calls."""
-    most = max((r.new for step in record.steps for r in step.readings), default=0)
-    if most > 1:
-        yield Finding(
-            "accumulating",
-            "info",
-            (),
-            f"a step reads the sum of up to {most} backward calls",
-            f"to get their mean, divide each loss by {most}",
         )

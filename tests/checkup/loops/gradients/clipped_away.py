@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, SECOND, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import cnn, fit, images, mlp, times
 
 
@@ -42,3 +42,16 @@ def clip_value_of_a_millionth(repaired: bool) -> Loop:
     model, most = mlp(), 1.0 if repaired else 1e-6
     optimizer = optim.SGD(model.parameters(), lr=0.01)
     return fit(model, optimizer, edit=lambda: nn.utils.clip_grad_value_(model.parameters(), most))
+
+
+@fault(
+    "clipped-away", source="common report: max_norm 0 means no clipping elsewhere", written=FIFTH
+)
+def clipped_to_norm_zero(repaired: bool) -> Loop:
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), lr=0.01, weight_decay=1e-4)
+
+    def edit():
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0 if repaired else 0.0)
+
+    return fit(model, optimizer, 4, edit=edit)

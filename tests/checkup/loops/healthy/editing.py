@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import cnn, fit, images, mlp, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import cnn, fit, images, mlp, simple, times, usual
 
 
 def _one_edited_step(edit: Callable[[nn.Parameter], object]) -> Loop:
@@ -117,3 +117,46 @@ def straight_through() -> Loop:
 
     model = nn.Sequential(Quantised(8, 8), nn.ReLU(), Quantised(8, 1))
     return fit(model, optim.SGD(model.parameters(), 0.05), 4)
+
+
+@no_fault(source="the norm is logged after the step, and before it clipped", written=FIFTH)
+def norm_logged_after_the_step() -> Loop:
+    model, optimizer, x, y = simple()
+
+    def update():
+        optimizer.zero_grad()
+        F.mse_loss(model(x), y).backward()
+        for p in model.parameters():
+            nn.utils.clip_grad_norm_(p, 0.5)
+        optimizer.step()
+        nn.utils.clip_grad_norm_(model.parameters(), float("inf"))
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+
+    return Loop(model, optimizer, times(4, update))
+
+
+@no_fault(source="the norm is only measured", written=FIFTH)
+def norm_only_measured() -> Loop:
+    model, optimizer, x, y = simple()
+
+    def update():
+        F.mse_loss(model(x), y).backward()
+        optimizer.step()
+        nn.utils.clip_grad_norm_(model.parameters(), float("inf"))
+        optimizer.zero_grad()
+
+    return Loop(model, optimizer, times(4, update))
+
+
+@no_fault(source="gradients computed by autograd.grad, then clipped", written=FIFTH)
+def assigned_and_clipped() -> Loop:
+    model, optimizer, x, y = simple()
+    held = list(model.parameters())
+
+    def update():
+        for p, g in zip(held, torch.autograd.grad(F.mse_loss(model(x), y), held), strict=True):
+            p.grad = g
+        nn.utils.clip_grad_norm_(held, 0.5)
+        optimizer.step()
+
+    return Loop(model, optimizer, times(4, update))

@@ -6,8 +6,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FOURTH, SECOND, THIRD, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import cnn, images, mlp, regression, times, usual, with_scaler
+from tests.checkup.loops.collection import FIFTH, FOURTH, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import (
+    cnn,
+    images,
+    mlp,
+    regression,
+    simple,
+    times,
+    usual,
+    with_scaler,
+)
 
 
 @no_fault(source="Gradient tutorial: AMP template", written=WITH_RULES)
@@ -120,3 +129,38 @@ def channels_last() -> Loop:
 )
 def scaler_whose_scale_has_grown() -> Loop:
     return with_scaler(torch.amp.GradScaler("cpu", init_scale=2.0**24), 4)
+
+
+@no_fault(source="gradients divided by the scale by hand", written=FIFTH)
+def scale_divided_by_hand() -> Loop:
+    model, optimizer, x, y = simple()
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+
+    def update():
+        optimizer.zero_grad()
+        scaler.scale(F.mse_loss(model(x), y)).backward()
+        for p in model.parameters():
+            p.grad /= scaler.get_scale()
+        optimizer.step()
+
+    return Loop(model, optimizer, times(4, update))
+
+
+@no_fault(source="a fused optimizer takes the scale out itself", written=FIFTH)
+def fused_optimizer_under_a_scaler() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    scaler = torch.amp.GradScaler("cpu")
+
+    def update():
+        optimizer.zero_grad()
+        scaler.scale(F.mse_loss(model(x), y)).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    return Loop(model, optimizer, times(4, update))
+
+
+@no_fault(source="a scaler that is switched off", written=FIFTH)
+def scaler_not_enabled() -> Loop:
+    return with_scaler(torch.amp.GradScaler("cpu", enabled=False), 4)

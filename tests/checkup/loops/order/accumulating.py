@@ -1,15 +1,17 @@
 """Gradients of several backward calls, summed where a mean is meant.
 
-Whether a loss was divided cannot be seen, so every accumulation is told, as information. The twins
-get the mean from one backward call.
+Every accumulation is told, as information. The twins get the mean from one backward call. Gradients
+of another optimizer's loss are a warning.
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812
+from torch import optim
 
-from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import simple, times
+from tests.checkup.loops.collection import FIFTH, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import mlp, simple, times
 
 
 @fault("accumulating", source="pytorch forum: loss summed over micro-batches", written=WITH_RULES)
@@ -38,3 +40,44 @@ def three_losses_three_backwards(repaired: bool) -> Loop:
         optimizer.step()
 
     return Loop(model, optimizer, times(3, update))
+
+
+@fault("accumulating", source="Lightning-AI/pytorch-lightning#591", written=FIFTH)
+def critic_reads_the_generators_loss(repaired: bool) -> Loop:
+    generator, critic = mlp(4, out=2), mlp(2)
+    opt_g, opt_d = (optim.Adam(m.parameters(), 1e-3) for m in (generator, critic))
+    one, zero = torch.ones(16, 1), torch.zeros(16, 1)
+
+    def update():
+        fake = generator(torch.randn(16, 4))
+        opt_g.zero_grad()
+        F.binary_cross_entropy_with_logits(critic(fake), one).backward()
+        opt_g.step()
+        if repaired:
+            opt_d.zero_grad()
+        judged = critic(torch.cat([torch.randn(16, 2) + 2, fake.detach()]))
+        F.binary_cross_entropy_with_logits(judged, torch.cat([one, zero])).backward()
+        opt_d.step()
+        opt_d.zero_grad()
+
+    return Loop([generator, critic], [opt_g, opt_d], times(4, update))
+
+
+@fault("accumulating", source="common report: actor and critic", written=FIFTH)
+def critic_reads_the_actors_loss(repaired: bool) -> Loop:
+    actor, critic, state = mlp(4, out=2), mlp(6), torch.randn(32, 4)
+    opt_a, opt_c = optim.Adam(actor.parameters(), 1e-3), optim.SGD(critic.parameters(), 1e-2)
+    reward, action = torch.randn(32, 1), torch.randn(32, 2)
+
+    def update():
+        opt_a.zero_grad()
+        (-critic(torch.cat([state, actor(state)], 1)).mean()).backward()
+        opt_a.step()
+        if repaired:
+            opt_c.zero_grad()
+        F.mse_loss(critic(torch.cat([state, action], 1)), reward).backward()
+        opt_c.step()
+        if not repaired:
+            opt_c.zero_grad()
+
+    return Loop([actor, critic], [opt_a, opt_c], times(4, update))

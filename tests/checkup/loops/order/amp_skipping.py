@@ -18,7 +18,7 @@ OVERFLOW = "a GradScaler overflows in single precision only"
 )
 def scaler_overflows_at_every_step(repaired: bool) -> Loop:
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0 ** (16 if repaired else 120))
-    return with_scaler(scaler, 3, lr=1e-8, size=1e6)
+    return with_scaler(scaler, 3, size=1 if repaired else 1e6)
 
 
 @fault(

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import (
     LanguageModel,
     Tagger,
@@ -162,3 +162,23 @@ def accumulation_without_clear(repaired: bool) -> Loop:
         optimizer.step()
 
     return Loop(model, optimizer, times(3, update))
+
+
+@fault(
+    "not-cleared",
+    source="common report: infinite gradients stay, and the scaler skips every step",
+    written=FIFTH,
+    single_precision="a GradScaler overflows in single precision only",
+)
+def infinity_never_cleared(repaired: bool) -> Loop:
+    model, optimizer, x, y = simple(optim.Adam)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, backoff_factor=0.25)
+
+    def update():
+        if repaired:
+            optimizer.zero_grad()
+        scaler.scale(F.mse_loss(model(x), y)).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    return Loop(model, optimizer, times(6, update))

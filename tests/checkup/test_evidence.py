@@ -1,0 +1,88 @@
+"""What a finding says: the figures and names in it are those of the loop."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn, optim
+from torch.nn.utils import clip_grad_norm_
+
+from gradwidgets.checkup import Finding, Report, checkup
+from tests.checkup.loops import mlp, regression
+
+
+def finding(report: Report, code: str) -> Finding:
+    (found,) = [finding for finding in report.findings if finding.code == code]
+    return found
+
+
+def test_nan_is_named_where_it_was_before_clipping_spread_it() -> None:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    with checkup(model, optimizer) as report:
+        for index in range(8):
+            optimizer.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            if index == 6:
+                model[2].weight.grad[0, 3] = torch.nan
+            clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+    said = finding(report, "non-finite").message
+    assert "gradient of 2.weight (1 of 4 gradients, which clipping spreads to all)" in said
+
+
+@pytest.mark.parametrize(
+    ("divisor", "said", "advice"),
+    [
+        (1, "whose losses were not divided", "divide each loss by 4"),
+        (4, "each loss divided by 4", "nothing: the sum is their mean"),
+        (2, "each loss divided by 2", "divide each loss by 4"),
+    ],
+)
+def test_accumulation_tells_whether_losses_were_divided(
+    divisor: int, said: str, advice: str
+) -> None:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    with checkup(model, optimizer) as report:
+        for _ in range(2):
+            for a, b in zip(x.split(8), y.split(8), strict=True):
+                (F.mse_loss(model(a), b) / divisor).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    found = finding(report, "accumulating")
+    assert "up to 4 backward calls" in found.message
+    assert said in found.message
+    assert advice in found.fix
+
+
+def test_loss_of_a_scaler_is_judged_without_its_scale() -> None:
+    """A gradient of a million times the parameters, with a scaler and without."""
+    told = []
+    for scaled in (False, True):
+        torch.manual_seed(0)
+        model, (x, y) = mlp(), regression()
+        optimizer = optim.SGD(model.parameters(), lr=1e-9)
+        scaler = torch.amp.GradScaler("cpu", enabled=scaled, init_scale=2.0**10)
+        with checkup(model, optimizer) as report:
+            for _ in range(3):
+                optimizer.zero_grad()
+                scaler.scale(F.mse_loss(model(x * 1e3), y)).backward()
+                scaler.step(optimizer)
+                scaler.update()
+        told.append([(found.code, found.message) for found in report.findings])
+    assert told[0] == told[1]
+    assert told[0][0][0] == "exploding"
+
+
+def test_token_counts_are_those_of_the_targets() -> None:
+    model = nn.Sequential(nn.Embedding(12, 8), nn.Linear(8, 12))
+    optimizer, x = optim.SGD(model.parameters(), lr=0.1), torch.randint(12, (2, 10))
+    with checkup(model, optimizer) as report:
+        for length in (3, 9):
+            y = torch.where(torch.arange(10) < length, x, -100)
+            (F.cross_entropy(model(x).transpose(1, 2), y) / 2).backward()
+        optimizer.step()
+    assert "(6, 18)" in finding(report, "uneven-tokens").message
+    assert "3 times as much" in finding(report, "uneven-tokens").message
