@@ -4,6 +4,7 @@
 #   make test    everything that CI runs; test-oldest, test-newest: on other versions of libraries
 #   make soak    half an hour and more of the same at random, SOAK_MINUTES=30
 #   make sweeps  every stop of every slider: sweeps against runs alone, to the last bit
+#   make frameworks  trainings of other people's frameworks, watched by checkup
 #   make bench   a table of speed ratios, measured side by side
 #   make hub     a class on a JupyterHub: what it waits for, and what each learner costs
 # PIP_ARGS is passed to pip; with it an ordinary Linux machine can take torch's smaller CPU
@@ -15,9 +16,9 @@ CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab lectures test soak sweeps test-oldest test-oldest-drawing drawing test-newest test-float64 lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab lectures test soak sweeps test-oldest test-oldest-drawing drawing test-newest test-float64 frameworks trainings lint types unit notebooks bench hub execute fact-check clean
 
-$(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
+$(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub $(VENV)/.frameworks: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(PIP_ARGS) $(CONSTRAINTS) -e '.[$*]'
 	touch $@
@@ -41,7 +42,7 @@ types: $(VENV)/.dev
 # Two tests side by side: each in a browser with kernels of its own, or on one thread.
 unit: $(VENV)/.dev
 	$(BIN)/pytest -n 2 tests/browser
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser --ignore=tests/frameworks
 
 notebooks: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --nbval --nbval-current-env \
@@ -66,7 +67,16 @@ test-newest:
 
 # The tests where a user has set torch's default dtype.
 test-float64: $(VENV)/.dev
-	GRADWIDGETS_DTYPE=float64 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser
+	GRADWIDGETS_DTYPE=float64 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --ignore=tests/browser \
+		--ignore=tests/frameworks
+
+# Short trainings of fifteen frameworks, with checkup and without; on the newest of each, in a venv
+# of its own of some GB. A framework that is not installed is skipped.
+frameworks:
+	$(MAKE) trainings VENV=.venv-frameworks CONSTRAINTS=
+
+trainings: $(VENV)/.frameworks
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/frameworks
 
 # All that `make test` tries a sample of: new random recipes, actions and texts, cells run fifty
 # times, and half an hour of dragging in a browser.
@@ -110,4 +120,4 @@ fact-check: $(VENV)/.dev
 	$(BIN)/python -m gradwidgets.lessons.claims notebooks
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-frameworks .pytest_cache .mypy_cache .ruff_cache .hypothesis
