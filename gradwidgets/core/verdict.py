@@ -330,12 +330,13 @@ best 0.5 at update 5; the loss went from 2 to 0.1.'
 
 
 def metric_value(metric: str, value: float) -> str:
-    """A metric's value as it is written: accuracy and error are shares.
+    """A metric's value as it is written: accuracy and error are shares, unless they are above 1.
 
-    >>> metric_value("accuracy", 0.875), metric_value("loss", 0.875)
-    ('87.5%', '0.875')
+    >>> metric_value("accuracy", 0.875), metric_value("loss", 0.875), metric_value("accuracy", 95)
+    ('87.5%', '0.875', '95')
     """
-    return f"{value:.1%}" if metric in ("accuracy", "error") else f"{value:.4g}"
+    share = metric in ("accuracy", "error") and not value > 1
+    return f"{value:.1%}" if share else f"{value:.4g}"
 
 
 def _figures(word: str, loss: Array, grad_norm: Array | None) -> str:

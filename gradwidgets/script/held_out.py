@@ -51,6 +51,11 @@ class HeldOutText:
     higher: bool
     mixed: bool
 
+    @property
+    def share(self) -> bool:
+        """True if the metric is a share of the samples, and no function of the user's."""
+        return self.metric in ("accuracy", "error") and not self.metric_function
+
     def data(self, seeded: bool) -> str:
         """The text that fetches the data; `seeded` seeds it first, as `train` does."""
         if not self.call:
@@ -91,7 +96,7 @@ class HeldOutText:
     def first(self) -> str:
         """The line before the loop."""
         value = "measure()"
-        if self.metric not in ("accuracy", "error"):  # others may be NaN, which is never best
+        if not self.share:  # others may be NaN, which is never best
             value = f"max(-math.inf, {value})" if self.higher else f"min(math.inf, {value})"
         return f"best, waited = {value}, 0"
 
@@ -112,7 +117,7 @@ class HeldOutText:
 
     def end(self) -> list[str]:
         """The lines that print the metric."""
-        style = ".1%" if self.metric in ("accuracy", "error") else ".4g"
+        style = ".1%" if self.share else ".4g"
         return [f'print(f"held-out {self.metric}: {{measure():{style}}}")']
 
 
