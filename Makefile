@@ -84,7 +84,7 @@ SOAK_MINUTES ?= 30
 soak: $(VENV)/.dev
 	GRADWIDGETS_SOAK=yes OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/trust
 	GRADWIDGETS_SOAK=yes GRADWIDGETS_SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest -s \
-		tests/browser/test_faults.py tests/browser/test_soak.py
+		tests/browser/test_faults.py tests/browser/test_prepared.py tests/browser/test_soak.py
 
 # All stops of eight settings on every built-in problem with five optimizers, on processors without
 # AVX2 and without AVX-512: about 15 minutes for each. Before them, some hundreds of random models.

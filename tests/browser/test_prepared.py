@@ -3,7 +3,8 @@
 import pytest
 
 from gradwidgets import train
-from gradwidgets.core import problems
+from gradwidgets.core import problems, settings
+from tests.trust.effort import SOAK
 
 SHOWN = "from gradwidgets import GradLab\nlab = GradLab({})\nlab"
 WATCH = """
@@ -43,6 +44,9 @@ SPREAD = ["Home", *["PageUp"] * 6, "End"]
 BORDER = ["ArrowLeft"] * 6
 """From the end over 79, near the border of stability, where another rounding would tell."""
 
+EVERY = ["Home", *["ArrowRight"] * (len(settings.controls()["scale"].stops) - 1)]
+"""All stops, in `make soak`."""
+
 
 @pytest.mark.parametrize("arguments", ["", "look_ahead=False"], ids=["prepared", "live"])
 def test_the_first_sentence_after_a_key_press_is_the_last(front_end, arguments):
@@ -50,7 +54,7 @@ def test_the_first_sentence_after_a_key_press_is_the_last(front_end, arguments):
     front_end.page.wait_for_selector(".gradwidgets-screen img[src]")
     front_end.slider("scale").focus()
     front_end.run("assert lab.wait(prefetched=True)")
-    check(front_end, [*SPREAD, *BORDER])
+    check(front_end, EVERY if SOAK else [*SPREAD, *BORDER])
 
 
 def test_it_is_so_too_where_nothing_has_been_prepared_yet(front_end):
