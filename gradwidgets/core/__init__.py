@@ -45,6 +45,7 @@ from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import SNAPSHOT_ELEMENTS, Array, as_numbers
 from gradwidgets.core.schedules import (
     PLATEAU,
+    SHAPES,
     Part,
     build_scheduler,
     has_schedule,
@@ -74,6 +75,7 @@ __all__ = [
     "Mask",
     "OptimizerKind",
     "PLATEAU",
+    "SHAPES",
     "PROCESS_LOCK",
     "Pair",
     "Part",

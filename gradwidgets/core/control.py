@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-GROUPS = ("Gradient", "Penalty", "Accumulation", "Optimizer", "Precision", "Run")
+GROUPS = (
+    "Gradient",
+    "Penalty",
+    "Accumulation",
+    "Optimizer",
+    "Parameter groups",
+    "Precision",
+    "Run",
+)
 
 
 @dataclass(frozen=True)

@@ -247,24 +247,33 @@ def _refuse_no_graph(groups: Sequence[Group], updates: int) -> None:
             raise not_allowed("Recipe.groups", [group.pattern for group in groups], wish)
 
 
-def frozen_in_words(gradient: float | None, change: float, most: str = "") -> str:
+WITHOUT_CHANGE = {
+    "left out": ": the optimizer does not have it, and does not clear its gradient",
+    "lr": ": the optimizer reads the gradient, and steps with lr 0",
+}
+"""Why a part that has a gradient did not change, by the way in which it is frozen."""
+
+
+def frozen_in_words(by: str, gradient: float | None, change: float, most: str = "") -> str:
     """Say which gradient and change a frozen part has: the four ways differ in that.
 
     Args:
-        gradient: norm of the gradient that the optimizer read; None if there was none.
+        by: the way, one of `FREEZE_BY`.
+        gradient: norm of the gradient before the step; None if there was none.
         change: norm of the change.
         most: stands before a norm, such as "up to ".
 
-    >>> frozen_in_words(None, 0.0)
+    >>> frozen_in_words("requires_grad", None, 0.0)
     'no gradient and no change'
-    >>> frozen_in_words(0.0, 0.125)
+    >>> frozen_in_words("gradient", 0.0, 0.125)
     'a gradient of zero, but momentum or weight decay made a change of 0.125'
     """
     says = "no gradient"
     if gradient is not None:
         says = f"a gradient of norm {most}{gradient:.3g}" if gradient else "a gradient of zero"
     if not change:
-        return f"{says} and no change" if gradient is None else f"{says}, but no change"
+        but = ", but" if gradient is not None else " and"
+        return f"{says}{but} no change{WITHOUT_CHANGE.get(by, '')}"
     return f"{says}, but momentum or weight decay made a change of {most}{change:.3g}"
 
 
@@ -281,7 +290,7 @@ def frozen_sentences(groups: Iterable[Group], gradients: Norms, changes: Norms) 
     >>> part = Group("2.*", ("2.weight",), {}, 0.1, until=2, start=None, by="lr")
     >>> gradients, changes = {"2.weight": np.array([3, 4, 1])}, {"2.weight": np.array([0, 0, 0.1])}
     >>> frozen_sentences([part], gradients, changes)
-    ['2.* was frozen by lr until update 2: a gradient of norm up to 4, but no change.']
+    ['2.* was frozen by lr until update 2: a gradient of norm up to 4, but no change: ...']
     """
     said = []
     for group in groups:
@@ -293,7 +302,7 @@ def frozen_sentences(groups: Iterable[Group], gradients: Norms, changes: Norms) 
             for norms in (gradients, changes)
         )
         gradient = None if np.isnan(read).all() else _largest(read)
-        words = frozen_in_words(gradient, _largest(moved), "up to ")
+        words = frozen_in_words(group.by, gradient, _largest(moved), "up to ")
         said.append(f"{group.pattern} was {group.phases}: {words}.")
     return said
 

@@ -32,24 +32,30 @@ OPTION_CONTROLS = {
 """Controls for what stands in `Recipe.options`, if the optimizer takes it."""
 UPDATES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200)
 GROUP_CONTROLS = {
-    "lr": Recipe.__dataclass_fields__["lr"].metadata["control"],
-    "weight_decay": OPTION_CONTROLS["weight_decay"],
+    "lr": dataclasses.replace(
+        Recipe.__dataclass_fields__["lr"].metadata["control"], group="Parameter groups"
+    ),
+    "weight_decay": dataclasses.replace(OPTION_CONTROLS["weight_decay"], group="Parameter groups"),
     "frozen_until": Control(
         "frozen until",
-        "Optimizer",
+        "Parameter groups",
         "frozen_until: the update before which the group is frozen.",
         (0, *UPDATES),
         names={0: "not at all"},
     ),
     "frozen_from": Control(
         "frozen from",
-        "Optimizer",
+        "Parameter groups",
         "frozen_from: the update from which on the group is frozen.",
         (*UPDATES, None),
         names={None: "never"},
     ),
     "freeze_by": Control(
-        "frozen by", "Optimizer", "freeze_by: how the group is frozen.", FREEZE_BY, slider=False
+        "frozen by",
+        "Parameter groups",
+        "freeze_by: how the group is frozen.",
+        FREEZE_BY,
+        slider=False,
     ),
 }
 """Controls for what stands in a group of `Recipe.groups`."""
@@ -72,8 +78,8 @@ def controls(recipe: Recipe | None = None) -> dict[str, Control]:
     for pattern in recipe.groups if recipe else ():
         for key, control in GROUP_CONTROLS.items():
             label, short = f"{pattern}: {control.label}", f"{pattern}: {control.short}"
-            named = dataclasses.replace(control, label=label, short=short * bool(control.short))
-            own[f"groups[{pattern}].{key}"] = named
+            words = {"label": label, "short": short * bool(control.short)}
+            own[f"groups[{pattern}].{key}"] = dataclasses.replace(control, **words)
     return own
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradwidgets.core import History, Problem, has_schedule, metric_value
 from gradwidgets.export.svg import PanelMarkup
-from gradwidgets.plots import GRADIENT, LOSS, LR, RATIO, StyledRun, describe, held_out_panel
+from gradwidgets.plots import GRADIENT, LOSS, LOST, LR, RATIO, StyledRun, describe, held_out_panel
 from gradwidgets.script import script_lines
 
 MOST_POINTS = 240
@@ -32,8 +32,10 @@ def panels(runs: Sequence[StyledRun], start: Sequence[StyledRun]) -> list[PanelM
     measured = all(len(run.history.held_out) for run in runs)
     last = held_out_panel(runs[0].history.metric) if measured else RATIO
     most = points_each(len(runs))
-    scheduled = any(has_schedule(run.history.recipe) for run in [*runs, *start])
-    chosen = (LOSS, GRADIENT, *[LR] * scheduled, last)
+    drawn = [run.history for run in (*runs, *start)]
+    scheduled = any(has_schedule(history.recipe) for history in drawn)
+    rounded = any(len(history.lost) for history in drawn)
+    chosen = (LOSS, GRADIENT, *[LR] * scheduled, *[LOST] * rounded, last)
     return [PanelMarkup(panel, [*runs, *start], most) for panel in chosen]
 
 

@@ -218,15 +218,14 @@ def _notes_on_groups(recipe: Recipe, record: UpdateRecord) -> Iterator[str]:
     for group in groups_of(recipe.groups, recipe.lr, names, recipe.updates):
         if group.frozen(record.update):
             own = [record[name] for name in group.names]
-            yield f"{group.pattern} is frozen by {group.by}: {_frozen(own)}."
+            yield f"{group.pattern} is frozen by {group.by}: {_frozen(group.by, own)}."
 
 
-def _frozen(records: Sequence[ParameterRecord]) -> str:
+def _frozen(by: str, records: Sequence[ParameterRecord]) -> str:
     read = [each.read.ravel() for each in records if each.read is not None]
     gradient = norm(np.concatenate(read)) if read else None
-    return frozen_in_words(
-        gradient, norm(np.concatenate([each.change.ravel() for each in records]))
-    )
+    change = norm(np.concatenate([each.change.ravel() for each in records]))
+    return frozen_in_words(by, gradient, change)
 
 
 def _note_on_order(record: UpdateRecord, late: UpdateRecord) -> str:

@@ -16,11 +16,13 @@ import numpy as np
 
 from gradwidgets.components import PagedTable, cell
 from gradwidgets.core import (
+    SHAPES,
     History,
     Problem,
     Recipe,
     is_pair,
     name_of,
+    needs_loss,
     not_allowed,
     problems,
     reduction,
@@ -121,7 +123,8 @@ def lr_rules(
 
     All runs see the same samples as often (whole epochs, as near to `recipe.updates` as they come),
     and those of a seed begin with the same parameters. What is compared is the loss of all samples,
-    in eval mode, after the last update. `stop_below`, `patience` and accumulation are left out.
+    in eval mode, after the last update. `stop_below`, `patience` and accumulation are left out. A
+    shape of `Recipe.schedule` is as long as each run, and a warm-up as many samples long.
 
     Args:
         problem: a `Problem` whose data are tensors, or the name of a built-in one.
@@ -134,7 +137,8 @@ def lr_rules(
 
     Raises:
         ValueError: the data are no tensors, `batch_size` times `factor` is more than there are, or
-            the loss sums over the samples, so that its gradient grows with the batch by itself.
+            the loss sums over the samples, so that its gradient grows with the batch by itself; or
+            the recipe counts updates or gives learning rates that no rule would change.
         TrainingError: the model or the loss failed.
 
     >>> found = lr_rules("moons", Recipe(batch_size=16, updates=26), seeds=2)
@@ -164,6 +168,8 @@ def in_slices(
     validate.Count()("seeds", seeds)
     for lr in lrs:
         validate.Number(0, above=True)("lrs", lr)
+    needs_loss(problem, "lr_rules")
+    _refuse_fixed(recipe)
     data = problem.batches()
     if not is_pair(data):
         raise not_allowed("Problem.data", data, "(x, y) tensors, of which batches can be drawn")
@@ -182,10 +188,10 @@ def in_slices(
 
     def trained(size: int, chosen: Sequence[float]) -> Generator[str, None, list[Trial]]:
         updates = epochs * math.ceil(count / size)
+        warmup = math.ceil(recipe.warmup_steps * batch / size)
+        sized = start.replace(batch_size=size, updates=updates, warmup_steps=warmup)
         recipes = [
-            start.replace(batch_size=size, updates=updates, lr=lr, seed=recipe.seed + seed)
-            for lr in chosen
-            for seed in range(seeds)
+            sized.replace(lr=lr, seed=recipe.seed + seed) for lr in chosen for seed in range(seeds)
         ]
         sweep = Sweep(measured, recipes, snapshots=False)
         while not sweep.done:
@@ -215,6 +221,17 @@ def in_slices(
         best=best and dataclasses.replace(best, rule=BEST),
         lrs=tuple(lrs),
     )
+
+
+def _refuse_fixed(recipe: Recipe) -> None:
+    """Refuse what would not fit runs of another length, or a learning rate that a rule changes."""
+    if recipe.schedule not in SHAPES or recipe.schedule_options:
+        wish = f"one of {', '.join(map(repr, SHAPES))}, without schedule_options: options count "
+        wish += "updates, of which a large batch makes fewer, or give learning rates of their own"
+        raise not_allowed("schedule", recipe.schedule, wish)
+    if recipe.groups:
+        wish = "none: they count updates, and give learning rates of their own"
+        raise not_allowed("groups", recipe.groups, wish)
 
 
 def _end(history: History) -> float:

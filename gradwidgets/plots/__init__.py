@@ -2,7 +2,16 @@
 
 from gradwidgets.plots.canvas import Canvas
 from gradwidgets.plots.labels import placed_labels
-from gradwidgets.plots.lines import GRADIENT, LOSS, LR, RATIO, LinePanel, Series, held_out_panel
+from gradwidgets.plots.lines import (
+    GRADIENT,
+    LOSS,
+    LOST,
+    LR,
+    RATIO,
+    LinePanel,
+    Series,
+    held_out_panel,
+)
 from gradwidgets.plots.outcome_bars import OutcomeBars, outcome_bars
 from gradwidgets.plots.panels import OF_PARAMETERS, make, suited
 from gradwidgets.plots.scale import Limits
@@ -14,6 +23,7 @@ __all__ = [
     "GRADIENT",
     "LIGHT",
     "LOSS",
+    "LOST",
     "LR",
     "OF_PARAMETERS",
     "RATIO",

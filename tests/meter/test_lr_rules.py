@@ -14,20 +14,31 @@ from gradwidgets.meter import LrRules, Trial, lr_rules
 from tests.examples import SAMPLES, double_model, double_problem, doubles
 
 BATCH, FACTOR, EPOCHS = 4, 4, 3
+FIXED = "schedule=.* without schedule_options: options count updates"
 
 
-def by_hand(optimizer: str, lr: float, size: int, seed: int, **options: Any) -> float:
-    """Three epochs of batches in the order of the seed; the loss of all samples at the end."""
+def by_hand(
+    optimizer: str, lr: float, size: int, seed: int, warmup: int = 0, **options: Any
+) -> float:
+    """Three epochs of batches in the order of the seed; the loss of all samples at the end.
+
+    With a warm-up lr rises in that many updates and falls to 0 by a cosine in those that are left.
+    """
     x, y = doubles()
     torch.manual_seed(seed)
     model = double_model()
     step = getattr(torch.optim, optimizer)(model.parameters(), lr=lr, **options)
     order = torch.Generator().manual_seed(seed)
-    for _ in range(EPOCHS):
-        for index in torch.randperm(SAMPLES, generator=order).split(size):
-            step.zero_grad()
-            F.mse_loss(model(x[index]), y[index]).backward()
-            step.step()
+    epochs = [torch.randperm(SAMPLES, generator=order).split(size) for _ in range(EPOCHS)]
+    batches = [index for epoch in epochs for index in epoch]
+    for update, index in enumerate(batches):
+        if warmup:
+            share = max(0, update - warmup) / (len(batches) - warmup)
+            rising = min((update + 1) / (warmup + 1), 1)
+            step.param_groups[0]["lr"] = lr * rising * (1 + math.cos(math.pi * share)) / 2
+        step.zero_grad()
+        F.mse_loss(model(x[index]), y[index]).backward()
+        step.step()
     return F.mse_loss(model(x), y).item()
 
 
@@ -60,6 +71,15 @@ def test_every_loss_is_that_of_a_loop_by_hand(
         assert trial.loss == pytest.approx(sum(losses) / 3)
     assert not wanted
     assert found.best is None
+
+
+def test_a_schedule_is_as_long_as_each_run_and_a_warm_up_as_many_samples() -> None:
+    updates = EPOCHS * math.ceil(SAMPLES / BATCH)
+    recipe = Recipe(batch_size=BATCH, updates=updates, seed=5, schedule="cosine", warmup_steps=5)
+    found = lr_rules(double_problem(), recipe, FACTOR, seeds=2)
+    for trial, warmup in ((found.small, 5), *((rule, 2) for rule in found.rules)):
+        losses = [by_hand("SGD", trial.lr, trial.batch, seed, warmup) for seed in (5, 6)]
+        assert trial.losses == pytest.approx(losses, rel=1e-9)
 
 
 def test_of_several_lrs_the_small_batch_takes_the_best_and_the_rules_go_on_from_it() -> None:
@@ -125,6 +145,11 @@ def test_the_end_of_what_was_tried_is_told() -> None:
         ({}, {"recipe": Recipe(batch_size=6)}, "batch_size=6 is not allowed"),
         ({"data": [doubles()]}, {"recipe": Recipe(batch_size=4)}, r"Problem\.data="),
         ({"loss": torch.nn.MSELoss(reduction="sum")}, {}, r"Problem\.loss=.* a mean"),
+        ({"step": F.mse_loss, "loss": None}, {}, "lr_rules needs data .* a step of its own"),
+        ({}, {"recipe": Recipe(schedule="ExponentialLR", schedule_options={"gamma": 0.9})}, FIXED),
+        ({}, {"recipe": Recipe(schedule="cosine", schedule_options={"T_max": 9})}, FIXED),
+        ({}, {"recipe": Recipe(schedule="ReduceLROnPlateau")}, FIXED),
+        ({}, {"recipe": Recipe(groups={"*": {"lr": 1.0}})}, "groups=.* none: they count updates"),
         ({}, {"factor": 1}, "factor=1"),
         ({}, {"seeds": 0}, "seeds=0"),
         ({}, {"lrs": [0.0]}, "lrs=0"),
