@@ -192,8 +192,7 @@ class Problem:
         key = (name, torch.get_default_dtype())
         if key not in self._loaded:
             if callable(source) and not isinstance(source, Iterable):
-                with PROCESS_LOCK, torch.random.fork_rng(), torch.inference_mode(False):
-                    torch.manual_seed(0)
+                with IsolatedRun(None, 0).inside():
                     source = source()
             self._loaded[key] = check(f"Problem.{name}", source)
         return self._loaded[key]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from gradwidgets.core import (
     reduction,
 )
 from gradwidgets.script.own_step import StepText
+from gradwidgets.script.seeding import OtherGenerator
 
 Name = Callable[[Any, str, str], str]
 """Gives a function's name in a program, or a name to bring: see `Sources`."""
@@ -56,13 +57,6 @@ class HeldOutText:
         """True if the metric is a share of the samples, and no function of the user's."""
         return self.metric in ("accuracy", "error") and not self.metric_function
 
-    def data(self, seeded: bool) -> str:
-        """The text that fetches the data; `seeded` seeds it first, as `train` does."""
-        if not self.call:
-            return ""
-        seed = "torch.manual_seed(0)  # the same data in every run\n" * seeded
-        return f"{seed}{self.target} = {self.call}"
-
     def names(self, problem: Problem) -> dict[str, Any]:
         """The values that `measure` reads, by their names."""
         data: Any = problem.held_out_data()
@@ -72,13 +66,16 @@ class HeldOutText:
         held = dict(zip(names, data if len(names) > 1 else [data], strict=True))
         return held | ({self.metric_function: problem.metric} if self.metric_function else {})
 
-    def function(self, seed: int) -> str:
-        """The text of `measure`."""
+    def function(self, seed: int, drawn: Sequence[OtherGenerator] = ()) -> str:
+        """The text of `measure`, which leaves the generators of the run as they were."""
         evaluate, train = ["model.eval()"], ["model.train()"]
         if self.mixed:
             evaluate.insert(0, "modes = [(each, each.training) for each in model.modules()]")
             train = ["for each, mode in modes:", "    each.training = mode"]
-        lines = [
+        names = [f"{each.module}_state" for each in drawn]
+        lines = [f"{name} = {each.state}" for name, each in zip(names, drawn, strict=True)]
+        train += [each.restore(name) for name, each in zip(names, drawn, strict=True)]
+        lines += [
             f"{own}.manual_seed({seed})  # the same order each time" for own in self.generators
         ]
         if self.result != "value":

@@ -24,7 +24,9 @@ def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
     It imports only torch, and what the problem's own functions use; the built-in digits and the
     story of `chars` are read from this package. Functions, classes and numbers of the same file are
     written out, too. What cannot be written down (a model instance, tensors, a lambda) is a name
-    that its first lines ask you to bring.
+    that its first lines ask you to bring. Where the functions that are written out draw from
+    Python's or NumPy's generator, the program seeds that, too; what you bring, and libraries, are
+    taken to draw from torch's alone.
 
     Raises:
         ValueError: the mask's pattern matches no parameter, or sparse gradients are to be edited
@@ -61,6 +63,9 @@ def script_lines(problem: Problem | str, recipe: Recipe | None = None) -> list[L
     return [*program, *indented(update(recipe, sources)), *_end(sources, precision)]
 
 
+SAME_DATA = "the same data in every run"
+
+
 def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
     lines, precision = [], WrittenPrecision(recipe, sources)
     if sources.small:
@@ -68,13 +73,14 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
     if sources.has_data_function:
         target = "x, y" if sources.pair else sources.step.data if sources.step else "loader"
         if not sources.built_in:
-            lines += [Line("torch.manual_seed(0)  # the same data in every run")]
+            lines += sources.seeding(0, SAME_DATA)
         lines += [Line(f"{target} = {sources.data}()")]
     held = sources.measured
     if held and held.call:
-        lines += lines_of(held.data(seeded=not sources.built_in), "patience", "schedule")
+        lines += [] if sources.built_in else sources.seeding(0, SAME_DATA, "patience", "schedule")
+        lines += lines_of(f"{held.target} = {held.call}", "patience", "schedule")
     lines += [
-        Line(f"torch.manual_seed({recipe.seed})  # the same start in every run", ("seed",)),
+        *sources.seeding(recipe.seed, "the same start in every run", "seed"),
         *(
             Line(f"{own}.manual_seed({recipe.seed})  # the same batches in every run", ("seed",))
             for own in sources.generators
@@ -127,9 +133,10 @@ def early_setup(recipe: Recipe, sources: Sources) -> list[Line]:
     held = sources.measured
     if held is None:
         return []
-    text = WrittenPrecision(recipe, sources).measured(held.function(recipe.seed))
-    function = lines_of(text, "patience", "schedule")
-    return function + (lines_of(held.first(), "patience") if recipe.patience else [])
+    function = held.function(recipe.seed, sources.drawn)
+    text = WrittenPrecision(recipe, sources).measured(function)
+    first = lines_of(held.first(), "patience") if recipe.patience else []
+    return lines_of(text, "patience", "schedule") + first
 
 
 def _drawing(text: str, *settings: str) -> list[Line]:

@@ -44,6 +44,7 @@ from gradwidgets.core import (
 )
 from gradwidgets.script.held_out import HeldOutText, held_out_text
 from gradwidgets.script.own_step import StepText
+from gradwidgets.script.seeding import other_generators
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Sources:
         closure: whether `optimizer.step` needs a closure.
         step: the problem's own step, or None.
         measured: the held-out data and its metric where the recipe measures it, or None.
+        drawn: the generators of Python and NumPy that its functions draw from.
 
     >>> sources = Sources(problems.moons)
     >>> sources.data, sources.model, sources.loss, sources.missing
@@ -179,6 +181,8 @@ class Sources:
         for home in sorted({home for home, _ in self._homes.values()}):
             names = sorted(name for where, name in self._homes.values() if where == home)
             self.imports += [f"from {home} import {', '.join(names)}" if names[0] else home]
+        self.drawn = other_generators(self.imports, self.texts)
+        self.imports += [each.imported for each in self.drawn if each.imported]
 
     def _optimizer(self, optimizer: OptimizerKind) -> str:
         if isinstance(optimizer, str):
@@ -198,6 +202,11 @@ class Sources:
         one = getattr(data, "one", False)
         step = self._name(problem.step, "step")
         return StepText(step, split, one, count, lambda name: _length(first, name) or "1")
+
+    def seeding(self, seed: int, why: str, *settings: str) -> list[Line]:
+        """The lines that seed the generators that a run draws from."""
+        lines = [Line(f"torch.manual_seed({seed})  # {why}", settings)]
+        return lines + [Line(each.seed(seed), settings) for each in self.drawn]
 
     def samples(self) -> str:
         """The number of samples of a micro-batch (xk, yk), as text: see `samples` in `core`."""

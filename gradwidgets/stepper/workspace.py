@@ -256,6 +256,8 @@ def _names_before_loop(
     names |= sources.step.names(problem) if sources.step else {sources.loss: problem.loss}
     if held := sources.measured:
         names |= held.names(problem)
+    for generator in sources.drawn:
+        names |= generator.names
     if is_pair(data):
         names |= dict(zip(("x", "y"), data, strict=True))
     setup = [*edit_setup(recipe, sources), *early_setup(recipe, sources)]
