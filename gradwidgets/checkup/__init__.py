@@ -1,6 +1,6 @@
 """Diagnosis of a training loop: `checkup` watches it and names the broken link."""
 
 from gradwidgets.checkup.report import Finding, Report
-from gradwidgets.checkup.watch import checkup
+from gradwidgets.checkup.watch import Watch, checkup
 
-__all__ = ["checkup", "Finding", "Report"]
+__all__ = ["checkup", "Watch", "Finding", "Report"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,12 +22,13 @@ class Inventory:
     def __init__(
         self,
         modules: Sequence[nn.Module],
-        optimizers: Sequence[Optimizer],
+        optimizers: Sequence[Optimizer] | None,
         record: Record,
         gradient_log: GradientLog,
     ) -> None:
         self.modules = modules
-        self._given = optimizers
+        self._finds = optimizers is None
+        self._given = optimizers or ()
         self._record, self._gradient_log = record, gradient_log
         self._optimizers: dict[int, OptimizerSeen] = {}
         self._names: dict[str, int] = {}
@@ -95,7 +97,19 @@ class Inventory:
             return known
         if known is None and not any(key in self._record.parameters for key in keys):
             return None
-        return self._enter_optimizer(optimizer, given=known is not None and known.given)
+        return self._enter_optimizer(optimizer, given=known.given if known else self._finds)
+
+    def _search(self) -> None:
+        """Find the optimizers of parameters that none has so far, if they were not given.
+
+        One that did not step while others did is not expected to.
+        """
+        stepped = any(optimizer.steps for optimizer in self._record.optimizers)
+        for thing in gc.get_objects():
+            if issubclass(type(thing), Optimizer) and "_optimizer_step_pre_hooks" in vars(thing):
+                keys = {id(tensor) for tensor in _held_by(thing)}
+                if id(thing) not in self._optimizers and keys & self._record.parameters.keys():
+                    self._enter_optimizer(thing, given=not stepped)
 
     def _enter_optimizer(self, optimizer: Optimizer, given: bool) -> OptimizerSeen:
         entry = self._optimizers.get(id(optimizer))
@@ -111,7 +125,8 @@ class Inventory:
         known, held = self._record.parameters, _held_by(optimizer.optimizer)
         optimizer.held = [id(tensor) for tensor in held]
         for position, tensor in enumerate(held):
-            if optimizer.given and id(tensor) not in known and not is_lazy(tensor):
+            named = optimizer.given and not self._finds
+            if named and id(tensor) not in known and not is_lazy(tensor):
                 name = f"{optimizer.name} tensor {position} {tuple(tensor.shape)}"
                 self._enter(Parameter(name, tensor, in_model=False, was_in_model=False))
         for parameter in optimizer.parameters:
@@ -125,6 +140,8 @@ class Inventory:
 
     def finish(self) -> None:
         """Compare the model with its state at the start."""
+        if self._finds and any(not p.optimizers for p in self._record.parameters.values()):
+            self._search()
         if self._record.spread:
             return
         self.look_at_model()

@@ -34,8 +34,8 @@ from gradwidgets.checkup.record import (
     keep,
 )
 from gradwidgets.checkup.tensors import magnitude, norms
+from gradwidgets.checkup.wrapping import Call, replaced, wrapped
 
-Call = Callable[..., Any]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -89,10 +89,27 @@ class Observer:
         record: what was seen.
         failures: parts of the observer that failed, and how.
         blind: True if the model could not be read to begin with: then nothing is watched.
+        ended: True once the watch is over, which is when `at_the_end` was called.
+
+    Args:
+        modules: the modules to watch.
+        optimizers: the optimizers to watch; None to find them as they step.
+        max_steps: the number of steps after which the watch ends by itself.
+        at_the_end: what is called once, when the watch ends.
     """
 
-    def __init__(self, modules: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> None:
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        optimizers: Sequence[Optimizer] | None,
+        max_steps: int | None = None,
+        at_the_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self.record = Record()
+        self.ended = False
+        self._max_steps, self._at_the_end = max_steps, at_the_end
+        self._open = ExitStack()
+        self._steps_of_others = False
         self.failures: list[str] = []
         self._timeline = self.record.timeline
         self._gradient_log = GradientLog(self.record)
@@ -115,51 +132,67 @@ class Observer:
     def _entry_of(self, optimizer: Optimizer) -> OptimizerSeen | None:
         return self._inventory.optimizer(optimizer)
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Record every event within the block; restore torch afterwards, even after an error.
+    def begin(self) -> None:
+        """Record every event from here on, until `end`.
 
         Nothing is attached to a module or an optimizer, so copies made inside the loop carry no
         hook. `Module.__call__` is wrapped and no global hook is used, which `torch.compile` would
         trace, and because of which it would compile again when the watch ends.
         """
         if self.blind:
-            yield
             return
-        with ExitStack() as stack:
-            stack.callback(self._finish)
-            for handle in (
-                register_optimizer_step_pre_hook(_unless_compiled(self.before_step)),
-                register_optimizer_step_post_hook(_unless_compiled(self.after_step)),
-            ):
-                stack.callback(handle.remove)
-            for owner, name, around in (
-                (nn.Module, "__call__", self.on_call),
-                (torch.autograd, "backward", self.on_backward),  # `Tensor.backward` calls it
-                (torch.autograd, "grad", self.on_grad),
-                (Optimizer, "zero_grad", self.on_zero_grad),
-                (nn.Module, "zero_grad", self.on_zero_grad),
-                (torch.amp.GradScaler, "scale", self.on_scale),
-                (torch.amp.GradScaler, "unscale_", self.on_unscale),
-                (torch.amp.GradScaler, "step", self.on_scaler_step),
-                # `clip_grad_norm_` itself may have been imported under another name.
-                (clip_grad, "_clip_grads_with_norm_", self.on_clip),
-                (clip_grad, "clip_grad_value_", self.on_clip_value),
-                (nn.utils, "clip_grad_value_", self.on_clip_value),
-            ):
-                stack.enter_context(_wrapped(owner, name, around))
-            try:
-                yield
-            except BaseException as error:
-                self.record.error = in_words(error)
-                self._timeline.tick("error", self.record.error)
-                raise
+        for handle in (
+            register_optimizer_step_pre_hook(_unless_compiled(self.before_step)),
+            register_optimizer_step_post_hook(_unless_compiled(self.after_step)),
+        ):
+            self._open.callback(handle.remove)
+        for owner, name, around in (
+            (nn.Module, "__call__", self.on_call),
+            (torch.autograd, "backward", self.on_backward),  # `Tensor.backward` calls it
+            (torch.autograd, "grad", self.on_grad),
+            (Optimizer, "zero_grad", self.on_zero_grad),
+            (nn.Module, "zero_grad", self.on_zero_grad),
+            (torch.amp.GradScaler, "scale", self.on_scale),
+            (torch.amp.GradScaler, "unscale_", self.on_unscale),
+            (torch.amp.GradScaler, "step", self.on_scaler_step),
+            # `clip_grad_norm_` itself may have been imported under another name.
+            (clip_grad, "_clip_grads_with_norm_", self.on_clip),
+            (clip_grad, "clip_grad_value_", self.on_clip_value),
+            (nn.utils, "clip_grad_value_", self.on_clip_value),
+        ):
+            self._open.enter_context(wrapped(owner, name, around))
 
-    def _finish(self) -> None:
-        """Take a last look and remove what was attached."""
-        self._look_at_gradients()
-        self._compare_with_start()
+    def end(self, error: BaseException | None = None) -> None:
+        """Take a last look, and restore torch; `error` is what ended the loop, if one did."""
+        if error is not None and not self.ended:
+            self.record.error = in_words(error)
+            self._timeline.tick("error", self.record.error)
+        self._take_last_look()
+        self._restore()
+
+    def _take_last_look(self) -> None:
+        if self.ended:
+            return
+        if not self.blind:
+            self._look_at_gradients()
+            self._compare_with_start()
+        self.ended = True
+        self._at_the_end()
+
+    def _restore(self) -> None:
+        self._open.close()
         self._remove_hooks()
+
+    def _end_after(self, steps: int) -> None:
+        """End the watch at `max_steps`; hooks that are at work stay until the next event."""
+        if self._max_steps is not None and steps >= self._max_steps:
+            self._take_last_look()
+
+    def _is_over(self) -> bool:
+        """True if the watch has ended; torch is restored where nothing of it is at work."""
+        if self.ended and not self._within_backward:
+            self._restore()
+        return self.ended
 
     @_safely
     def _remove_hooks(self) -> None:
@@ -168,6 +201,9 @@ class Observer:
     @_safely
     def _compare_with_start(self) -> None:
         self._inventory.finish()
+        if not self.record.optimizers and not self._steps_of_others:
+            self.record.all_optimizers_seen = False
+            self.record.unseen.append("the optimizer: none with the model's parameters was found")
         got_gradients = any(backward.reached for backward in self.record.backwards)
         if self.record.compiled:
             self.record.unseen.append("the modules inside of one that torch.compile has compiled")
@@ -188,9 +224,11 @@ class Observer:
 
     def on_call(self, call: Call, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """Note that a module ran; a compiled one runs as if nobody watched."""
+        if self._is_over():
+            return call(module, *args, **kwargs)
         if anatomy.is_compiled(module):
             self.record.compiled = True
-            with _replaced(nn.Module, "__call__", call):
+            with replaced(nn.Module, "__call__", call):
                 output = call(module, *args, **kwargs)
             module = vars(module)["_modules"].get("_orig_mod", module)
         else:
@@ -223,6 +261,8 @@ class Observer:
 
     def on_backward(self, call: Call, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         """Read the graph, let it be freed, and look at the gradients it left."""
+        if self._is_over():
+            return call(tensors, *args, **kwargs)
         if isinstance(tensors, Iterator):
             tensors = tuple(tensors)  # it can be gone through once only
         roots = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
@@ -295,9 +335,13 @@ class Observer:
             self.record.grad_calls += 1
         return call(*args, **kwargs)
 
-    def on_zero_grad(self, call: Call, *args: Any, **kwargs: Any) -> Any:
-        """Note the call and the gradients that it cleared."""
-        result = call(*args, **kwargs)
+    def on_zero_grad(self, call: Call, owner: Any, *args: Any, **kwargs: Any) -> Any:
+        """Note the call and the gradients that it cleared; an optimizer becomes known by it."""
+        if self._is_over():
+            return call(owner, *args, **kwargs)
+        if isinstance(owner, Optimizer):
+            self._entry_of(owner)
+        result = call(owner, *args, **kwargs)
         self._cleared()
         return result
 
@@ -312,6 +356,7 @@ class Observer:
         """Measure the gradients before a step, and sample the parameters it will change."""
         known = self._inventory.optimizer(optimizer)
         if known is None:
+            self._steps_of_others = True
             return None
         self._look_at_gradients(known)
         self._gradient_log.note_use_by_hand(known.parameters)
@@ -376,6 +421,7 @@ class Observer:
         self._gradient_log.applied(known, known.last_step)
         keep(self.record.steps, step_readings.end(step, known.last_step))
         self._note_non_finite(step_readings.first_non_finite(step.readings))
+        self._end_after(sum(one.steps + one.skipped for one in self.record.optimizers))
 
     def on_scale(self, call: Call, scaler: Any, *args: Any, **kwargs: Any) -> Any:
         """Note that a scaler is used, which handles infinite gradients itself, and its scale."""
@@ -430,6 +476,7 @@ class Observer:
         optimizer.last_scale = scale or 1.0
         optimizer.skipped_again += self._gradient_log.skipped(optimizer.parameters)
         self._timeline.tick("skip", f"by the scaler, scale {optimizer.last_scale:g}")
+        self._end_after(sum(one.steps + one.skipped for one in self.record.optimizers))
 
     def on_clip(
         self, call: Call, parameters: Any, max_norm: Any, total_norm: Any, *args: Any, **kwargs: Any
@@ -487,33 +534,3 @@ def _unless_compiled(hook: Call) -> Call:
         return None if torch.compiler.is_compiling() else hook(*args)
 
     return watched
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
-    """Put something else in the place of an attribute; the identical object is put back."""
-    before = vars(owner)[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-@contextmanager
-def _wrapped(owner: Any, name: str, around: Call) -> Iterator[None]:
-    """Replace `owner.name` by `around(original, ...)`, then put the identical object back."""
-    original = vars(owner)[name]
-    watching = True
-
-    @functools.wraps(original)
-    def replacement(*args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling() or not watching:
-            return original(*args, **kwargs)
-        return around(original, *args, **kwargs)
-
-    try:
-        with _replaced(owner, name, replacement):
-            yield
-    finally:
-        watching = False  # where somebody has kept the replacement

@@ -117,6 +117,7 @@ class Report:
         steps: Number of optimizer steps watched.
         failures: Parts of the checkup itself that failed, and how.
         unseen: What cannot be seen in this loop, and why.
+        ignored: Codes of findings that are left out, because `checkup` was told to.
         complete: True once the block has ended.
 
     >>> finding = Finding("no-step", "error", ("0.weight",), "no step", "call optimizer.step()")
@@ -132,6 +133,7 @@ class Report:
     steps: int = 0
     failures: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     complete: bool = False
 
     @property
@@ -152,6 +154,10 @@ class Report:
         """All that was not checked: parts that failed, and what cannot be seen."""
         return self.failures + self.unseen
 
+    def _left_out(self) -> list[str]:
+        lines = [f"not checked: {reason}" for reason in self.unchecked]
+        return lines + ([f"ignored, as told: {', '.join(self.ignored)}"] if self.ignored else [])
+
     def raise_for_errors(self) -> None:
         """Raise AssertionError with the report if it holds an error; for use in tests."""
         if any(finding.severity == "error" for finding in self.findings):
@@ -161,7 +167,7 @@ class Report:
         if not self.complete:
             return "checkup: still watching; the report is filled when the with block ends"
         lines = [f"checkup: {self.headline}", *map(str, self.findings)]
-        lines += [f"not checked: {failure}" for failure in self.unchecked]
+        lines += self._left_out()
         return "\n".join([*lines, f"as it happened: {' > '.join(map(str, self.events[:40]))}"])
 
     __repr__ = __str__
@@ -175,9 +181,7 @@ class Report:
             head = "".join(f'<th scope="col" style="{_CELL}">{name}</th>' for name in _COLUMNS)
             rows = "".join(finding._html_row() for finding in self.findings)
             parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
-        parts += [
-            f"<p>not checked: {escape(failure)}</p>" for failure in self.failures + self.unseen
-        ]
+        parts += [f"<p>{escape(line)}</p>" for line in self._left_out()]
         shown = " &rarr; ".join(escape(str(event)) for event in self.events[:60])
         more = len(self.events) - 60
         rest = f" &hellip; and {more} more" if more > 0 else ""

@@ -1,0 +1,205 @@
+"""Watches that find their optimizers, begin and end anywhere, and are told what to ignore."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn, optim
+
+from gradwidgets.checkup import Report, checkup
+from tests.checkup.loops import Case, collect, mlp, regression
+from tests.checkup.test_contract import _everything_wrapped
+
+BROKEN, HEALTHY = collect()
+WITHOUT_OPTIMIZER = {"not-in-model": {"not-in-optimizer"}}
+"""What a fault is called where nobody said which optimizer is to train the model."""
+
+
+def told_alone(case: Case) -> Report:
+    """The report on a loop of which only the model was given."""
+    torch.manual_seed(0)
+    loop = case.build()
+    with contextlib.suppress(Exception), checkup(loop.model) as report:
+        loop.train()
+    assert report.complete
+    assert report.failures == []
+    return report
+
+
+@pytest.mark.parametrize("case", HEALTHY[::5], ids=lambda case: case.name)
+def test_a_healthy_loop_whose_optimizers_are_found_is_not_blamed(case: Case) -> None:
+    report = told_alone(case)
+    assert [one for one in report.findings if one.severity != "info"] == [], str(report)
+
+
+@pytest.mark.parametrize("case", BROKEN[::7], ids=lambda case: case.name)
+def test_a_fault_is_told_from_the_model_alone(case: Case) -> None:
+    report = told_alone(case)
+    expected = set(case.codes) | WITHOUT_OPTIMIZER.get(case.codes[0], set())
+    assert report.codes & expected, str(report)
+
+
+def stepping(model: nn.Module, optimizer: optim.Optimizer, times: int) -> None:
+    x, y = regression()
+    for _ in range(times):
+        optimizer.zero_grad()
+        F.mse_loss(model(x), y).backward()
+        optimizer.step()
+
+
+def never_clearing(model: nn.Module, optimizer: optim.Optimizer, times: int) -> None:
+    x, y = regression()
+    for _ in range(times):
+        F.mse_loss(model(x), y).backward()
+        optimizer.step()
+
+
+def test_an_optimizer_that_never_steps_is_found_if_there_is_one() -> None:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.Adam(model.parameters())
+    with checkup(model) as report:
+        F.mse_loss(model(x), y).backward()
+    assert report.codes == {"no-step", "leftover"}
+    del optimizer
+    gc.collect()
+    with checkup(model) as report:
+        F.mse_loss(model(x), y).backward()
+    assert report.codes == set()
+    assert "not checked: the optimizer: none with the model's parameters" in str(report)
+
+
+@pytest.mark.parametrize("train", [stepping, never_clearing])
+def test_a_watch_ends_by_itself_and_leaves_torch_as_it_was(train: Callable[..., None]) -> None:
+    before = _everything_wrapped()
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    watch = checkup(model, optimizer, max_steps=3)
+    report = watch.start()
+    assert not report.complete
+    train(model, optimizer, 2)
+    assert not report.complete
+    train(model, optimizer, 1)
+    assert report.complete
+    assert report.steps == 3
+    said = str(report)
+    train(model, optimizer, 2)
+    assert _everything_wrapped() == before, "restored by the first event after the last step"
+    assert not any(p._post_accumulate_grad_hooks for p in model.parameters())
+    assert watch.stop() is report
+    assert str(report) == said
+    assert report.codes == ({"not-cleared"} if train is never_clearing else set())
+
+
+def test_skipped_steps_count_as_watched_ones() -> None:
+    model, (x, y) = mlp(), regression()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
+    with checkup(model, optimizer, max_steps=2) as report:
+        for _ in range(2):
+            optimizer.zero_grad()
+            scaler.scale(F.mse_loss(model(x), y)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        assert report.complete
+
+
+def test_a_watch_may_be_begun_again_and_be_a_decorator() -> None:
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    watch = checkup(model, optimizer)
+    first = watch.start()
+    never_clearing(model, optimizer, 2)
+    second = watch.start()
+    optimizer.zero_grad()
+    stepping(model, optimizer, 2)
+    watch.stop()
+    assert (first.codes, second.codes) == ({"not-cleared"}, set())
+    watch(never_clearing)(model, optimizer, 2)
+    assert watch.report.codes == {"not-cleared"}
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_watches_that_overlap_may_end_in_any_order(first_to_end: int) -> None:
+    before = _everything_wrapped()
+    models = [mlp(), mlp()]
+    optimizers = [optim.SGD(model.parameters(), lr=0.1) for model in models]
+    watches = [checkup(*pair) for pair in zip(models, optimizers, strict=True)]
+    for watch in watches:
+        watch.start()
+    for pair in zip(models, optimizers, strict=True):
+        stepping(*pair, 2)
+    watches[first_to_end].stop()
+    for pair in zip(models, optimizers, strict=True):
+        never_clearing(*pair, 2)
+    watches[1 - first_to_end].stop()
+    assert _everything_wrapped() == before
+    assert watches[first_to_end].report.codes == set()
+    assert watches[1 - first_to_end].report.codes == {"not-cleared"}
+
+
+def test_a_wrapper_of_the_users_stays_where_it_was_put() -> None:
+    original = nn.Module.__call__
+    watch = checkup(mlp())
+    watch.start()
+    ours = nn.Module.__call__
+    try:
+        nn.Module.__call__ = lambda *args, **kwargs: ours(*args, **kwargs)  # type: ignore[method-assign]
+        theirs = nn.Module.__call__
+        watch.stop()
+        assert nn.Module.__call__ is theirs
+        assert mlp()(regression()[0]).shape[1] == 1
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+def unused_and_not_cleared(ignore: Any) -> Report:
+    model, (x, y) = mlp(), regression()
+    model.extra = nn.Linear(3, 3)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with checkup(model, optimizer, ignore=ignore) as report:
+        for _ in range(2):
+            F.mse_loss(model[2](model[1](model[0](x))), y).backward()
+            optimizer.step()
+    return report
+
+
+@pytest.mark.parametrize(
+    ("ignore", "left"),
+    [
+        ((), {"not-cleared", "detached"}),
+        ("not-cleared", {"detached"}),
+        ({"detached", "not-cleared"}, set()),
+        ({"detached": "extra.*"}, {"not-cleared"}),
+        ({"detached": ["extra.bias", "extra.weight"], "not-cleared": "0.*"}, {"not-cleared"}),
+        ({"detached": "extra.bias", "not-cleared": "*"}, {"detached"}),
+    ],
+)
+def test_what_is_ignored_is_left_out_and_named(ignore: Any, left: set[str]) -> None:
+    report = unused_and_not_cleared(ignore)
+    assert report.codes == left
+    assert set(report.ignored) == {"not-cleared", "detached"} - left
+    for text in (str(report), report._repr_html_()):
+        assert ("ignored, as told: " in text) == bool(report.ignored)
+    names = [name for finding in report.findings for name in finding.parameters]
+    if ignore == {"detached": "extra.bias", "not-cleared": "*"}:
+        assert names == ["extra.weight"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_steps": 0}, "max_steps must be None or a whole number from 1 on, not 0"),
+        ({"max_steps": 2.5}, "not 2.5"),
+        ({"ignore": {"frosen"}}, "'frosen' is no code; the codes are accumulating"),
+        ({"ignore": {"": "*"}}, "'' is no code"),
+    ],
+)
+def test_wrong_options_are_named(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        checkup(mlp(), **options)
