@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal
+from typing import Any, Literal, TextIO
 
+from gradwidgets.checkup import formats
 from gradwidgets.checkup.record import Event
 
 Severity = Literal["error", "warning", "info"]
@@ -126,6 +129,10 @@ class Report:
     'no-step (0 steps watched)'
     >>> report.codes
     {'no-step'}
+    >>> report.show()
+    checkup: no-step (0 steps watched)
+    error no-step [0.weight]: no step
+      do: call optimizer.step()
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -162,6 +169,53 @@ class Report:
         """Raise AssertionError with the report if it holds an error; for use in tests."""
         if any(finding.severity == "error" for finding in self.findings):
             raise AssertionError(str(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report as plain data, in the form of `REPORT_SCHEMA`."""
+        return {
+            "schema": formats.SCHEMA_NAME,
+            "complete": self.complete,
+            "headline": self.headline,
+            "steps": self.steps,
+            "findings": [
+                {
+                    "code": finding.code,
+                    "severity": finding.severity,
+                    "parameters": list(finding.parameters),
+                    "message": finding.message,
+                    "fix": finding.fix,
+                }
+                for finding in self.findings
+            ],
+            "events": [vars(event).copy() for event in self.events],
+            "not_checked": self.unchecked,
+            "ignored": list(self.ignored),
+        }
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The whole report as strict JSON; its schema is `gradwidgets.checkup.REPORT_SCHEMA`."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
+
+    def to_sarif(self, script: str) -> str:
+        """The findings as SARIF 2.1.0, which code review tools show beside the code.
+
+        Args:
+            script: the file with the loop, relative to the repository's root. A finding stands
+                at its first line: a checkup sees parameters and calls, and no lines.
+        """
+        return json.dumps(formats.sarif(self.to_dict(), script), indent=2, allow_nan=False)
+
+    def show(self, file: TextIO | None = None) -> None:
+        """Write a few lines, in colour to a terminal unless NO_COLOR is set: what to do.
+
+        Args:
+            file: where to write; None is `sys.stdout`.
+        """
+        file = sys.stdout if file is None else file
+        if self.complete:
+            file.write(formats.few_lines(self.to_dict(), formats.takes_color(file)))
+        else:
+            file.write(f"{self}\n")
 
     def __str__(self) -> str:
         if not self.complete:
