@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.checkup.record import Backward, OptimizerSeen, Parameter, Record
-from gradwidgets.checkup.tensors import Sample, address, adds_something, elements, norms
+from gradwidgets.checkup.tensors import Sample, address, adds_something, elements, nonzero, norms
 from gradwidgets.checkup.thresholds import FEW, MOST_KEPT, SAME
 
 
@@ -68,12 +68,13 @@ class GradientLog:
             return
         reached = [self._record.parameters[key] for key in backward.reached]
         for parameter in reached:
-            parameter.norm = parameter.raw_norm = None
+            parameter.norm = parameter.raw_norm = parameter.raw_nonzero = None
         due = [p for one in self._record.optimizers if one.measures_next for p in one.parameters]
         measured = [p for p in due if backward in p.contents]
         holders, found = self._gradients(measured)
         for (parameter, _), value in zip(holders, found, strict=True):
             parameter.norm = parameter.raw_norm = value
+            parameter.raw_nonzero = nonzero(parameter.tensor)
             if not math.isfinite(value):
                 backward.non_finite.append(parameter.name)
         self._remember(backward, reached)

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from gradwidgets.checkup import anatomy
 from gradwidgets.checkup.gradient_log import GradientLog
 from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Record
-from gradwidgets.checkup.tensors import norms
+from gradwidgets.checkup.tensors import Sample, norms
+from gradwidgets.checkup.thresholds import FEW
 
 
 class Inventory:
@@ -44,6 +45,7 @@ class Inventory:
         parameters = list(self._record.parameters.values())
         for parameter, size in zip(parameters, _sizes(parameters), strict=True):
             parameter.first_size = size
+            parameter.begun = Sample(parameter.tensor, most=FEW)
         if anatomy.is_spread(self.modules):
             self._record.spread = True
             self._record.unseen.append(
@@ -138,6 +140,19 @@ class Inventory:
             if times[id(parameter.tensor)] > 1:
                 self._record.duplicates.add(parameter.name)
 
+    def predecessor(self, optimizer: OptimizerSeen) -> OptimizerSeen | None:
+        """Another of its kind that stepped the same parameters last, and nobody wrote since."""
+        held = frozenset(optimizer.held)
+        version = sum(parameter.tensor._version for parameter in optimizer.parameters)
+        others = [
+            other
+            for other in self._record.optimizers
+            if other.steps and other is not optimizer
+            if type(other.optimizer) is type(optimizer.optimizer)
+            if frozenset(other.held) == held and other.version == version and other.has_state
+        ]
+        return max(others, key=lambda other: other.last_step, default=None)
+
     def finish(self) -> None:
         """Compare the model with its state at the start."""
         if self._finds and any(not p.optimizers for p in self._record.parameters.values()):
@@ -155,14 +170,18 @@ class Inventory:
             if {name, partner} <= now.keys() and now[name] is not now[partner]:
                 self._record.untied.append((partner, name))
         self._look_for_moves()
+        for parameter in self._record.parameters.values():
+            if parameter.escape is not None:
+                parameter.escape.settle()
 
     def _look_for_moves(self) -> None:
         """Notice parameters that changed although no optimizer stepped them."""
         stepped = any(optimizer.steps for optimizer in self._record.optimizers)
         known = [p for p in self._record.parameters.values() if p.first_size is not None]
-        unstepped = [p for p in known if not (stepped and p.optimizers)]
-        for parameter, size in zip(unstepped, _sizes(unstepped), strict=True):
-            parameter.moved_by_loop = size != parameter.first_size
+        for parameter, size in zip(known, _sizes(known), strict=True):
+            begun, same = parameter.begun, size == parameter.first_size
+            parameter.moved = not same or (begun is not None and begun.has_moved())
+            parameter.moved_by_loop = not same and not (stepped and parameter.optimizers)
 
 
 def _held_by(optimizer: Optimizer) -> list[Tensor]:

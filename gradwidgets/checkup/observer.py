@@ -360,6 +360,8 @@ class Observer:
             return None
         self._look_at_gradients(known)
         self._gradient_log.note_use_by_hand(known.parameters)
+        if not known.steps:
+            known.continues = self._inventory.predecessor(known)
         self._open_steps.append(step_readings.begin(self.record, known, self._scaler_steps))
         return self._watch_closure(known, args, kwargs)
 
@@ -418,6 +420,7 @@ class Observer:
         known.steps += 1
         name = known.name if len(self.record.optimizers) > 1 else ""
         known.last_step = self._timeline.tick("step", name)
+        known.version = sum(parameter.tensor._version for parameter in known.parameters)
         self._gradient_log.applied(known, known.last_step)
         keep(self.record.steps, step_readings.end(step, known.last_step))
         self._note_non_finite(step_readings.first_non_finite(step.readings))

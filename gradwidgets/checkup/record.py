@@ -106,6 +106,8 @@ class Parameter:
     was_in_model: bool
     optimizers: list[OptimizerSeen] = field(default_factory=list)
     first_size: float | None = None  # norm of the tensor when the watch began
+    begun: Sample | None = None  # a few elements when the watch began
+    moved: bool = True  # between the beginning and the end of the watch
     moved_by_loop: bool = False  # no optimizer holds it, and it changed: averaged, copied, loaded
     # The gradient log:
     contents: list[Backward] = field(default_factory=list)
@@ -113,9 +115,14 @@ class Parameter:
     raw_norm: float | None = None  # of .grad, as backward left it (unscaled), where measured
     raw_address: int | None = None  # of .grad at that time; if it changes, .grad was replaced
     raw_elements: Tensor | None = None  # a few of .grad at that time; kept only while needed
+    raw_nonzero: Tensor | None = None  # which sampled elements of .grad backward left non-zero
     ever_written: bool = False  # a gradient came, by backward or by hand
     # `step_readings`:
     size: float | None = None  # norm of the tensor, when last measured
+    before: Tensor | None = None  # a few elements before the last measured step, if it moved them
+    mask: Tensor | None = None  # which sampled elements of .grad were masked in that step
+    masked: int = 0  # measured steps in a row with that mask
+    escape: Escape | None = None  # masked elements that it moved all the same
 
     @cached_property
     def typical_size(self) -> float:
@@ -157,6 +164,9 @@ class OptimizerSeen:
     steps: int = 0
     skipped: int = 0  # by a GradScaler
     last_scale: float = 1.0  # of that GradScaler
+    look_again: bool = False  # something was seen in a step that the next one must confirm
+    version: int = 0  # of its parameters together, after its last step
+    continues: OptimizerSeen | None = None  # one of the same kind that held the same parameters
     skipped_again: int = 0  # of those, with gradients that an earlier one had skipped already
 
     @property
@@ -167,7 +177,15 @@ class OptimizerSeen:
     @property
     def measures_next(self) -> bool:
         """True if everything is measured at the next step."""
-        return self.steps < ALWAYS_MEASURED or self.steps % THEN_EVERY == 0
+        return self.look_again or self.steps < ALWAYS_MEASURED or self.steps % THEN_EVERY == 0
+
+    @property
+    def has_state(self) -> bool:
+        """True if it remembers something for each element: momentum, averages."""
+        states = self.optimizer.state.values()
+        return any(
+            isinstance(value, Tensor) and value.dim() > 0 for s in states for value in s.values()
+        )
 
 
 @dataclass(eq=False)
@@ -183,6 +201,9 @@ class Reading:
     new: int  # backward calls in .grad that this optimizer reads for the first time
     old: int  # backward calls in .grad that it has read before
     change: float | None = None  # norm of the change; None where it was not measured
+    returned: bool = False  # the elements that the last measured step moved are as before it
+    masked_again: bool = False  # the same elements of .grad are masked as in earlier steps
+    escaped: int = 0  # of those, how many the step moved, and nobody put back
     stuck: bool = False  # most elements with a gradient did not move: lost to rounding
 
     @property
@@ -194,6 +215,20 @@ class Reading:
     def relative_change(self) -> float:
         """|update| / |parameter|."""
         return (self.change or 0.0) / self.reference
+
+
+@dataclass(eq=False)
+class Escape:
+    """Elements whose gradient was masked and that a step moved all the same."""
+
+    reading: Reading
+    sample: Sample
+    places: Tensor
+    values: Tensor  # after the step
+
+    def settle(self) -> None:
+        """Count those that are still where the step left them: the loop put none back."""
+        self.reading.escaped = int((self.sample.now()[self.places] == self.values).sum())
 
 
 @dataclass(eq=False)

@@ -50,7 +50,14 @@ SECTIONS = {
         "clipped-away",
         "clip-misplaced",
     },
-    "Updates": {"zero-lr", "update-too-small", "update-too-large"},
+    "Updates": {
+        "zero-lr",
+        "update-too-small",
+        "update-too-large",
+        "update-undone",
+        "mask-undone",
+        "optimizer-replaced",
+    },
 }
 """The headings of the table in lesson 09, and the codes below each."""
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from gradwidgets.checkup.record import (
     Backward,
+    Escape,
     OptimizerSeen,
     Parameter,
     Reading,
@@ -15,7 +19,14 @@ from gradwidgets.checkup.record import (
     norms_around_edit,
 )
 from gradwidgets.checkup.tensors import HALVES, Sample, changes, norms
-from gradwidgets.checkup.thresholds import EDITED, LOST_SHARE
+from gradwidgets.checkup.thresholds import (
+    EDITED,
+    FEW,
+    LOST_SHARE,
+    MASK_ELEMENTS,
+    MASK_STEPS,
+    MASK_STEPS_WHOLE,
+)
 
 
 @dataclass(eq=False)
@@ -42,6 +53,12 @@ def begin(record: Record, optimizer: OptimizerSeen, in_scaler: bool) -> OpenStep
     held = [parameter.tensor for parameter, _ in rows] if measured else []
     samples = [Sample(tensor, tensor.grad) for tensor in held]
     readings = [_reading(optimizer, *row) for row in rows]
+    for reading, sample in zip(readings, samples, strict=False):
+        _look_back(reading, sample)
+    for parameter, _ in rows:
+        if parameter.escape is not None:
+            parameter.escape.settle()
+            parameter.escape = None
     step = OpenStep(optimizer, lrs, readings, samples, _read(optimizer), in_scaler)
     if in_scaler:
         _unscale(step)
@@ -104,6 +121,10 @@ def end(step: OpenStep, now: int) -> Step:
             reading.change = change
         for reading, sample in zip(step.readings, step.samples, strict=True):
             _compare(reading, sample)
+            _look_for_mask(reading, sample)
+        step.optimizer.look_again = any(
+            r.parameter.escape and r.parameter.masked < MASK_STEPS_WHOLE for r in step.readings
+        )
     groups = step.optimizer.optimizer.param_groups
     return Step(
         time=now,
@@ -129,6 +150,43 @@ def _compare(reading: Reading, sample: Sample) -> None:
         reading.stuck = share >= LOST_SHARE if half else share == 1
     elif not reading.change:
         reading.change = None  # elements that moved are not in the sample
+
+
+def _few(sample: Sample) -> Tensor:
+    return sample.before[:: max(1, sample.before.numel() // FEW)].clone()
+
+
+def _look_back(reading: Reading, sample: Sample) -> None:
+    """Notice that the elements which the last measured step moved are again as before it."""
+    before, now = reading.parameter.before, _few(sample)
+    reading.returned = before is not None and torch.equal(before, now)
+    reading.parameter.before = now
+
+
+def _look_for_mask(reading: Reading, sample: Sample) -> None:
+    """Notice elements whose gradient was set to zero, and that moved all the same.
+
+    The sample holds differences by now.
+    """
+    parameter = reading.parameter
+    if not reading.change or not _few(sample).any():
+        parameter.before = None  # nothing to see when they come back
+    raw, gradient = parameter.raw_nonzero, parameter.tensor.grad
+    read = None if gradient is None else sample.of(gradient)
+    if raw is None or read is None or raw.shape != read.shape:
+        return
+    mask = raw & (read == 0)
+    if not mask.any():
+        parameter.mask = None
+        return
+    same = parameter.mask is not None and torch.equal(mask, parameter.mask)
+    parameter.masked = parameter.masked + 1 if same else 1
+    reading.masked_again = mask.numel() >= MASK_ELEMENTS and parameter.masked >= (
+        MASK_STEPS_WHOLE if mask.all() else MASK_STEPS
+    )
+    parameter.mask, places = mask, mask & (sample.before != 0)
+    if places.any():
+        parameter.escape = Escape(reading, sample, places, sample.now()[places])
 
 
 def edit(readings: list[Reading]) -> str | None:

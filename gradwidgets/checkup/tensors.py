@@ -99,6 +99,11 @@ class Sample:
             return tensor[self._rows]
         return tensor.reshape(-1)[:: self._stride]
 
+    def of(self, gradient: Tensor) -> Tensor | None:
+        """The same elements of a dense gradient; None for another."""
+        dense = self._rows is None and gradient.layout == torch.strided
+        return self._of(gradient) if dense else None
+
     @property
     def scale(self) -> float:
         """Estimated norm of the whole over that of the sample; untouched rows do not move."""
@@ -112,13 +117,30 @@ class Sample:
 
     def has_moved(self) -> bool:
         """True if any of them has changed."""
-        return not torch.equal(self.before, self.now())
+        return not self.before.is_meta and not torch.equal(self.before, self.now())
 
     def pushed(self, gradient: Tensor) -> Tensor:
         """For each sampled element, True if its gradient is not zero."""
         if self._rows is not None:
             return torch.ones_like(self.before, dtype=torch.bool)
         return self._of(gradient) != 0
+
+
+@torch.no_grad()
+def nonzero(tensor: Tensor) -> Tensor | None:
+    """Tell the sampled elements of a dense gradient that are not zero; None without one.
+
+    A hook may have masked it before it could be seen. Zeros that are whole rows or columns come by
+    themselves (units that are off, words that do not occur); others are taken for a mask.
+    """
+    gradient = None if tensor.grad is None else local(tensor.grad)
+    if gradient is None or gradient.layout != torch.strided or gradient.is_meta:
+        return None
+    found = gradient != 0 if tensor._backward_hooks else None
+    if found is not None and gradient.dim() > 1:
+        flat = found.flatten(1)
+        gradient = flat | (flat.any(1, keepdim=True) & flat.any(0, keepdim=True))
+    return gradient.reshape(-1)[:: _stride(local(tensor), SAMPLED)] != 0
 
 
 def _stride(tensor: Tensor, most: int) -> int:

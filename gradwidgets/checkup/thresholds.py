@@ -69,6 +69,32 @@ CLIPPED_AWAY_REST = 1e-3
 """|grad| / |parameter| after clipping. A truly exploding gradient clipped to a norm of one is above
 this; unscaled gradients clipped with a max_norm meant for scaled ones are below."""
 
+MASK_ELEMENTS = 16
+"""Fewest elements of which a mask is told from chance: of 16, half dropped at random, the same come
+again once in 65000 times."""
+
+MASK_STEPS = 2
+"""Number of measured steps in a row with the same mask."""
+
+MASK_STEPS_WHOLE = 4
+"""The same, if the whole gradient is masked: layers are dropped at random, too."""
+
+LR_SPENT = 3e-5
+"""Learning rate over its peak, below which a schedule has come to its end. Schedules in steps end
+at a thousandth, one cycle at 4e-6 in its very last step."""
+
+LR_SPENT_STEPS = 2
+"""Number of steps that must be below: a cosine reaches zero in the last one."""
+
+LR_SPENT_SHARE = 0.25
+"""Share of the steps watched that must be below."""
+
+DEAD_STEPS = 5
+"""Number of steps at the end in which a gradient must be exactly zero to be called dead."""
+
+DEAD_SHARE = 0.25
+"""Share of the steps watched, too."""
+
 UNEVEN_TOKENS = 1.5
 """Largest number of targets over the smallest among the micro-batches of a step, above which the
 mean of their means is not taken for the mean over targets. Lengths of equal texts vary less."""

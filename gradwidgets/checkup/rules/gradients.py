@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import takewhile
 
 from gradwidgets.checkup import thresholds as limit
 from gradwidgets.checkup.record import Reading, Record, Step, names_of, norms_around_edit
@@ -138,6 +139,40 @@ def zero_gradient(record: Record) -> Iterator[Finding]:
             "look for units that are always off (dead ReLU), all-zero initialisation, round, "
             "sign or a comparison in the path, or a softmax over one class",
         )
+
+
+def dies_out(record: Record) -> Iterator[Finding]:
+    """The first layers had gradients, and from some step on theirs are exactly zero."""
+    order = [id(t) for module in record.execution for t in module.own_parameters()]
+    for optimizer in record.optimizers:
+        steps = [step for step in record.steps_of(optimizer) if step.has_new_gradient]
+        least = max(limit.DEAD_STEPS, math.ceil(limit.DEAD_SHARE * len(steps)))
+        dead: list[Reading] = []
+        for key in order:
+            readings = [r for step in steps for r in step.readings if id(r.parameter.tensor) == key]
+            if not any(r.parameter.is_matrix for r in readings):
+                continue
+            if not _is_dead_since(readings, least):
+                break  # what comes later has a gradient, or never had one
+            dead += readings[-1:]
+        alive = any(r.grad for step in steps[-1:] for r in step.readings)
+        if dead and alive:
+            yield Finding(
+                "zero-gradient",
+                "warning",
+                names_of(dead),
+                f"the gradient of {counted(len(dead), 'parameter')} was not zero at first and is "
+                f"exactly zero in the last {least} steps or more: the units behind died",
+                "lower the lr or warm it up; use leaky_relu or gelu; look at the bias of the layer "
+                "behind, which may have become very negative",
+            )
+
+
+def _is_dead_since(readings: list[Reading], least: int) -> bool:
+    still = list(takewhile(lambda r: r.new and r.grad == 0 and not r.raw, reversed(readings)))
+    before = readings[: len(readings) - len(still)]
+    measured = any(r.raw == 0 for r in still)  # as backward left it: nobody masks it
+    return len(still) >= least and measured and any(r.grad for r in before)
 
 
 def _opens_gate(step: Step) -> bool:

@@ -143,6 +143,24 @@ def cleared_before_step(record: Record) -> Iterator[Finding]:
         )
 
 
+def reads_nothing(record: Record) -> Iterator[Finding]:
+    """No step ever reads a gradient, although backward gives some, and nothing moves."""
+    for optimizer in record.optimizers:
+        steps, held = record.steps_of(optimizer), optimizer.parameters
+        came = any(p.ever_written for p in held)
+        read = any(r.grad or r.new or r.old for step in steps for r in step.readings)
+        if len(steps) > 1 and came and not read and not any(p.moved for p in held):
+            yield Finding(
+                "cleared-before-step",
+                "error",
+                (),
+                f"none of {counted(len(steps), 'step')} of {optimizer.name} read a gradient, and "
+                "nothing has moved: all were cleared before",
+                "each step needs a backward of its own right before it; SAM needs a second forward "
+                "and backward between its first and its second step",
+            )
+
+
 def step_twice(record: Record) -> Iterator[Finding]:
     """A step applied a gradient that an earlier step had already applied."""
     for optimizer in record.optimizers:

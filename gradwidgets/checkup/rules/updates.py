@@ -34,6 +34,97 @@ def zero_lr(record: Record) -> Iterator[Finding]:
             )
 
 
+def spent_lr(record: Record) -> Iterator[Finding]:
+    """The learning rate falls to nothing long before the end, as if an epoch were a batch."""
+    for optimizer in record.optimizers:
+        rates = [max(map(abs, step.lrs), default=0.0) for step in record.steps_of(optimizer)]
+        peak = max(rates, default=0.0)
+        alive = [index for index, rate in enumerate(rates) if rate > limit.LR_SPENT * peak]
+        spent = len(rates) - 1 - alive[-1] if alive else 0
+        if spent < max(limit.LR_SPENT_STEPS, limit.LR_SPENT_SHARE * len(rates)):
+            continue
+        yield Finding(
+            "update-too-small" if rates[-1] else "zero-lr",
+            "error" if not rates[-1] and 2 * spent >= len(rates) else "warning",
+            (),
+            f"the lr of {optimizer.name} was {peak:g}, and {rates[-1]:.2g} in the last {spent} of "
+            f"{counted(len(rates), 'step')}: nothing moves any more",
+            "check how often scheduler.step() is called (once per epoch or once per batch), and "
+            "for how many calls its schedule is made",
+        )
+
+
+def undone(record: Record) -> Iterator[Finding]:
+    """The loop puts the old weights back after every step."""
+    for optimizer in record.optimizers:
+        steps = [s for s in record.steps_of(optimizer) if s.measured and s.has_new_gradient]
+        moved = [p for p in optimizer.parameters if p.moved]
+        stepped = [[r for r in step.readings if r.change] for step in steps]
+        if len(steps) < 2 or moved or not all(stepped):
+            continue
+        if all(r.returned for readings in stepped[1:] for r in readings):
+            yield Finding(
+                "update-undone",
+                "error",
+                names_of(stepped[-1]),
+                f"every step of {optimizer.name} moves the parameters, and each time they are put "
+                f"back before the next: after {counted(optimizer.steps, 'step')} all are as at the "
+                "beginning",
+                "look for load_state_dict, copy_ or .data in the loop; a kept state_dict() must be "
+                "a copy (copy.deepcopy), loaded when training is over",
+            )
+
+
+def mask_undone(record: Record) -> Iterator[Finding]:
+    """Elements whose gradient is masked move all the same, by momentum or weight decay."""
+    escaped = [
+        reading
+        for step in record.steps
+        for reading in step.readings
+        if reading.escaped and reading.masked_again
+    ]
+    if escaped:
+        latest = escaped[-1]
+        yield Finding(
+            "mask-undone",
+            "warning",
+            names_of(escaped),
+            "elements whose gradient is set to zero after backward, the same at every step, move "
+            f"all the same (of {latest.parameter.name} {latest.escaped} of those looked at): "
+            "momentum, moment estimates or weight decay move them",
+            "apply the mask to the parameters again after optimizer.step(), or use an optimizer "
+            "without momentum and weight decay for them",
+        )
+
+
+def replaced(record: Record) -> Iterator[Finding]:
+    """An optimizer is made again and again, and what it remembers is lost."""
+    later = [o for o in record.optimizers if o.continues and not _steps_on(o.continues, o, record)]
+    same = [o for o in later if o.continues and _settings(o) == _settings(o.continues)]
+    if same or len(later) > 1:
+        yield Finding(
+            "optimizer-replaced",
+            "warning",
+            (),
+            f"{counted(len(later), 'time')} another {type(later[0].optimizer).__name__} for the "
+            "same parameters took over: its moments or momentum begin at zero again, and a "
+            "scheduler of the first one has no effect",
+            "make the optimizer once, before the loop; change the lr by a scheduler or in "
+            "optimizer.param_groups",
+        )
+
+
+def _steps_on(first: OptimizerSeen, second: OptimizerSeen, record: Record) -> bool:
+    """True if the first one steps again after the second has begun: they take turns."""
+    begun = min((step.time for step in record.steps_of(second)), default=0)
+    return first.last_step > begun
+
+
+def _settings(optimizer: OptimizerSeen) -> list[dict[str, object]]:
+    groups = optimizer.optimizer.param_groups
+    return [{k: v for k, v in group.items() if k != "params"} for group in groups]
+
+
 def update_too_small(record: Record) -> Iterator[Finding]:
     """Updates are too small for the parameters' precision, though gradients are not tiny."""
     for optimizer in record.optimizers:

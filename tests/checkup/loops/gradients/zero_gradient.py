@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import fit, mlp, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import fit, mlp, regression, usual
 
 
 @fault("zero-gradient", source="common report: round() in the path", written=WITH_RULES)
@@ -110,3 +110,17 @@ def all_inputs_zero(repaired: bool) -> Loop:
     model, y = nn.Sequential(nn.Linear(8, 8, bias=False), nn.Linear(8, 1)), torch.randn(16, 1)
     x = torch.randn(16, 8) if repaired else torch.zeros(16, 8)
     return usual(model, optim.SGD(model.parameters(), 0.1), lambda: F.mse_loss(model(x), y))
+
+
+@fault("zero-gradient", "update-too-large", source="pytorch forum: dying ReLU", written=FIFTH)
+def units_die_in_training(repaired: bool) -> Loop:
+    (x, y), model = regression(), nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    index = iter(range(100))
+
+    def after():
+        if next(index) == 3 and not repaired:
+            with torch.no_grad():
+                model[0].bias -= 20  # as one far too long step leaves it
+
+    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), 14, after=after)

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import SECOND, THIRD, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import cnn, images, mlp, times, usual
+from tests.checkup.loops.collection import FIFTH, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import cnn, fit, images, mlp, regression, times, usual
 
 
 @no_fault(source="exponential moving average of the weights", written=WITH_RULES)
@@ -67,3 +67,20 @@ def momentum_encoder() -> Loop:
     model, x = Momentum(), torch.randn(16, 8)
     optimizer = optim.SGD(model.query.parameters(), 0.05)
     return usual(model, optimizer, lambda: F.cross_entropy(model(x), torch.arange(16)))
+
+
+@no_fault(source="averaged weights put in for a test, then taken out again", written=FIFTH)
+def averages_swapped_in_for_a_test() -> Loop:
+    model, (x, _) = mlp(), regression()
+    shadow = copy.deepcopy(model.state_dict())
+
+    def after():
+        own = copy.deepcopy(model.state_dict())
+        for key, value in own.items():
+            shadow[key].lerp_(value, 0.5)
+        model.load_state_dict(shadow)
+        with torch.no_grad():
+            model(x)
+        model.load_state_dict(own)
+
+    return fit(model, optim.Adam(model.parameters(), lr=1e-3), 5, after=after)

@@ -160,3 +160,37 @@ def assigned_and_clipped() -> Loop:
         optimizer.step()
 
     return Loop(model, optimizer, times(4, update))
+
+
+@no_fault(source="gradients dropped at random, another part in each step", written=FIFTH)
+def gradients_dropped_at_random() -> Loop:
+    model = mlp()
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+
+    def edit():
+        for p in model.parameters():
+            p.grad.mul_((torch.rand_like(p) > 0.5).float())
+
+    return fit(model, optimizer, 10, edit=edit)
+
+
+@no_fault(source="a fixed mask, and an optimizer that remembers nothing", written=FIFTH)
+def fixed_mask_without_momentum() -> Loop:
+    model = mlp()
+
+    def edit():
+        model[0].weight.grad[:, ::2] = 0
+
+    return fit(model, optim.SGD(model.parameters(), lr=0.01), 6, edit=edit)
+
+
+@no_fault(source="wandb.watch: hooks that only look; words that do not occur", written=FIFTH)
+def hooks_that_only_look() -> Loop:
+    model = nn.Sequential(
+        nn.Embedding(40, 6), nn.Flatten(), nn.Linear(18, 16), nn.ReLU(), nn.Linear(16, 1)
+    )
+    x, y, norms = torch.randint(9, (8, 3)), torch.randn(8, 1), []
+    for p in model.parameters():
+        p.register_hook(lambda gradient: norms.append(float(gradient.norm())))
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
+    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), 6)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, no_fault
 from tests.checkup.loops.parts import cnn, fit, images, mlp, regression, usual
 
 
@@ -61,3 +63,85 @@ def warm_up_single_step() -> Loop:
     optimizer = optim.Adam(model.parameters(), lr=3e-4)
     scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda step: (step + 1) / 4000)
     return fit(model, optimizer, 1, after=scheduler.step)
+
+
+@no_fault(source="a cosine that reaches zero in the last step", written=FIFTH)
+def cosine_to_zero_at_the_end() -> Loop:
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, 12)
+    return fit(model, optimizer, 13, after=schedule.step)
+
+
+@no_fault(source="one cycle ends at a millionth", written=FIFTH)
+def one_cycle_to_its_end() -> Loop:
+    model = mlp()
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=12)
+    return fit(model, optimizer, 11, after=schedule.step)
+
+
+@no_fault(source="a warm-up from zero", written=FIFTH)
+def warm_up_from_zero() -> Loop:
+    model = mlp()
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+    schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda k: min(1.0, k / 8))
+    return fit(model, optimizer, 8, after=schedule.step)
+
+
+@no_fault(source="warm restarts", written=FIFTH)
+def warm_restarts() -> Loop:
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    schedule = optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 4)
+    return fit(model, optimizer, 17, after=schedule.step)
+
+
+@no_fault(source="two stages, the second with an optimizer of its own", written=FIFTH)
+def second_stage_with_another_lr() -> Loop:
+    model, (x, y) = mlp(), regression()
+    first = optim.Adam(model.parameters(), lr=1e-2)
+
+    def train():
+        for optimizer in (first, optim.Adam(model.parameters(), lr=1e-3)):
+            for _ in range(5):
+                optimizer.zero_grad()
+                F.mse_loss(model(x), y).backward()
+                optimizer.step()
+
+    return Loop(model, first, train)
+
+
+@no_fault(
+    source="rates tried from the same start, each with an optimizer of its own", written=FIFTH
+)
+def rates_tried_from_one_start() -> Loop:
+    model, (x, y) = mlp(), regression()
+    first = optim.Adam(model.parameters(), lr=1e-3)
+    start = copy.deepcopy(model.state_dict())
+
+    def train():
+        for optimizer in (first, *(optim.Adam(model.parameters(), lr=1e-3) for _ in range(2))):
+            model.load_state_dict(start)
+            for _ in range(4):
+                optimizer.zero_grad()
+                F.mse_loss(model(x), y).backward()
+                optimizer.step()
+
+    return Loop(model, first, train)
+
+
+@no_fault(source="rates tried upwards, the start put back at the end", written=FIFTH)
+def range_test_of_the_lr() -> Loop:
+    model, (x, y) = mlp(), regression()
+    optimizer, start = optim.SGD(model.parameters(), lr=1e-4), copy.deepcopy(model.state_dict())
+
+    def train():
+        for _ in range(8):
+            optimizer.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            optimizer.step()
+            optimizer.param_groups[0]["lr"] *= 1.5
+        model.load_state_dict(start)
+
+    return Loop(model, optimizer, train)

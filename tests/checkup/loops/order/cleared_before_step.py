@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import (
     LanguageModel,
     cnn,
@@ -139,3 +140,29 @@ def micro_batches_cleared_then_clipped(repaired: bool) -> Loop:
         optimizer.step()
 
     return Loop(model, optimizer, times(2, update))
+
+
+@fault("cleared-before-step", source="davda54/sam: the second backward left out", written=FIFTH)
+def second_step_without_a_second_backward(repaired: bool) -> Loop:
+    model, optimizer, x, y = simple()
+    kept: list[torch.Tensor] = []
+
+    def climb():
+        kept[:] = [p.detach().clone() for p in model.parameters()]
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(p.grad, alpha=0.05)
+        optimizer.zero_grad()
+
+    def update():
+        F.mse_loss(model(x), y).backward()
+        climb()
+        if repaired:
+            F.mse_loss(model(x), y).backward()
+        with torch.no_grad():
+            for p, before in zip(model.parameters(), kept, strict=True):
+                p.copy_(before)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return Loop(model, optimizer, times(4, update))

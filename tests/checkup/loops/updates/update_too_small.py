@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import (
     LanguageModel,
     fit,
@@ -60,3 +60,21 @@ def adam_with_a_tiny_learning_rate(repaired: bool) -> Loop:
 def momentum_with_vanishing_rate(repaired: bool) -> Loop:
     model, lr = mlp(), 1e-2 if repaired else 1e-12
     return fit(model, optim.SGD(model.parameters(), lr, momentum=0.9), 5)
+
+
+@fault("update-too-small", "zero-lr", source="ivadomed/ivadomed#55", written=FIFTH)
+def epoch_scheduler_stepped_per_batch(repaired: bool) -> Loop:
+    model, (x, y) = mlp(), regression(48)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    schedule = optim.lr_scheduler.StepLR(optimizer, 3, 0.1)
+
+    def train():
+        for _ in range(2):
+            for a, b in zip(x.split(2), y.split(2), strict=True):
+                optimizer.zero_grad()
+                F.mse_loss(model(a), b).backward()
+                optimizer.step()
+                schedule.step() if not repaired else None
+            schedule.step()
+
+    return Loop(model, optimizer, train)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import optim
 
-from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, SECOND, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import fit, mlp
 
 
@@ -38,3 +38,12 @@ def schedule_has_ended(repaired: bool) -> Loop:
         optimizer.step()
         scheduler.step()
     return fit(model, optimizer)
+
+
+@fault("zero-lr", source="common report: a schedule of epochs, stepped per batch", written=FIFTH)
+def schedule_at_its_end_within_the_watch(repaired: bool) -> Loop:
+    model = mlp()
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+    count = 10 if repaired else 2
+    schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda k: max(0.0, 1 - k / count))
+    return fit(model, optimizer, 10, after=schedule.step)
