@@ -23,7 +23,7 @@ applies gives the verdict:
     converged    end is below start and the first loss, it gained less than SETTLED of that after
                  middle, and the gradient's norm is less than VANISHED of its norm at the start
     rising       it rises
-    improving    it falls, and end is not above start
+    improving    it falls, and end is not above start, nor, where it swings, above the first loss
     oscillating  it goes down and up between low and high, further apart than SWING of its level
                  and of the first loss
     swinging     the same, but less than SWING of the first loss
@@ -195,7 +195,8 @@ def _converged(levels: Levels, grad_norm: Array | None) -> str:
 def _moving(levels: Levels) -> str:
     if levels.trend > 0:
         return "rising"
-    if levels.trend < 0 and levels.end <= levels.start:
+    worse = levels.swings and levels.end > levels.first  # thrown up, and not settled since
+    if levels.trend < 0 and levels.end <= levels.start and not worse:
         return "improving"
     if levels.swings:
         unstable = levels.high - levels.low > SWING * abs(levels.first)
@@ -355,7 +356,7 @@ def _figures(word: str, loss: Array, grad_norm: Array | None) -> str:
 def _evidence(word: str, levels: Levels, grad_norm: Array | None) -> list[str]:
     if levels.swings and word != "converged":
         bounds = f"it swings between {levels.low:.4g} and {levels.high:.4g} in the second half"
-        moved = abs(levels.end - levels.middle) > levels.visible
+        moved = abs(levels.end - levels.middle) > levels.visible and not levels.trend
         chance = word in ("oscillating", "swinging") and moved
         return [bounds + ", so its change after the third quarter may be chance" * chance]
     if word == "converged" and grad_norm is not None:
