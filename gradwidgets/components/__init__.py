@@ -11,6 +11,7 @@ from gradwidgets.components.scheduler import STEP, Action, LatestTask, LoopSched
 if TYPE_CHECKING:
     from gradwidgets.components.assets import script_of, style_of
     from gradwidgets.components.bar_table import BarTable
+    from gradwidgets.components.choice import Choice
     from gradwidgets.components.fallback import StaticFallback, StaticView, close
     from gradwidgets.components.slider import Slider
 
@@ -18,6 +19,7 @@ __all__ = [
     "STEP",
     "Action",
     "BarTable",
+    "Choice",
     "LatestTask",
     "LoopScheduler",
     "PagedTable",
@@ -36,6 +38,7 @@ __getattr__ = lazily(
     __name__,
     {
         "BarTable": "gradwidgets.components.bar_table",
+        "Choice": "gradwidgets.components.choice",
         "Slider": "gradwidgets.components.slider",
         "StaticFallback": "gradwidgets.components.fallback",
         "StaticView": "gradwidgets.components.fallback",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ipywidgets
 
-from gradwidgets.components import Slider
+from gradwidgets.components import Choice, Slider
 from gradwidgets.core import GROUPS, Control, Recipe, settings
 from gradwidgets.lab.screen import Move
 from gradwidgets.sweep import SWEPT_TOGETHER
@@ -97,7 +97,8 @@ class Controls:
         self._base = recipe
         for name, widget in self.widgets.items():
             if settings.applies(recipe, name):
-                _put(widget, self._specs[name], settings.get(recipe, name))
+                with widget.hold_sync():
+                    widget.value = settings.get(recipe, name)
         self.enable()
 
     def enable(self) -> None:
@@ -137,30 +138,9 @@ class Controls:
         )
 
 
-def _put(widget: Any, control: Control, value: Any) -> None:
-    """Set a widget to a value, adding it to a list that does not offer it yet."""
-    with widget.hold_sync():
-        if isinstance(widget, ipywidgets.Dropdown):
-            offered = [value for _, value in widget.options]
-            if value not in offered:
-                widget.options = (*widget.options, (control.text(value), value))
-        widget.value = value
-
-
 def _widget(name: str, control: Control, value: Any) -> Any:
     if control.stops == (False, True):
         return ipywidgets.Checkbox(
             value, description=control.label, tooltip=control.help, indent=False
         )
-    if control.slider:
-        return Slider(control, value, name)
-    stops = control.stops if value in control.stops else (*control.stops, value)
-    style: Mapping[str, str] = {"description_width": "initial"}
-    return ipywidgets.Dropdown(
-        options=[(control.text(stop), stop) for stop in stops],
-        value=value,
-        description=control.label,
-        tooltip=control.help,
-        style=style,
-        layout={"width": "auto"},
-    )
+    return Slider(control, value, name) if control.slider else Choice(control, value)

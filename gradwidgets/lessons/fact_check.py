@@ -10,8 +10,8 @@ import ipywidgets
 import matplotlib.pyplot as plt
 from IPython.utils.capture import capture_output
 
-from gradwidgets.components import StaticFallback
-from gradwidgets.core import not_allowed
+from gradwidgets.components import Choice, StaticFallback
+from gradwidgets.core import Control, not_allowed
 from gradwidgets.lessons.claims import (
     FILE,
     VERDICTS,
@@ -51,7 +51,7 @@ class FactCheck(StaticFallback):
         self.folder = _lessons() if folder is None else Path(folder)
         self.claims = read_claims(self.folder)
         self.words = ipywidgets.Text(description="words", continuous_update=True)
-        self.verdict = ipywidgets.Dropdown(description="verdict", options=(ALL, *VERDICTS))
+        self.verdict = Choice(Control("verdict", "Run", "", (ALL, *VERDICTS), slider=False), ALL)
         self._table = ipywidgets.Output()
         fields = ipywidgets.HBox([self.words, self.verdict])
         self.widget = ipywidgets.VBox([fields, self._table])

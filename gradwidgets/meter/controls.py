@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from gradwidgets.components import Slider
+from gradwidgets.components import Choice, Slider
 from gradwidgets.core import Control, linear, not_allowed, validate
 from gradwidgets.meter.measure import DTYPES, MODES
 
@@ -40,7 +40,7 @@ def table_controls(show: str) -> dict[str, Any]:
     """
     validate.OneOf(SHOWN)("show", show)
     return {
-        "show": _dropdown("show", SHOWN, show),
+        "show": _choice("show", SHOWN, show),
         "after": Slider(AFTER, 0),
         "factor": Slider(FACTOR, 4),
     }
@@ -71,7 +71,7 @@ def split_controls(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
 def setup_controls(data: str, padding: float, batch_norm: bool, dropout: float) -> dict[str, Any]:
     """Controls for the data that comes with the meter."""
     return {
-        "data": _dropdown("data", SETUPS, data),
+        "data": _choice("data", SETUPS, data),
         "padding": Slider(PADDING, padding),
         "batch_norm": _checkbox("BatchNorm", batch_norm),
         "dropout": Slider(DROPOUT, dropout),
@@ -90,8 +90,8 @@ def mode_controls(mode: str, dtype: str | None, own: bool) -> dict[str, Any]:
     dtypes = (AS_IT_IS, *DTYPES) if own else tuple(DTYPES)
     usual = AS_IT_IS if own else "float64"
     return {
-        "mode": _dropdown("mode", tuple(MODES), mode),
-        "dtype": _dropdown("precision", dtypes, dtype or usual),
+        "mode": _choice("mode", tuple(MODES), mode),
+        "dtype": _choice("precision", dtypes, dtype or usual),
     }
 
 
@@ -121,8 +121,5 @@ def _checkbox(description: str, value: bool) -> ipywidgets.Checkbox:
     return ipywidgets.Checkbox(value, description=description, indent=False)
 
 
-def _dropdown(description: str, options: tuple[str, ...], value: str) -> ipywidgets.Dropdown:
-    style, layout = {"description_width": "initial"}, {"width": "auto"}
-    return ipywidgets.Dropdown(
-        options=options, value=value, description=description, style=style, layout=layout
-    )
+def _choice(label: str, options: tuple[str, ...], value: str) -> Choice:
+    return Choice(Control(label, "Run", "", options, slider=False), value)

@@ -11,7 +11,14 @@ SERIOUS = ("serious", "critical")
 CELLS = {
     "lab": "show = ('scale', 'mask', 'l2', 'accumulation_steps', 'average', 'optimizer')\n"
     "lab = GradLab(show=show)\nlab.seeds()\nlab.pin('kept')\nlab",
-    "stepper": "Stepper('moons', Recipe(optimizer='Adam', accumulation_steps=3))",
+    "lab of a whole loop": "show = ('schedule', 'warmup_steps', 'schedule_per', 'patience')\n"
+    "show += tuple(f'groups[0.*].{key}' for key in ('lr', 'frozen_until', 'freeze_by'))\n"
+    "start = Recipe(updates=20, schedule='cosine', groups={'0.*': {'frozen_until': 5}})\n"
+    "GradLab('digits', show, start)",
+    "lab of a precision": "start = Recipe(updates=20, dtype='bfloat16')\n"
+    "GradLab('moons', ('dtype', 'rounding'), start)",
+    "stepper": "start = Recipe('Adam', accumulation_steps=3, schedule='cosine')\n"
+    "Stepper('moons', start)",
     "ledger": "Ledger('moons', Recipe(scale=0.1, mask=0.5, l2=0.1, max_norm=0.1, clear='never'))",
     "meter": "Meter(ragged=True)",
     "meter of a problem": "Meter('digits_cnn')",

@@ -66,7 +66,7 @@ def test_at_twice_the_size_no_text_is_cut_off(chromium, server):
     assert wide == []
     pictures = page.locator(".jp-OutputArea img:visible")
     pictures = pictures.evaluate_all("all => all.map((e) => e.alt)")
-    assert len(pictures) == 3  # the last is of a run that failed before its first update
+    assert len(pictures) == 5  # the last is of a run that failed before its first update
     assert "Failed before the first update was made." in pictures.pop()
     for words in pictures:
         assert re.search(r"Now: .* the loss was [\d.]+ at the start, .* Gradient norm from", words)

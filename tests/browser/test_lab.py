@@ -250,6 +250,55 @@ def test_the_picture_follows_the_dark_theme(lab):
     lab.page.wait_for_function(f"({corner})().then(pixel => pixel[0] < 40)")
 
 
+LOOP = """
+from gradwidgets import GradLab, Recipe, Stepper
+show = ("schedule", "warmup_steps", "patience", "dtype", "groups[0.*].frozen_until")
+lab = GradLab("digits", show, Recipe(lr=0.5, batch_size=64, updates=40, groups={"0.*": {}}))
+lab
+"""
+
+
+def test_a_schedule_early_stopping_and_groups_by_keyboard(front_end):
+    front_end.show(LOOP, "Stepper('line', Recipe(schedule='cosine', updates=9))")
+    page, keyboard = front_end.page, front_end.page.keyboard
+    recipe = Recipe(lr=0.5, batch_size=64, updates=40, groups={"0.*": {}})
+    image = page.locator(".gradwidgets-screen img")
+
+    def moved(control, *keys, **changes):
+        nonlocal recipe
+        recipe = recipe.replace(**changes)
+        control.focus()
+        for key in keys:
+            keyboard.press(key)
+        front_end.wait_sentence(ended(recipe, "digits"))
+
+    moved(page.get_by_label("schedule", exact=True), "ArrowDown", "ArrowDown", schedule="cosine")
+    expect(image).to_have_attribute("alt", re.compile(r"Learning rate from 0\.5 to 0\.00077"))
+    for _ in range(2):
+        keyboard.press("d")  # Jupyter's shortcut for deleting a cell
+    expect(page.locator(".jp-Notebook .jp-Cell")).to_have_count(2)
+    moved(front_end.slider("warm-up"), "ArrowRight", "ArrowRight", warmup_steps=2)
+    expect(image).to_have_attribute("alt", re.compile(r"highest, 0\.5, at update 2"))
+    moved(front_end.slider("patience"), "Home", patience=1)
+    expect(front_end.slider("patience")).to_have_attribute("aria-valuetext", "1")
+    moved(front_end.slider("patience"), "End", patience=None)
+    until = front_end.slider("0.*: frozen until")
+    moved(until, "ArrowRight", "ArrowRight", groups={"0.*": {"frozen_until": 2}})
+    front_end.wait_sentence("0.* was frozen by requires_grad until update 2: no gradient and no")
+    page.get_by_label("precision").focus()
+    keyboard.press("ArrowDown")
+    front_end.wait_sentence("none together with dtype or rounding")  # refused, and all stay alive
+    keyboard.press("ArrowUp")
+    front_end.wait_sentence(ended(recipe, "digits"))
+
+    page.get_by_role("checkbox", name="switch off: scheduler.step()").focus()
+    keyboard.press("Alt+ArrowUp")
+    page.locator("li:nth-last-child(3) code", has_text="scheduler.step()").wait_for()
+    keyboard.press("End")
+    said = page.locator(".gradwidgets-stepper [role=status]")
+    expect(said).to_contain_text("lr_scheduler.step() before optimizer.step(). In PyTorch 1.1.0")
+
+
 def test_two_views_of_a_lab_move_together(front_end):
     front_end.show(SHOW, "lab")
     front_end.page.locator(".gradwidgets-screen img[src]").nth(1).wait_for()

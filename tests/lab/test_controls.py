@@ -98,7 +98,7 @@ def test_code_may_choose_what_a_list_does_not_offer():
     lab = GradLab("moons", show=("optimizer", "mask_kind"), recipe=Recipe(updates=5))
     lab.recipe = Recipe(optimizer="NAdam", mask_kind="2.*", mask=0.5, updates=5)
     assert lab.controls["optimizer"].value == "NAdam"
-    assert lab.controls["mask_kind"].options[-1] == ("2.*", "2.*")
+    assert lab.controls["mask_kind"].stops[-1] == "2.*"
     assert lab.history.loss.tolist() == train("moons", lab.recipe).loss.tolist()
     lab.controls["optimizer"].value = "SGD"
     assert lab.recipe == Recipe(mask_kind="2.*", mask=0.5, updates=5)
@@ -108,8 +108,8 @@ def test_code_may_choose_what_a_list_does_not_offer():
 def test_an_optimizer_of_ones_own_is_chosen_by_its_name(tmp_path: Path) -> None:
     start = Recipe(Twice, lr=0.1, options={"ahead": 0.05}, updates=3)
     lab = GradLab("moons", recipe=start, show=("optimizer", "lr", "momentum"))
-    offered = lab.controls["optimizer"].options
-    assert offered[-1] == ("Twice", Twice)
+    offered = lab.controls["optimizer"]
+    assert (offered.texts[-1], offered.stops[-1]) == ("Twice", Twice)
     assert lab.controls["momentum"].disabled
     lab.controls["optimizer"].value = "SGD"
     assert lab.recipe == Recipe("SGD", updates=3)
