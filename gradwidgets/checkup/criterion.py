@@ -262,6 +262,10 @@ _NAMES = {
 }
 
 
+JUDGED = {*_TAKES, "Sub", "Mul"}
+"""The operations that `misfit` looks at."""
+
+
 def misfit(node: Node) -> tuple[str, str, str] | None:
     """A criterion, what it takes, and what it is given instead, if that is so."""
     kind = operation(node)

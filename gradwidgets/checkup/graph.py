@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.checkup.record import ModuleSeen
+from gradwidgets.checkup.record import HigherGrad, ModuleSeen
 
 _MARKS = "gradwidgets.checkup"  # our key in the documented `metadata` of a node
 
@@ -43,9 +43,27 @@ def put_scale(tensor: Tensor, scale: float) -> None:
         cast("dict[str, Any]", _metadata(tensor.grad_fn))[_SCALE] = scale
 
 
-def scale_of(node: Node) -> float | None:
-    """The scale by which a GradScaler has multiplied the result of this node; None if none."""
-    return cast("dict[str, Any]", _metadata(node)).get(_SCALE)
+_HIGHER = "gradwidgets.checkup grad"
+
+
+def put_higher(tensor: Tensor, call: HigherGrad) -> None:
+    """Note that a tensor is the result of `autograd.grad` with a graph."""
+    if tensor.grad_fn is not None:
+        cast("dict[str, Any]", _metadata(tensor.grad_fn))[_HIGHER] = call
+
+
+def notes_of(node: Node) -> tuple[list[Mark], float | None]:
+    """The marks on a node, and the scale by which a GradScaler has multiplied its result, if so.
+
+    A result of `autograd.grad` is used by now.
+    """
+    notes = cast("dict[str, Any]", _metadata(node))
+    if not notes:
+        return [], None
+    higher: HigherGrad | None = notes.get(_HIGHER)
+    if higher is not None:
+        higher.used = True
+    return notes.get(_MARKS, []), notes.get(_SCALE)
 
 
 def _metadata(node: Node) -> dict[str, list[Mark]]:

@@ -23,28 +23,44 @@ def read_loss(record: Record, backward: Backward, roots: list[Any]) -> list[grap
         backward.root = "leaf" if any(t.requires_grad for t in tensors) else "nothing"
     if len(tensors) == len(roots) == 1 and tensors[0].numel() == 1:
         backward.loss = float(tensors[0].detach())
-    found: list[graph.Mark] = []
-    count, scaled = 0, None
-    for node in graph.nodes(starts):
-        found += graph.marks_of(node)
-        backward.misfit = backward.misfit or criterion.misfit(node)
-        count += 1
-        scaled = scaled or graph.scale_of(node)
-        leaf = None if node.next_functions else graph.leaf_of(node)
-        if leaf is not None:
-            backward.leaves.add(id(leaf))
-            if id(leaf) not in record.parameters and id(leaf) not in record.hidden:
-                backward.other_leaves.append(tuple(leaf.shape))
+    found, count = _read_nodes(record, backward, starts)
     backward.outdated |= _outdated(record, backward, found)
-    if scaled:
-        backward.scale = scaled
-        backward.loss = None if backward.loss is None else backward.loss / scaled
-    if starts:
+    if starts and not backward.kind[0]:  # not for a checkpointed part of the same graph
         _read_end(backward, starts[0], count)
         backward.direction = criterion.direction(starts[0])
         backward.spread = criterion.spread(starts[0])
         backward.attached = criterion.attached(starts[0])
     return found
+
+
+def _read_nodes(
+    record: Record, backward: Backward, starts: list[Node]
+) -> tuple[list[graph.Mark], int]:
+    """Note what every node of a graph tells; return the marks, and the number of nodes."""
+    found: list[graph.Mark] = []
+    count = 0
+    for node in graph.nodes(starts):
+        count += 1
+        kind = graph.operation(node)
+        if kind.endswith("AccumulateGrad"):
+            _read_leaf(record, backward, graph.leaf_of(node))
+            continue
+        marks, scale = graph.notes_of(node)
+        found += marks
+        if scale and backward.scale == 1:
+            backward.scale = scale
+            backward.loss = None if backward.loss is None else backward.loss / scale
+        if kind in criterion.JUDGED and backward.misfit is None:
+            backward.misfit = criterion.misfit(node)
+    return found, count
+
+
+def _read_leaf(record: Record, backward: Backward, leaf: Tensor | None) -> None:
+    if leaf is None:
+        return
+    backward.leaves.add(id(leaf))
+    if id(leaf) not in record.parameters and id(leaf) not in record.hidden:
+        backward.other_leaves.append(tuple(leaf.shape))
 
 
 def _read_end(backward: Backward, root: Node, count: int) -> None:

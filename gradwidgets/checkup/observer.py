@@ -28,6 +28,7 @@ from gradwidgets.checkup.record import (
     Backward,
     Clip,
     ClipState,
+    HigherGrad,
     OptimizerSeen,
     Parameter,
     Record,
@@ -117,6 +118,7 @@ class Observer:
         self._within_backward = False
         self._open_steps: list[step_readings.OpenStep] = []
         self._scaler_steps = False
+        self._within_forward = 0
         self._evaluated_again: tuple[OptimizerSeen, int] | None = None
         self._begin()
         self.blind = bool(self.failures)
@@ -232,7 +234,11 @@ class Observer:
                 output = call(module, *args, **kwargs)
             module = vars(module)["_modules"].get("_orig_mod", module)
         else:
-            output = call(module, *args, **kwargs)
+            self._within_forward += 1
+            try:
+                output = call(module, *args, **kwargs)
+            finally:
+                self._within_forward -= 1
         if id(module) in self.record.modules:
             self._after_forward(module, args, output)
         return output
@@ -246,6 +252,7 @@ class Observer:
             self.record.execution.append(known)
         known.runs += 1
         known.runs_without_grad += not learning
+        known.runs_in_training += module.training
         if not self._within_backward:
             self._timeline.tick("forward", "" if learning else "no grad")
         if not learning:
@@ -330,10 +337,36 @@ class Observer:
 
     def on_grad(self, call: Call, *args: Any, **kwargs: Any) -> Any:
         """Note the call: `autograd.grad` returns gradients and stores none."""
-        if not self._within_backward:
-            self._timeline.tick("autograd.grad")
-            self.record.grad_calls += 1
-        return call(*args, **kwargs)
+        if self._within_backward:
+            return call(*args, **kwargs)
+        self._timeline.tick("autograd.grad")
+        self.record.grad_calls += 1
+        outputs = kwargs.get("outputs", (*args, None)[0])
+        self._differentiate_again(outputs)
+        results = call(*args, **kwargs)
+        if kwargs.get("create_graph") or (*args, *[None] * 5)[4]:
+            self._keep_graph(results)
+        return results
+
+    @_safely
+    def _differentiate_again(self, outputs: Any) -> None:
+        """Note that earlier results of `autograd.grad` are used: by another call of it."""
+        if any(not higher.used for higher in self.record.higher_grads):
+            starts = [t.grad_fn for t in graph.tensors_in(outputs) if t.grad_fn is not None]
+            for node in graph.nodes(starts):
+                graph.notes_of(node)
+
+    @_safely
+    def _keep_graph(self, results: Any) -> None:
+        """Mark the results that a loss may use; those within a model's forward are the model's."""
+        if self._within_forward or torch._C._functorch.peek_interpreter_stack() is not None:
+            return
+        tensors = [t for t in graph.tensors_in(results) if t.grad_fn is not None]
+        if tensors:
+            higher = HigherGrad()
+            keep(self.record.higher_grads, higher)
+            for tensor in tensors:
+                graph.put_higher(tensor, higher)
 
     def on_zero_grad(self, call: Call, owner: Any, *args: Any, **kwargs: Any) -> Any:
         """Note the call and the gradients that it cleared; an optimizer becomes known by it."""

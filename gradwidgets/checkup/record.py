@@ -144,8 +144,13 @@ class Parameter:
 
     @property
     def is_matrix(self) -> bool:
-        """Biases, gains and gates are small or zero by design; matrices and kernels are not."""
-        return self.tensor.dim() >= 2
+        """Biases, gains and gates are small or zero by design; matrices and kernels are not.
+
+        A gain may have the shape (C, 1, 1), or (1, 1, C).
+        """
+        shape = self.tensor.shape
+        gain = len(shape) > 2 and self.tensor.numel() == max(shape)
+        return len(shape) >= 2 and not (gain and self.name.rpartition(".")[2] != "weight")
 
 
 @dataclass(eq=False)
@@ -264,6 +269,13 @@ class Step:
 
 
 @dataclass(eq=False)
+class HigherGrad:
+    """One call of `autograd.grad` that kept a graph of its results."""
+
+    used: bool = False  # a loss, or another such call, depends on them
+
+
+@dataclass(eq=False)
 class Clip:
     """One call that clips gradients."""
 
@@ -290,6 +302,7 @@ class ModuleSeen:
     # The observer:
     runs: int = 0
     runs_without_grad: int = 0  # under no_grad
+    runs_in_training: int = 0  # in training mode
     reached: int = 0  # backward calls whose graph contains its output
     output_magnitude: Tensor | None = None  # norm of its last output
     input_magnitudes: list[Tensor] = field(default_factory=list)  # norms of its last inputs
@@ -319,6 +332,7 @@ class Record:
     clips: list[Clip] = field(default_factory=list)
     first_non_finite: str | None = None
     grad_calls: int = 0  # torch.autograd.grad
+    higher_grads: list[HigherGrad] = field(default_factory=list)
     scaler_used: bool = False
     error: str | None = None  # what ended the loop early
     unseen: list[str] = field(default_factory=list)  # what cannot be seen in this loop, and why

@@ -25,6 +25,7 @@ SECTIONS = {
         "detached",
         "duplicate",
         "eval-mode",
+        "frozen-statistics",
     },
     "Order": {
         "no-graph",
@@ -41,7 +42,7 @@ SECTIONS = {
         "uneven-tokens",
         "amp-scale",
     },
-    "Loss": {"broadcast-loss", "ascending", "loss-input", "not-detached"},
+    "Loss": {"broadcast-loss", "ascending", "loss-input", "not-detached", "grad-unused"},
     "Gradients": {
         "zero-gradient",
         "non-finite",
@@ -66,6 +67,13 @@ _CELL = "text-align:left;vertical-align:top;white-space:normal"
 _BREAKABLE = f"{_CELL};overflow-wrap:anywhere"  # a long name must not widen a narrow page
 _BADGE = "color:#fff;border-radius:3px;padding:0 5px;font-size:85%"
 _COLORS = {"error": "#b3261e", "warning": "#8a5a00", "info": "#3b6ea5"}  # on light and on dark
+
+
+_LIMITS = (
+    "not seen by a checkup: whether data and targets are right, whether the model is able to learn "
+    "them, and how it does on new data"
+)
+"""The line of a report without errors and warnings: it is no all-clear."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +168,7 @@ class Report:
         """One line: the codes of errors and warnings, and the number of steps."""
         grave = [finding.code for finding in self.findings if finding.severity != "info"]
         steps = f"{counted(self.steps, 'step')} watched"
-        text = ", ".join(grave) or "nothing wrong seen"
+        text = ", ".join(grave) or ("nothing wrong seen" if self.steps else "no step was seen")
         return f"{text} ({steps}{', not everything was checked' if self.unchecked else ''})"
 
     @property
@@ -169,7 +177,9 @@ class Report:
         return self.failures + self.unseen
 
     def _left_out(self) -> list[str]:
-        lines = [f"not checked: {reason}" for reason in self.unchecked]
+        clear = all(finding.severity == "info" for finding in self.findings)
+        lines = [_LIMITS] if clear else []
+        lines += [f"not checked: {reason}" for reason in self.unchecked]
         return lines + ([f"ignored, as told: {', '.join(self.ignored)}"] if self.ignored else [])
 
     def raise_for_errors(self) -> None:

@@ -8,7 +8,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 from torch.nn.utils import clip_grad_norm_
 
-from gradwidgets.checkup import Finding, Report, checkup
+from gradwidgets.checkup import Finding, Report, checkup, rules
+from gradwidgets.checkup.record import Record
 from tests.checkup.loops import mlp, regression
 
 
@@ -86,3 +87,48 @@ def test_token_counts_are_those_of_the_targets() -> None:
         optimizer.step()
     assert "(6, 18)" in finding(report, "uneven-tokens").message
     assert "3 times as much" in finding(report, "uneven-tokens").message
+
+
+def test_a_root_is_as_grave_as_what_follows_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clipping to next to nothing is a warning; that nothing moves for it is an error."""
+    following = Finding("zero-gradient", "error", (), "a", "b")
+    root = Finding("clipped-away", "warning", (), "c", "d")
+    monkeypatch.setattr(rules, "RULES", (lambda _: iter([root, following]),))
+    findings, failures = rules.diagnose(Record())
+    assert not failures
+    assert [(f.code, f.severity) for f in findings] == [
+        ("clipped-away", "error"),
+        ("zero-gradient", "info"),
+    ]
+    with pytest.raises(AssertionError, match="clipped-away"):
+        Report(findings, steps=1, complete=True).raise_for_errors()
+
+
+def test_two_causes_in_different_parameters_are_both_named() -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.third = (nn.Linear(8, 8) for _ in range(3))
+
+        def forward(self, x):
+            return self.third(self.second(self.first(x)).detach())
+
+    model, x = Cut(), torch.randn(16, 8)
+    model.first.requires_grad_(False)
+    nn.init.constant_(model.third.weight, 0.0)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with checkup(model, optimizer) as report:
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.mse_loss(model(x).relu() * 0, x).backward()
+            optimizer.step()
+    grave = {found.code for found in report.findings if found.severity == "error"}
+    assert grave == {"detached", "zero-gradient"}
+
+
+def test_no_step_is_not_called_nothing_wrong() -> None:
+    model, (x, _) = mlp(), regression()
+    with checkup(model, optim.SGD(model.parameters(), lr=0.1)) as report:
+        model(x)
+    assert report.headline == "no step was seen (0 steps watched)"
+    assert "not seen by a checkup: whether data and targets are right" in str(report)

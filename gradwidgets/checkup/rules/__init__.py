@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     wiring.unregistered,
     wiring.not_in_optimizer,
     wiring.detached,
+    wiring.frozen_statistics,
     order.never_cleared_scaled,
     order.amp_scale,
     order.amp_skipping,
@@ -41,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     loss.ascending,
     loss.loss_input,
     loss.not_detached,
+    loss.grad_unused,
     gradients.exploding_at_once,
     updates.update_too_large,
     gradients.exploding_later,
@@ -96,6 +98,8 @@ CONSEQUENCES: dict[str, set[str]] = {
 def diagnose(record: Record) -> tuple[list[Finding], list[str]]:
     """All findings by severity, likeliest root first, each followed by its consequences as info.
 
+    A root is as grave as the gravest of its consequences.
+
     Returns:
         The findings, and the rules that failed: a bug in one must not hide the findings of the
         others or an error in the loop.
@@ -104,10 +108,13 @@ def diagnose(record: Record) -> tuple[list[Finding], list[str]]:
     roots: list[Finding] = []
     following: dict[str, list[Finding]] = {}
     for finding in chain(*found):
-        root = next((root for root in roots if _explains(root, finding)), None)
-        if root is None:
+        at = next((at for at, root in enumerate(roots) if _explains(root, finding)), None)
+        if at is None:
             roots.append(finding)
         else:
+            root = roots[at]
+            if root.severity == "warning" and finding.severity == "error":
+                roots[at] = replace(root, severity="error")
             message = f"follows from {root.code}: {finding.message}"
             folded = replace(finding, severity="info", message=message)
             following.setdefault(root.code, []).append(folded)
@@ -126,4 +133,11 @@ def _found_by(rule: Rule, record: Record) -> tuple[list[Finding], str]:
 
 def _explains(root: Finding, finding: Finding) -> bool:
     is_root = root.severity != "info" or root.code == "amp-skipping"
-    return is_root and finding.code in CONSEQUENCES.get(root.code, set())
+    if not is_root or finding.code not in CONSEQUENCES.get(root.code, set()):
+        return False
+    both = root.parameters and finding.parameters and root.code in _OF_THEIR_OWN
+    return not both or bool(set(root.parameters) & set(finding.parameters))
+
+
+_OF_THEIR_OWN = {"frozen", "detached", "zero-gradient"}
+"""Roots that spoil no other parameters: what is wrong with those has a cause of its own."""

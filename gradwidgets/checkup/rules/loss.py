@@ -59,6 +59,22 @@ def not_detached(record: Record) -> Iterator[Finding]:
         )
 
 
+def grad_unused(record: Record) -> Iterator[Finding]:
+    """Gradients computed with create_graph=True, through which no loss is differentiated."""
+    calls = record.higher_grads
+    if calls and record.steps and not any(call.used for call in calls):
+        yield Finding(
+            "grad-unused",
+            "warning",
+            (),
+            f"{counted(len(calls), 'call')} of torch.autograd.grad kept a graph "
+            "(create_graph=True), and no loss depends on the results: what was meant to pass through them is cut off",
+            "keep the results as tensors up to the loss: no .detach(), .data, .item() or "
+            "load_state_dict between; torch.func.functional_call(model, weights, x) runs a model "
+            "with computed weights",
+        )
+
+
 def ascending(record: Record) -> Iterator[Finding]:
     """The update raises the error: maximize=True, a negative lr, or a negated loss."""
     for optimizer in record.optimizers:

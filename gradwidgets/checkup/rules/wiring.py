@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from gradwidgets.checkup import anatomy
 from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Record, names_of
 from gradwidgets.checkup.report import Finding, counted
 
@@ -142,6 +146,44 @@ def detached(record: Record) -> Iterator[Finding]:
             "call the module in forward (a module called by .forward or used only through its "
             "weights does not count as run), or remove it",
         )
+
+
+def frozen_statistics(record: Record) -> Iterator[Finding]:
+    """The running statistics of a wholly frozen part move on, because it is in training mode."""
+    if not record.steps:
+        return
+    names = []
+    for module in record.modules.values():
+        if _is_frozen_part(module.module, record):
+            inside = {id(part) for _, part in anatomy.within(module.module)}
+            names += [m.name for k, m in record.modules.items() if k in inside and _moves_on(m)]
+    if names:
+        names = list(dict.fromkeys(names))
+        yield Finding(
+            "frozen-statistics",
+            "warning",
+            tuple(names),
+            f"the running statistics of {counted(len(names), 'layer')} moved on in a part whose "
+            "parameters are all frozen: requires_grad does not stop them, only eval mode does",
+            "call .eval() on the frozen part after model.train()",
+        )
+
+
+def _is_frozen_part(module: nn.Module, record: Record) -> bool:
+    """True for a part with matrices, of which no parameter is trained or moved by the loop."""
+    tensors = [t for _, part in anatomy.within(module) for _, t in anatomy.own_parameters(part)]
+    parameters = [record.parameters[id(t)] for t in tensors if id(t) in record.parameters]
+    if not any(parameter.is_matrix for parameter in parameters):
+        return False
+    return not any(p.tensor.requires_grad or p.ever_written or p.moved for p in parameters)
+
+
+def _moves_on(module: ModuleSeen) -> bool:
+    own = vars(module.module)
+    tracks = (
+        isinstance(module.module, _NormBase) and own["_buffers"].get("running_mean") is not None
+    )
+    return tracks and own.get("momentum") != 0 and module.runs_in_training > 0
 
 
 def _may_have_had_a_backward(optimizer: OptimizerSeen, record: Record) -> bool:

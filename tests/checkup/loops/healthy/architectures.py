@@ -8,7 +8,7 @@ import torch.utils.checkpoint
 from torch import nn, optim
 from torch.nn.utils import prune
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
 from tests.checkup.loops.parts import fit, images, mlp, regression, sequences, usual
 
 
@@ -222,3 +222,22 @@ def experts_by_turns() -> Loop:
     x, y = regression()
     optimizer, turn = optim.Adam(experts.parameters(), lr=1e-3), iter(range(100))
     return usual(experts, optimizer, lambda: F.mse_loss(experts[next(turn) % 3](x), y), 6)
+
+
+class _Scaled(nn.Module):
+    """A branch behind a gain for each channel, of a shape that broadcasts over images."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.GELU(), nn.Conv2d(6, 6, 1))
+        self.gamma = nn.Parameter(torch.full((6, 1, 1), start))
+
+    def forward(self, x):
+        return x + self.gamma * self.branch(x)
+
+
+@no_fault(source="ConvNeXt: a gain of shape (C, 1, 1) that begins at a millionth", written=FIFTH)
+def gain_of_three_dimensions() -> Loop:
+    model, (x, y) = nn.Sequential(nn.Conv2d(1, 6, 3), _Scaled(1e-6), _Scaled(1e-6)), images()
+    optimizer = optim.AdamW(model.parameters(), 1e-6)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x).mean((2, 3)), y))

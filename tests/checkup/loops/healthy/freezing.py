@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import classify, cnn, fit, mlp, regression, times, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import classify, cnn, fit, images, mlp, regression, times, usual
 
 
 @no_fault(source="pytorch docs: transfer learning, frozen backbone, head given", written=WITH_RULES)
@@ -151,3 +153,28 @@ def unused_expert() -> Loop:
     model = Mixture()
     model.experts[2].requires_grad_(False)
     return fit(model, optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3))
+
+
+@no_fault(source="a teacher in training mode whose weights follow the student", written=FIFTH)
+def teacher_that_follows_in_training_mode() -> Loop:
+    student, (x, _) = cnn(), images()
+    teacher = copy.deepcopy(student).requires_grad_(False)
+    optimizer = optim.SGD(student.parameters(), lr=0.05)
+
+    def loss():
+        with torch.no_grad():
+            aim = teacher(x)
+        return F.mse_loss(student(x), aim + 0.1)
+
+    def after():
+        for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
+            slow.lerp_(fast.detach(), 0.1)
+
+    return usual([student, teacher], optimizer, loss, after=after)
+
+
+@no_fault(source="normalisation frozen, its statistics not", written=FIFTH)
+def affine_of_batch_norm_frozen() -> Loop:
+    model = cnn()
+    model[1].requires_grad_(False)
+    return classify(model, optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01))

@@ -6,11 +6,11 @@ import copy
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import optim
+from torch import nn, optim
 from torch.func import functional_call
 
-from tests.checkup.loops.collection import THIRD, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import mlp, regression, times
+from tests.checkup.loops.collection import FIFTH, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import fit, mlp, regression, times, usual
 
 
 @no_fault(source="MAML, second order", written=WITH_RULES)
@@ -70,3 +70,36 @@ def first_order_meta_learning() -> Loop:
         optimizer.step()
 
     return Loop(model, optimizer, times(3, update))
+
+
+@no_fault(source="curvature measured by two calls of grad, beside training", written=FIFTH)
+def curvature_measured() -> Loop:
+    model, (x, y) = mlp(), regression()
+    held = list(model.parameters())
+
+    def after():
+        slopes = torch.autograd.grad(F.mse_loss(model(x), y), held, create_graph=True)
+        total = sum((slope * torch.randn_like(slope)).sum() for slope in slopes)
+        torch.autograd.grad(total, held)
+
+    return fit(model, optim.SGD(held, lr=0.01), 4, after=after)
+
+
+@no_fault(
+    source="a model that returns forces, of which the loss uses the energy only", written=FIFTH
+)
+def forces_that_no_loss_uses() -> Loop:
+    class Potential(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.energy = mlp()
+
+        def forward(self, x):
+            x = x.clone().requires_grad_(True)
+            energy = self.energy(x)
+            (force,) = torch.autograd.grad(energy.sum(), x, create_graph=True)
+            return energy, force
+
+    model, (x, y) = Potential(), regression()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    return usual(model, optimizer, lambda: F.mse_loss(model(x)[0], y))
