@@ -54,7 +54,7 @@ OLDEST := VENV=.venv-oldest CONSTRAINTS='-c constraints.txt -c constraints-oldes
 test-oldest:
 	$(MAKE) unit notebooks $(OLDEST)
 
-# Of these the parts that use most of other libraries; CI has no time for more.
+# Of these the parts that use most of other libraries, in a few minutes. CI has no time for them.
 test-oldest-drawing:
 	$(MAKE) drawing $(OLDEST)
 

@@ -38,7 +38,13 @@ def test_a_healthy_loop_whose_optimizers_are_found_is_not_blamed(case: Case) -> 
     assert [one for one in report.findings if one.severity != "info"] == [], str(report)
 
 
-@pytest.mark.parametrize("case", BROKEN[::7], ids=lambda case: case.name)
+UNSEEN = {"tied_after_the_optimizer"}
+"""Of these the optimizer holds all of the model, and more: it may serve another model, too."""
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in BROKEN[::7] if case.name not in UNSEEN], ids=lambda case: case.name
+)
 def test_a_fault_is_told_from_the_model_alone(case: Case) -> None:
     report = told_alone(case)
     expected = set(case.codes) | WITHOUT_OPTIMIZER.get(case.codes[0], set())

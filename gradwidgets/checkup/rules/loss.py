@@ -68,7 +68,8 @@ def grad_unused(record: Record) -> Iterator[Finding]:
             "warning",
             (),
             f"{counted(len(calls), 'call')} of torch.autograd.grad kept a graph "
-            "(create_graph=True), and no loss depends on the results: what was meant to pass through them is cut off",
+            "(create_graph=True), and no loss depends on the results: what was meant to pass "
+            "through them is cut off",
             "keep the results as tensors up to the loss: no .detach(), .data, .item() or "
             "load_state_dict between; torch.func.functional_call(model, weights, x) runs a model "
             "with computed weights",
