@@ -20,8 +20,8 @@ def _parser() -> argparse.ArgumentParser:
         "writes to stderr what is wrong with its training. Its output, exit code and exceptions "
         "stay its own.",
     )
-    parser.add_argument("--json", metavar="FILE", help="write the report there as JSON")
-    parser.add_argument("--sarif", metavar="FILE", help="write the report there as SARIF 2.1.0")
+    parser.add_argument("--json", metavar="FILE", help="write the (last) report as JSON")
+    parser.add_argument("--sarif", metavar="FILE", help="write the (last) report as SARIF")
     parser.add_argument("--max-steps", type=int, metavar="N", help="watch N optimizer steps only")
     parser.add_argument("-m", dest="module", action="store_true", help="run a module by its name")
     parser.add_argument("script", help="the script, or with -m the module")
