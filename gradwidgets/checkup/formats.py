@@ -6,6 +6,7 @@ They are made from the plain dict that `Report.to_dict` returns.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, TextIO
 from urllib.parse import quote
 
@@ -58,46 +59,47 @@ REPORT_SCHEMA: dict[str, Any] = {
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
 
-def sarif(document: dict[str, Any], script: str) -> dict[str, Any]:
-    """A report as a SARIF 2.1.0 log (OASIS, Static Analysis Results Interchange Format).
+def sarif(documents: Sequence[dict[str, Any]], script: str) -> dict[str, Any]:
+    """Reports as a SARIF 2.1.0 log (OASIS, Static Analysis Results Interchange Format).
 
-    Every code is a rule; a finding's parameters are its logical locations.
+    Every report is a run, told apart by its number; every code a rule; a finding's parameters are
+    its logical locations.
     """
-    findings = document["findings"]
-    codes = list(dict.fromkeys(finding["code"] for finding in findings))
-    artifact = {"artifactLocation": {"uri": quote(script.replace(os.sep, "/"))}}
-    driver = {
-        "name": "gradwidgets checkup",
-        "rules": [{"id": code, "name": code.title().replace("-", "")} for code in codes],
-    }
-    results = [
-        {
-            "ruleId": finding["code"],
-            "ruleIndex": codes.index(finding["code"]),
-            "level": _LEVELS[finding["severity"]],
-            "message": {"text": f"{finding['message']}. What to do: {finding['fix']}"},
-            "locations": [
-                {
-                    "physicalLocation": {**artifact, "region": {"startLine": 1}},
-                    "logicalLocations": [
-                        {"fullyQualifiedName": name, "kind": "member"}
-                        for name in finding["parameters"]
-                    ],
-                }
-            ],
-        }
-        for finding in findings
-    ]
-    notes = [{"level": "note", "message": {"text": text}} for text in document["not_checked"]]
-    run = {
-        "tool": {"driver": driver},
-        "results": results,
-        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notes}],
-    }
+    uri = quote(script.replace(os.sep, "/"))
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [run],
+        "runs": [_run(document, uri, place) for place, document in enumerate(documents, 1)],
+    }
+
+
+def _run(document: dict[str, Any], uri: str, place: int) -> dict[str, Any]:
+    findings = document["findings"]
+    codes = list(dict.fromkeys(finding["code"] for finding in findings))
+    rules = [{"id": code, "name": code.title().replace("-", "")} for code in codes]
+    notes = [{"level": "note", "message": {"text": text}} for text in document["not_checked"]]
+    return {
+        "tool": {"driver": {"name": "gradwidgets checkup", "rules": rules}},
+        "automationDetails": {"id": f"gradwidgets-checkup/{place}/"},
+        "results": [_result(finding, codes, uri) for finding in findings],
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notes}],
+    }
+
+
+def _result(finding: dict[str, Any], codes: list[str], uri: str) -> dict[str, Any]:
+    return {
+        "ruleId": finding["code"],
+        "ruleIndex": codes.index(finding["code"]),
+        "level": _LEVELS[finding["severity"]],
+        "message": {"text": f"{finding['message']}. What to do: {finding['fix']}"},
+        "locations": [
+            {
+                "physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}},
+                "logicalLocations": [
+                    {"fullyQualifiedName": name, "kind": "member"} for name in finding["parameters"]
+                ],
+            }
+        ],
     }
 
 

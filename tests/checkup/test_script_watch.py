@@ -74,7 +74,7 @@ def test_the_exit_code_is_the_scripts_and_files_are_written(
     assert stopped.value.code == 3
     watched = capsys.readouterr()
     assert watched.err.startswith("checkup: not-cleared (3 steps watched)\n")
-    document, log = (json.loads(path.read_text()) for path in written)
+    (document,), log = (json.loads(path.read_text()) for path in written)
     assert document["findings"][0]["code"] == "not-cleared"
     assert log["runs"][0]["results"][0]["ruleId"] == "not-cleared"
     monkeypatch.setattr(sys, "argv", ["pytest", "3"])
@@ -83,11 +83,44 @@ def test_the_exit_code_is_the_scripts_and_files_are_written(
     assert capsys.readouterr().out == watched.out, "the same losses as unwatched"
 
 
+TWO = """
+import torch
+
+for lr in (0.0, 0.1):
+    model = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.randn(4, 3)).square().mean().backward()
+        optimizer.step()
+"""
+
+
+def test_every_report_is_written_and_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    script, *written = (tmp_path / name for name in ("two.py", "found.json", "found.sarif"))
+    script.write_text(TWO)
+    main(["--json", str(written[0]), "--sarif", str(written[1]), str(script)])
+    told = capsys.readouterr().err
+    assert told.startswith("report 1 of 2, up to another model's optimizer:\ncheckup: zero-lr (2 ")
+    assert "report 2 of 2, to the end:\ncheckup: nothing wrong seen (2 steps watched)" in told
+    documents, log = (json.loads(path.read_text()) for path in written)
+    assert [document["steps"] for document in documents] == [2, 2]
+    assert [{one["ruleId"] for one in run["results"]} for run in log["runs"]] == [
+        {one["code"] for one in document["findings"]} for document in documents
+    ]
+    assert len({run["automationDetails"]["id"] for run in log["runs"]}) == 2
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (["none.py"], "there is no file none.py"),
         (["--max-steps", "0", __file__], "--max-steps must be at least 1, not 0"),
+        (["--sarif", "none/x", __file__], "there is no folder none to write none/x to"),
     ],
 )
 def test_wrong_arguments_are_named(
