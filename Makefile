@@ -4,6 +4,8 @@
 #   make test    everything that CI runs; test-oldest, test-newest: on other versions of libraries
 #   make soak    half an hour and more of the same at random, SOAK_MINUTES=30
 #   make sweeps  every stop of every slider: sweeps against runs alone, to the last bit
+#   make scorecard  checkup and its rivals on the collection of broken and healthy loops
+#   make codes   the table of checkup's codes
 #   make frameworks  trainings of other people's frameworks, watched by checkup
 #   make bench   a table of speed ratios, measured side by side
 #   make hub     a class on a JupyterHub: what it waits for, and what each learner costs
@@ -16,9 +18,9 @@ CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab lectures test soak sweeps test-oldest test-oldest-drawing drawing test-newest test-float64 frameworks trainings lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab lectures test soak sweeps test-oldest test-oldest-drawing drawing test-newest test-float64 frameworks trainings scorecard score codes lint types unit notebooks bench hub execute fact-check clean
 
-$(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub $(VENV)/.frameworks: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
+$(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub $(VENV)/.frameworks $(VENV)/.rivals: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(PIP_ARGS) $(CONSTRAINTS) -e '.[$*]'
 	touch $@
@@ -78,6 +80,18 @@ frameworks:
 trainings: $(VENV)/.frameworks
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 tests/frameworks
 
+# Every loop of the collection by checkup and by the tools that do the same, in a venv with these:
+# about a quarter of an hour.
+scorecard:
+	$(MAKE) score VENV=.venv-rivals
+
+score: $(VENV)/.rivals
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.checkup.scorecard
+
+# Write CODES.md again, after a change in checkup's rules, limits or loops.
+codes: $(VENV)/.dev
+	$(BIN)/python -m tests.checkup.codes
+
 # All that `make test` tries a sample of: new random recipes, actions and texts, cells run fifty
 # times, and half an hour of dragging in a browser.
 SOAK_MINUTES ?= 30
@@ -120,4 +134,4 @@ fact-check: $(VENV)/.dev
 	$(BIN)/python -m gradwidgets.lessons.claims notebooks
 
 clean:
-	rm -rf $(VENV) .venv-oldest .venv-newest .venv-frameworks .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-newest .venv-frameworks .venv-rivals .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,201 @@
+"""`python -m tests.checkup.codes` writes CODES.md: all codes of checkup in one table.
+
+No text of it stands elsewhere: evidence, cure and severity are read from the rules, the limits and
+their reasons from `thresholds.py`, the loops from the collection.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise, takewhile
+from pathlib import Path
+from types import ModuleType
+
+from gradwidgets.checkup import thresholds
+from gradwidgets.checkup.report import SECTIONS
+from gradwidgets.checkup.rules import CONSEQUENCES, RULES, Rule
+from tests.checkup.loops import Case, collect
+
+ROOT = Path(__file__).parents[2]
+LOOPS = "tests/checkup/loops/"
+SEVERITIES = ("error", "warning", "info")
+
+HEAD = """\
+# The codes of checkup
+
+Made by `make codes` from the rules, their limits and the loops that test them; a test holds it to
+them. *Severity* depends on the loop. A finding that follows from another one is listed under it as
+information; a root is as grave as the gravest of what follows from it. Of the limits a number alone
+says little: [their reasons](#limits) are at the end. "…" stands for what is measured in your loop.
+"""
+
+LIMITS = """\
+## Limits
+"""
+
+
+@dataclass
+class Code:
+    """What the rules say of a code."""
+
+    severities: set[str] = field(default_factory=set)
+    judged: list[str] = field(default_factory=list)
+    """The docstrings of its rules."""
+    seen: list[str] = field(default_factory=list)
+    """The messages of its findings."""
+    cures: list[str] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    """Names in `thresholds.py` that its rules compare with."""
+
+
+def codes() -> dict[str, Code]:
+    """Every code, in the order of the report's sections."""
+    found: dict[str, Code] = {code: Code() for part in SECTIONS.values() for code in sorted(part)}
+    for rule in RULES:
+        parts = list(_reached(rule))
+        findings = [node for part in parts for node in ast.walk(part) if _is_finding(node)]
+        for finding in findings:
+            name, severity, _, message, cure = (_texts(given) for given in finding.args)
+            code = found[name[0]]
+            code.severities |= {text for text in severity if text in SEVERITIES}
+            _add(code.judged, [inspect.getdoc(rule) or ""])
+            _add(code.seen, message)
+            _add(code.cures, cure)
+            _add(code.limits, [name for part in parts for name in _limits(part)])
+    return found
+
+
+def _add(texts: list[str], more: list[str]) -> None:
+    texts += [text for text in dict.fromkeys(more) if text not in texts]
+
+
+def _is_finding(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
+
+
+def _reached(rule: Rule) -> Iterator[ast.FunctionDef]:
+    """The rule, and the functions of its file that it calls, directly or not."""
+    module = inspect.getmodule(rule)
+    assert module
+    functions = _functions(module)
+    waiting, seen = [rule.__name__], {rule.__name__}
+    while waiting:
+        function = functions[waiting.pop()]
+        yield function
+        named = [node.id for node in ast.walk(function) if isinstance(node, ast.Name)]
+        more = [name for name in dict.fromkeys(named) if name in functions and name not in seen]
+        waiting += more
+        seen.update(more)
+
+
+@cache
+def _functions(module: ModuleType) -> dict[str, ast.FunctionDef]:
+    tree = ast.parse(inspect.getsource(module))
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def _limits(function: ast.FunctionDef) -> Iterator[str]:
+    """The names after `limit.` in a function."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "limit":
+            yield node.attr
+
+
+def _texts(node: ast.expr) -> list[str]:
+    """All texts that an expression can become; "…" stands for what is measured."""
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    if isinstance(node, ast.IfExp):
+        return [*_texts(node.body), *_texts(node.orelse)]
+    if isinstance(node, ast.JoinedStr):
+        parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+        return ["".join(map(str, parts))]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [a + b for a in _texts(node.left) for b in _texts(node.right)]
+    return ["…"]
+
+
+def reasons() -> dict[str, str]:
+    """The docstring below each limit of `thresholds.py`."""
+    body = ast.parse(inspect.getsource(thresholds)).body
+    return {
+        before.targets[0].id: " ".join(after.value.value.split())
+        for before, after in pairwise(body)
+        if isinstance(before, ast.Assign) and isinstance(before.targets[0], ast.Name)
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    }
+
+
+def value(limit: str) -> str:
+    """A limit as a number: `1e-05` or `4`."""
+    return f"{getattr(thresholds, limit):g}"
+
+
+def page() -> str:
+    """The whole of CODES.md."""
+    broken, _ = collect()
+    held = codes()
+    loops = {code: [case for case in broken if case.codes[0] == code] for code in held}
+    parts = [HEAD, _table(held, loops)]
+    for section, within in SECTIONS.items():
+        parts.append(f"## {section}\n")
+        parts += [_entry(code, held[code], loops[code]) for code in sorted(within)]
+    parts += [LIMITS, *_reasons()]
+    return "\n".join(parts)
+
+
+def _table(found: dict[str, Code], loops: dict[str, list[Case]]) -> str:
+    lines = ["| code | severity | evidence | limits | loops |", "|---|---|---|---|---|"]
+    for code, held in found.items():
+        limits = ", ".join(f"`{limit}` {value(limit)}" for limit in held.limits)
+        file = f"{LOOPS}{loops[code][0].file.replace('.', '/')}.py"
+        cells = (
+            f"[`{code}`](#{code})",
+            " or ".join(one for one in SEVERITIES if one in held.severities),
+            " ".join(map(_one_line, held.judged)),
+            limits,
+            f"[{len(loops[code])} with their twins]({file})",
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _one_line(text: str) -> str:
+    """The first paragraph of a docstring."""
+    return " ".join(takewhile(str.strip, text.splitlines()))
+
+
+def _entry(code: str, held: Code, loops: list[Case]) -> str:
+    shortest = min(loops, key=lambda case: (len(_source(case)), case.name))
+    lines = [f"### {code}", "", *(f"* seen: {text}" for text in held.seen)]
+    lines += [f"* do: {text}" for text in held.cures]
+    if CONSEQUENCES.get(code):
+        follow = ", ".join(f"`{other}`" for other in sorted(CONSEQUENCES[code]))
+        lines.append(f"* can bring about: {follow}")
+    return "\n".join([*lines, "", "```python", _source(shortest), "```", ""])
+
+
+def _source(case: Case) -> str:
+    """The builder of a broken loop and of its repaired twin, without its decorator."""
+    text = textwrap.dedent(inspect.getsource(case.build.func))  # type: ignore[attr-defined]
+    return text[text.index("def ") :].rstrip()
+
+
+def _reasons() -> Iterator[str]:
+    for limit, reason in reasons().items():
+        yield f"* `{limit}` = {value(limit)}: {reason}"
+    yield ""
+
+
+def main() -> None:
+    """Write CODES.md."""
+    (ROOT / "CODES.md").write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
