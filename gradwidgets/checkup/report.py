@@ -26,6 +26,7 @@ SECTIONS = {
         "duplicate",
         "eval-mode",
         "frozen-statistics",
+        "ranks-differ",
     },
     "Order": {
         "no-graph",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise, takewhile
@@ -17,12 +17,16 @@ from pathlib import Path
 from types import ModuleType
 
 from gradwidgets.checkup import thresholds
+from gradwidgets.checkup.ranks import ranks_differ
 from gradwidgets.checkup.report import SECTIONS
-from gradwidgets.checkup.rules import CONSEQUENCES, RULES, Rule
-from tests.checkup.loops import Case, collect
+from gradwidgets.checkup.rules import CONSEQUENCES, RULES
+from tests.checkup import two_processes
+from tests.checkup.loops import Loop, collect
 
 ROOT = Path(__file__).parents[2]
-LOOPS = "tests/checkup/loops/"
+Builder = Callable[[bool], Loop]
+"""Makes a broken loop, and with `repaired` its twin."""
+
 SEVERITIES = ("error", "warning", "info")
 
 HEAD = """\
@@ -56,7 +60,7 @@ class Code:
 def codes() -> dict[str, Code]:
     """Every code, in the order of the report's sections."""
     found: dict[str, Code] = {code: Code() for part in SECTIONS.values() for code in sorted(part)}
-    for rule in RULES:
+    for rule in (*RULES, ranks_differ):
         parts = list(_reached(rule))
         findings = [node for part in parts for node in ast.walk(part) if _is_finding(node)]
         for finding in findings:
@@ -78,7 +82,7 @@ def _is_finding(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
 
 
-def _reached(rule: Rule) -> Iterator[ast.FunctionDef]:
+def _reached(rule: Callable[..., object]) -> Iterator[ast.FunctionDef]:
     """The rule, and the functions of its file that it calls, directly or not."""
     module = inspect.getmodule(rule)
     assert module
@@ -136,30 +140,39 @@ def value(limit: str) -> str:
     return f"{getattr(thresholds, limit):g}"
 
 
+def loops() -> dict[str, list[Builder]]:
+    """For each code what builds its broken loops and their repaired twins, the shortest first."""
+    found = {"ranks-differ": [two_processes.wrapped_module_passed_by]}
+    for case in collect().broken:
+        found.setdefault(case.codes[0], []).append(case.build.func)  # type: ignore[attr-defined]
+    return {
+        code: sorted(builders, key=lambda one: (len(_source(one)), one.__name__))
+        for code, builders in found.items()
+    }
+
+
 def page() -> str:
     """The whole of CODES.md."""
-    broken, _ = collect()
-    held = codes()
-    loops = {code: [case for case in broken if case.codes[0] == code] for code in held}
-    parts = [HEAD, _table(held, loops)]
+    held, tested = codes(), loops()
+    parts = [HEAD, _table(held, tested)]
     for section, within in SECTIONS.items():
         parts.append(f"## {section}\n")
-        parts += [_entry(code, held[code], loops[code]) for code in sorted(within)]
+        parts += [_entry(code, held[code], tested[code][0]) for code in sorted(within)]
     parts += [LIMITS, *_reasons()]
     return "\n".join(parts)
 
 
-def _table(found: dict[str, Code], loops: dict[str, list[Case]]) -> str:
+def _table(found: dict[str, Code], tested: dict[str, list[Builder]]) -> str:
     lines = ["| code | severity | evidence | limits | loops |", "|---|---|---|---|---|"]
     for code, held in found.items():
         limits = ", ".join(f"`{limit}` {value(limit)}" for limit in held.limits)
-        file = f"{LOOPS}{loops[code][0].file.replace('.', '/')}.py"
+        file = tested[code][0].__module__.replace(".", "/") + ".py"
         cells = (
             f"[`{code}`](#{code})",
             " or ".join(one for one in SEVERITIES if one in held.severities),
             " ".join(map(_one_line, held.judged)),
             limits,
-            f"[{len(loops[code])} with their twins]({file})",
+            f"[{len(tested[code])}, broken and repaired]({file})",
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
@@ -170,19 +183,18 @@ def _one_line(text: str) -> str:
     return " ".join(takewhile(str.strip, text.splitlines()))
 
 
-def _entry(code: str, held: Code, loops: list[Case]) -> str:
-    shortest = min(loops, key=lambda case: (len(_source(case)), case.name))
+def _entry(code: str, held: Code, shown: Builder) -> str:
     lines = [f"### {code}", "", *(f"* seen: {text}" for text in held.seen)]
     lines += [f"* do: {text}" for text in held.cures]
     if CONSEQUENCES.get(code):
         follow = ", ".join(f"`{other}`" for other in sorted(CONSEQUENCES[code]))
         lines.append(f"* can bring about: {follow}")
-    return "\n".join([*lines, "", "```python", _source(shortest), "```", ""])
+    return "\n".join([*lines, "", "```python", _source(shown), "```", ""])
 
 
-def _source(case: Case) -> str:
-    """The builder of a broken loop and of its repaired twin, without its decorator."""
-    text = textwrap.dedent(inspect.getsource(case.build.func))  # type: ignore[attr-defined]
+def _source(builder: Builder) -> str:
+    """A builder without its decorator."""
+    text = textwrap.dedent(inspect.getsource(builder))
     return text[text.index("def ") :].rstrip()
 
 

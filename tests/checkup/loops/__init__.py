@@ -4,10 +4,20 @@
 broken loops and how they are repaired; `healthy` holds loops that nothing is wrong with.
 """
 
-from tests.checkup.loops.collection import WITH_RULES, Case, Loop, collect, fault, no_fault, watched
+from tests.checkup.loops.collection import (
+    BETWEEN_PROCESSES,
+    WITH_RULES,
+    Case,
+    Loop,
+    collect,
+    fault,
+    no_fault,
+    watched,
+)
 from tests.checkup.loops.parts import cnn, images, mlp, regression
 
 __all__ = [
+    "BETWEEN_PROCESSES",
     "WITH_RULES",
     "Case",
     "Loop",

@@ -84,6 +84,9 @@ def watched(loop: Loop, suppressed: type[Exception] | tuple[()] = ()) -> Report:
     return report
 
 
+BETWEEN_PROCESSES = {"ranks-differ"}
+"""Codes that need several processes: `tests/checkup/two_processes.py` has their loops."""
+
 _cases: dict[str, Case] = {}
 
 
