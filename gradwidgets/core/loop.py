@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from gradwidgets.core.edit_table import edits_of
 from gradwidgets.core.errors import TrainingError
 from gradwidgets.core.history import History, Stop, end_of
 from gradwidgets.core.isolation import IsolatedRun, evaluating
-from gradwidgets.core.loss import check_shapes, reduction
+from gradwidgets.core.loss import ELEMENTWISE, check_shapes, is_one_of, reduction
 from gradwidgets.core.own_step import explain_step, step_groups, step_samples
 from gradwidgets.core.patience import patience_of
 from gradwidgets.core.precision import Precision
@@ -135,6 +136,7 @@ class Run:
             self._recorder = self._new_recorder()
         self._with_closure = needs_closure(built)
         self._scheduler_steps_at = stepped_at(self.recipe)
+        self._elementwise = is_one_of(self.problem.loss, ELEMENTWISE)
 
     def _micro_batches(self, data: Any) -> Iterator[list[Any]]:
         if self.problem.step is None:
@@ -331,7 +333,8 @@ class Run:
         try:
             with self.precision.computing():
                 output = self.model(x)
-                check_shapes(self.problem.loss, output, y)
+                if self._elementwise:
+                    check_shapes(self.problem.loss, output, y)
                 loss = self.problem.loss(output, y)
             self.precision.backward(loss if share == 1 else loss / share)
             value: float = loss.item()
@@ -360,10 +363,8 @@ class Run:
 
 def _table(rows: list[list[float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The rows one below the other; a shorter one, of fewer parameter groups, ends in NaN."""
-    table = np.full((len(rows), max(map(len, rows), default=1)), np.nan)
-    for filled, row in zip(table, rows, strict=True):
-        filled[: len(row)] = row
-    return table
+    columns = list(zip_longest(*rows, fillvalue=math.nan)) or [()]
+    return np.array(columns, dtype=np.float64).T
 
 
 class _NotFinite(Exception):  # noqa: N818, a signal and no error

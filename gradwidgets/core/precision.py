@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -178,6 +178,9 @@ class Precision:
         self.plan = PrecisionPlan.of(recipe, kinds_of(model))
         self.model = model.to(self.plan.storage) if self.plan.storage else model
         self.stepped = _widened(recipe, model) if self.plan.widens else model
+        self._copied: list[tuple[Tensor, Tensor]] = []  # each parameter and its float32 copy
+        if self.plan.widens:
+            self._copied = list(zip(model.parameters(), self.stepped.parameters(), strict=True))
         self.scaler = torch.amp.GradScaler("cpu") if self.plan.scaled else None
         self.lost: list[float] = []
         self.skipped: list[int] = []
@@ -221,7 +224,7 @@ class Precision:
 
     def zero_grad(self, optimizers: Sequence[Optimizer], set_to_none: bool) -> None:
         """Clear the model's gradients; those of a copy are written again at each step."""
-        for each in [self.model] if self.plan.widens else optimizers:
+        for each in [self.model] if self._copied else optimizers:
             each.zero_grad(set_to_none=set_to_none)
 
     @property
@@ -243,14 +246,15 @@ class Precision:
 
     def step(self, optimizers: Sequence[Optimizer]) -> None:
         """`optimizer.step()` of each, and what belongs to it: the scaler's part, the rounding."""
-        for p, wide in self._pairs():
+        for p, wide in self._copied:
             wide.grad = None if p.grad is None else p.grad.float()
-        held = None if self._overflow else self._watch(optimizers)
+        held = self._watch(optimizers) if self._exact and not self._overflow else None
         for optimizer in optimizers:
             self.scaler.step(optimizer) if self.scaler else optimizer.step()
         if self.scaler:
             self.scaler.update()
-        self._store()
+        if self._copied:
+            self._store()
         if self._overflow:
             self.skipped.append(self._steps)
         if self._exact:
@@ -259,26 +263,20 @@ class Precision:
 
     @torch.no_grad()
     def _store(self) -> None:
-        """Round the copy's values into the parameters, if there is a copy."""
-        for p, wide in self._pairs():
+        """Round the copy's values into the parameters."""
+        for p, wide in self._copied:
             if self.plan.rounding == "stochastic":
                 p.copy_(stochastic(wide, p.dtype))
                 wide.copy_(p)  # what is left of the step is forgotten
             else:
                 p.copy_(wide)
 
-    def _pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each parameter and its float32 copy, if there are copies."""
-        if self.plan.widens:
-            yield from zip(self.model.parameters(), self.stepped.parameters(), strict=True)
-
     def _watch(self, optimizers: Sequence[Optimizer]) -> Callable[[], float] | None:
         """Make the step in float64; the result compares it with what is stored, afterwards.
 
         An optimizer of one's own may not allow that: then nothing is measured.
         """
-        if self._exact is None:
-            return None
+        assert self._exact is not None
         exact, exact_optimizers = self._exact
         kept = self.stepped if self.plan.rounding == "master copy" else self.model
         before = [p.detach().clone() for p in kept.parameters()]

@@ -218,8 +218,11 @@ def lrs_of(optimizers: Sequence[Optimizer]) -> list[float]:
     >>> lrs_of([torch.optim.SGD([torch.ones(1)], lr=0.1)])
     [0.1]
     """
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    return [float(group.get("lr", math.nan)) for group in groups]
+    return [
+        float(group.get("lr", math.nan))
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+    ]
 
 
 def one_optimizer_wanted(recipe: Scheduled) -> ValueError:
