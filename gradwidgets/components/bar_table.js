@@ -50,8 +50,6 @@ function table({ caption, columns, rows }) {
 function render({ model, el }) {
   const region = create("div", { tabIndex: 0 });
   region.setAttribute("role", "region");
-  region.setAttribute("data-lm-suppress-shortcuts", "true");
-  region.addEventListener("keydown", (event) => event.stopPropagation());
   const status = create("p");
   status.setAttribute("role", "status");
   status.setAttribute("aria-live", "polite");
@@ -69,8 +67,12 @@ function render({ model, el }) {
   model.on("change:page", update);
   el.classList.add("gradwidgets-bars");
   el.append(region, status, notes);
+  const freeKeys = keepKeys(el);
   update();
-  return () => model.off(null, update);
+  return () => {
+    freeKeys();
+    model.off(null, update);
+  };
 }
 
 export default { render };

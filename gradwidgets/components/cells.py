@@ -100,7 +100,8 @@ def as_html(page: dict[str, Any]) -> str:
     rows = "".join(map(_html_row, page["rows"]))
     notes = "".join(f"<li>{_prose(note)}</li>" for note in page["notes"])
     title = escape(page["caption"])
-    region = f'<div role="region" tabindex="0" style="overflow:auto" aria-label="{title}">'
+    keys = 'tabindex="0" data-lm-suppress-shortcuts="true"'  # "d d" would delete the cell
+    region = f'<div role="region" {keys} style="overflow:auto" aria-label="{title}">'
     return (
         f'{region}<table><caption style="text-align:left">{title}</caption>'
         f"<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"

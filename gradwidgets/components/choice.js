@@ -3,9 +3,6 @@ function render({ model, el }) {
   const id = uniqueId();
   const label = create("label", { htmlFor: id });
   const list = create("select", { id });
-  // Jupyter would take the keys for itself: "d d" on a list would delete the cell.
-  list.setAttribute("data-lm-suppress-shortcuts", "true");
-  list.addEventListener("keydown", (event) => event.stopPropagation());
 
   function update() {
     label.textContent = model.get("label");
@@ -23,8 +20,12 @@ function render({ model, el }) {
   model.on("change:label change:help change:texts change:index change:disabled", update);
   el.classList.add("gradwidgets-choice");
   el.append(label, list);
+  const freeKeys = keepKeys(el);
   update();
-  return () => model.off(null, update);
+  return () => {
+    freeKeys();
+    model.off(null, update);
+  };
 }
 
 export default { render };

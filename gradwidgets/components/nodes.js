@@ -14,3 +14,18 @@ function prose(text) {
 function uniqueId() {
   return `gradwidgets-${Math.random().toString(36).slice(2)}`;
 }
+
+// Jupyter takes keys for itself: "d d" on a button or a checkbox would delete the cell. Inside the
+// box that `el` stands in it does not act on them, and nobody outside sees them. A walkthrough
+// decides for itself. Returns a function that ends this.
+function keepKeys(el) {
+  const stop = (event) => event.stopPropagation();
+  function pressed({ target }) {
+    const box = el.closest(".widget-vbox") ?? el;
+    if (!box.contains(target) || el.closest(".gradwidgets-walkthrough")) return;
+    target.setAttribute("data-lm-suppress-shortcuts", "true");
+    box.addEventListener("keydown", stop, { once: true });
+  }
+  window.addEventListener("keydown", pressed, true); // before Jupyter, which listens on the document
+  return () => window.removeEventListener("keydown", pressed, true);
+}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from gradwidgets.core.parameter_groups import frozen_sentences, groups_of
+from gradwidgets.core.parameter_groups import Group, frozen_sentences, groups_of, rates_of
 from gradwidgets.core.recipe import Recipe
 from gradwidgets.core.recorder import Array
 from gradwidgets.core.schedules import has_schedule
@@ -118,6 +118,24 @@ class History:
         """(updates,) the learning rate of the first parameter group in each update's step."""
         return self.lrs[:, 0]
 
+    @cached_property
+    def group_lrs(self) -> dict[str, Array]:
+        """(updates,) learning rates of each parameter group, by its name.
+
+        The name is the pattern in `Recipe.groups`, or "the rest". Where an optimizer builds groups
+        of its own it is "group 0", "group 1" and so on. A group that is left out has NaN.
+
+        >>> from gradwidgets import train
+        >>> history = train("moons", Recipe(lr=0.1, groups={"*bias": {"lr": 0.2}}, updates=3))
+        >>> {name: lr.tolist() for name, lr in history.group_lrs.items()}
+        {'the rest': [0.1, 0.1, 0.1], '*bias': [0.2, 0.2, 0.2]}
+        """
+        if not self.recipe.groups:
+            return {f"group {n}": column for n, column in enumerate(self.lrs.T)}
+        groups = self._groups()
+        grouped = {name for group in groups for name in group.names}
+        return rates_of(groups, not grouped.issuperset(self.names), self.lrs)
+
     @property
     def grad_norm(self) -> Array:
         """(updates,) joint norm of the gradients as accumulated."""
@@ -170,10 +188,12 @@ class History:
 
     def _frozen(self) -> list[str]:
         """A sentence on each group that was frozen."""
-        recipe, names = self.recipe, self.names
-        groups = groups_of(recipe.groups, recipe.lr, names, recipe.updates)
         norms = self.edited_norms.T, self.change_norms.T
-        return frozen_sentences(groups, *(dict(zip(names, each, strict=True)) for each in norms))
+        by_name = (dict(zip(self.names, each, strict=True)) for each in norms)
+        return frozen_sentences(self._groups(), *by_name)
+
+    def _groups(self) -> list[Group]:
+        return groups_of(self.recipe.groups, self.recipe.lr, self.names, self.recipe.updates)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model as plain lists, numbers and texts, ready for strict JSON.
@@ -193,7 +213,8 @@ class History:
     def to_csv(self, path: str | Path | None = None) -> str:
         """One line per update: its number, loss and norms; written to `path` if there is one.
 
-        With a schedule there is a column for the learning rate, "lr".
+        With a schedule there is a column for the learning rate, "lr"; with several parameter groups
+        there is one for each, such as "lr of *bias", even without a schedule.
         With held-out data a last column is the metric after that update, empty where it was not
         measured: "held_out_accuracy", say. What was measured before the first update is not in it.
         Where `lost` was measured it is the very last.
@@ -204,7 +225,10 @@ class History:
         """
         columns = [range(self.updates), *(getattr(self, n).tolist() for n in PER_UPDATE)]
         header = ["update", *PER_UPDATE]
-        if has_schedule(self.recipe):
+        if len(rates := self.group_lrs) > 1:
+            columns += [lrs.tolist() for lrs in rates.values()]
+            header += [f"lr of {name}" for name in rates]
+        elif has_schedule(self.recipe):
             columns.append(self.lr.tolist())
             header.append("lr")
         if len(self.held_out):

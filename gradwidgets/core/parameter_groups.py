@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,10 @@ from torch.optim import Optimizer
 from gradwidgets.core.optimizers import OPTIMIZERS, OptimizerKind, name_of, option_defaults
 from gradwidgets.core.validate import Count, Number, OneOf, Rule, not_allowed
 
+Rates = np.ndarray[Any, np.dtype[np.float64]]
 Norms = Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]
+REST = "the rest"
+"""The name of the parameters that are in no group."""
 FREEZE_BY = ("requires_grad", "left out", "lr", "gradient")
 """The ways to freeze; the first is taken where none is given."""
 RULES: dict[str, Rule] = {
@@ -359,6 +363,38 @@ def changes_of(groups: Sequence[Group], rest: bool) -> list[Change]:
             if group.by == "left out":
                 (order.remove if frozen else order.append)(group.pattern)
     return found
+
+
+def rates_of(groups: Sequence[Group], rest: bool, lrs: Rates) -> dict[str, Rates]:
+    """The learning rates of each group, by its pattern; those in no group are "the rest".
+
+    Args:
+        groups: those of the model.
+        rest: whether there are parameters in no group; they are the optimizer's first group then.
+        lrs: (updates, G) the rates of `optimizer.param_groups` in each update's step.
+
+    Returns:
+        For each group (updates,) rates, NaN while it is left out of the optimizer.
+
+    >>> head = Group("2.*", ("2.weight",), {}, 0.5, until=1, start=None, by="left out")
+    >>> rates = rates_of([head], rest=True, lrs=np.array([[0.1, np.nan], [0.1, 0.5]]))
+    >>> {name: lr.tolist() for name, lr in rates.items()}
+    {'the rest': [0.1, 0.1], '2.*': [nan, 0.5]}
+    """
+    order = [REST] * rest + [group.pattern for group in at_first(groups)]
+    everyone = [REST] * rest + [group.pattern for group in groups]
+    rates = {name: np.full(len(lrs), np.nan) for name in everyone}
+    changes = [change for change in changes_of(groups, rest) if change.group.by == "left out"]
+    times = sorted({0, *(change.update for change in changes)})
+    for begin, end in pairwise([*times, None]):
+        for change in changes:
+            if change.update == begin and change.index is None:
+                order.append(change.group.pattern)
+            elif change.update == begin and change.index is not None:
+                del order[change.index]
+        for name, column in zip(order, lrs.T, strict=False):  # those left out have no column
+            rates[name][begin:end] = column[begin:end]
+    return rates
 
 
 class Phases:

@@ -33,7 +33,7 @@ def panels(runs: Sequence[StyledRun], start: Sequence[StyledRun]) -> list[PanelM
     last = held_out_panel(runs[0].history.metric) if measured else RATIO
     most = points_each(len(runs))
     drawn = [run.history for run in (*runs, *start)]
-    scheduled = any(has_schedule(history.recipe) for history in drawn)
+    scheduled = any(has_schedule(h.recipe) or len(h.group_lrs) > 1 for h in drawn)
     rounded = any(len(history.lost) for history in drawn)
     chosen = (LOSS, GRADIENT, *[LR] * scheduled, *[LOST] * rounded, last)
     return [PanelMarkup(panel, [*runs, *start], most) for panel in chosen]

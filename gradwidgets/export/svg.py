@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from gradwidgets.core import Array
-from gradwidgets.plots import Limits, LinePanel, Series, StyledRun, placed_labels
+from gradwidgets.plots import Limits, LinePanel, Series, StyledRun, placed_labels, wrapped
 
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, BOTTOM, TOP = 54, 72, 42, 34
@@ -22,6 +22,8 @@ SPILL = 3
 """Curves may be seen so far outside the axes, so that a line along an edge is whole."""
 LINE = 13
 """Units from one line of text to the next."""
+LABEL_SIZE = 8.5
+"""Points of type, at which names are as wide as the page's 12 units make them, or wider."""
 
 
 class PanelMarkup:
@@ -82,7 +84,7 @@ class PanelMarkup:
             return 1 - float(np.nan_to_num(self.down(np.array([height]))[0])) / UP
 
         parts = []
-        for height, text, run in placed_labels(self.panel, runs, share, LINE / UP):
+        for height, text, run in placed_labels(self.panel, runs, share, LINE / UP, _fit):
             lines = text.split("\n")
             x, y = LEFT + ACROSS + 7, TOP + (1 - height) * UP + 4 - LINE * (len(lines) - 1) / 2
             parts += [_text(x, y + LINE * n, line, run.role) for n, line in enumerate(lines)]
@@ -117,6 +119,11 @@ def kept(values: Array, most: int) -> np.ndarray[Any, np.dtype[np.intp]]:
     stretches = np.array_split(np.arange(len(values)), most // 2)
     extremes = [s[find(known[s])] for s in stretches for find in (np.argmin, np.argmax)]
     return np.unique([0, *extremes, len(values) - 1])
+
+
+def _fit(name: str) -> str:
+    """The name of a curve in lines that fit beside the axes."""
+    return wrapped(name, RIGHT - 7, LABEL_SIZE)
 
 
 def _path(points: Array) -> str:

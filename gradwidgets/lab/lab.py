@@ -21,7 +21,7 @@ from gradwidgets.plots import suited
 from gradwidgets.script import Line, script, script_lines
 
 PANELS_OF = {
-    "lr": frozenset({"schedule", "schedule_options", "warmup_steps", "schedule_per"}),
+    "lr": frozenset({"schedule", "schedule_options", "warmup_steps", "schedule_per", "groups"}),
     "lost": frozenset({"dtype", "rounding"}),
 }
 """Panels that belong to settings: a lab that shows or has one of these shows the panel."""
@@ -40,8 +40,8 @@ class GradLab(StaticFallback):
         compare: draw the starting recipe beside the present one, on the same seed and number of
             updates.
         panels: what the picture shows, such as ("loss", "weights"); None chooses for the problem,
-            and shows the learning rate if it can change, and the steps that rounding loses if the
-            precision can.
+            and shows the learning rate if it can change or there are parameter groups, and the
+            steps that rounding loses if the precision can change.
         size: (width, height) of the picture in pixels.
         look_ahead: train what may be asked for next while nothing happens: what takes at most
             10 ms an update and 256 MB of memory; fewer stops, or none, where a model needs more.

@@ -99,11 +99,13 @@ function render({ model, el }) {
   size.observe(el);
   el.classList.add("gradwidgets-screen");
   el.append(img, working, sentence, details);
+  const freeKeys = keepKeys(el);
   repaint();
   describe();
   adapt();
   model.send({ kind: "shown" });
   return () => {
+    freeKeys();
     theme.disconnect();
     size.disconnect();
     document.removeEventListener("gradwidgets-moved", follow);

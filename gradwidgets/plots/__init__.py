@@ -1,7 +1,7 @@
 """Histories as pictures: a `Canvas` draws them, `describe` says in words what they show."""
 
 from gradwidgets.plots.canvas import Canvas
-from gradwidgets.plots.labels import placed_labels
+from gradwidgets.plots.labels import placed_labels, wrapped
 from gradwidgets.plots.lines import (
     GRADIENT,
     LOSS,
@@ -41,4 +41,5 @@ __all__ = [
     "over_seeds",
     "placed_labels",
     "suited",
+    "wrapped",
 ]

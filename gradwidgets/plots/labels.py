@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -18,6 +19,8 @@ MOST_LINES = 3
 """Lines of the name of a curve; what does not fit ends in an ellipsis."""
 GAP = 0.3
 """Lines left free around a name of several lines, to tell it from the next."""
+PARTS = re.compile(r"[._]*[^._]+[._]*|[._]+")
+"""Parts of a name such as "layers.0.weight", each with the signs behind it."""
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -81,6 +84,8 @@ def wrapped(
 ) -> str:
     """A text in at most so many lines of at most so many pixels; an ellipsis says what is left out.
 
+    A word that is too long is broken after its dots and underscores, as of a parameter's name.
+
     Args:
         text: words; its own lines are kept.
         width: pixels.
@@ -99,11 +104,13 @@ def wrapped(
 def _broken(words: Sequence[str], width: float, size: float, weight: str) -> list[str]:
     lines: list[str] = []
     for word in words:
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and _pixels(longer, size, weight) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
+        fits = _pixels(word, size, weight) <= width
+        for number, part in enumerate([word] if fits else PARTS.findall(word)):
+            longer = lines[-1] + " " * (number == 0) + part if lines else part
+            if lines and _pixels(longer, size, weight) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(part)
     return lines or [""]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -171,12 +173,15 @@ class LinePanel:
     def labels(self, run: StyledRun) -> list[tuple[float, str]]:
         """(height, text) of the label at the end of each curve that has one.
 
-        The live run's say what its further curves are; those of other runs look the same.
+        The live run's say what its further curves are; those of other runs look the same, and
+        where all have names the last says whose they are.
         """
         labels = []
-        for series in self.series(run.history):
-            if series.name and run.role != "live":
-                continue
+        curves = self.series(run.history) if self.draws(run) else []
+        if run.role != "live":
+            unnamed = [series for series in curves if not series.name]
+            curves = unnamed or [dataclasses.replace(series, name="") for series in curves[-1:]]
+        for series in curves:
             finite = series.y[np.isfinite(series.y)]
             if len(finite) and not (self.only_live and not series.name):
                 text = series.name or run.label
@@ -215,8 +220,33 @@ def _lost(history: History) -> list[Series]:
     return [Series(_updates(history)[: len(history.lost)], history.lost)]
 
 
+def lr_curves(history: History) -> dict[str, Array]:
+    """Learning rates that differ, by the names of the parameter groups that have them.
+
+    >>> from gradwidgets import Recipe, train
+    >>> groups = {"*bias": {"lr": 0.2}, "2.weight": {"weight_decay": 0.1}}
+    >>> list(lr_curves(train("moons", Recipe(lr=0.1, groups=groups, updates=3))))
+    ['the rest, 2.weight', '*bias']
+    """
+    alike: list[tuple[list[str], Array]] = []
+    for name, lrs in history.group_lrs.items():
+        names = next((n for n, same in alike if np.array_equal(same, lrs, equal_nan=True)), None)
+        if names is None:
+            alike.append(([name], lrs))
+        else:
+            names.append(name)
+    return {", ".join(names): lrs for names, lrs in alike}
+
+
 def _lr(history: History) -> list[Series]:
-    return [Series(_updates(history), history.lr)]
+    curves = lr_curves(history)
+    if len(curves) == 1:
+        return [Series(_updates(history), history.lr)]
+    dashes = cycle(["", "dotted", "dashdot", "dashed"])
+    return [
+        Series(_updates(history), lrs, f"{name} ({dash or 'solid'})", dash, 1.3 if dash else 0.7)
+        for (name, lrs), dash in zip(curves.items(), dashes, strict=False)
+    ]  # dots are wider than a solid line, so that they are seen on it
 
 
 def _held_out(history: History) -> list[Series]:

@@ -44,6 +44,7 @@ class Pane:
 
     def __init__(self, panel: Panel, size: tuple[int, int], text_scale: float = 1.0) -> None:
         self.panel = panel
+        self.size = size
         width, height = size
         left, right, bottom, top = (text_scale * margin for margin in MARGINS)
         across, up = width - left - right, height - bottom - top

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradwidgets.core import Array, History, end_level, metric_value
+from gradwidgets.plots.lines import lr_curves
 from gradwidgets.plots.style import StyledRun
 
 SPOKEN = {"held_out": "held-out data", "lr": "learning rate"}
@@ -42,19 +43,34 @@ def describe(runs: Sequence[StyledRun], panels: Sequence[str]) -> str:
             parts.append(
                 f"Steps lost to rounding: {first:.0%} of the elements at first, {last:.0%} at last."
             )
-        if "learning rate" in named and np.isfinite(history.lr).all():
-            parts.append(_learning_rate(history.lr))
+        if "learning rate" in named:
+            parts += _learning_rates(history)
         if len(history.held_out):
             parts.append(_held_out(history))
     return " ".join(parts)
 
 
-def _learning_rate(lr: Array) -> str:
+def _learning_rates(history: History) -> list[str]:
+    """A sentence on each rate that the parameter groups have; none on those without one."""
+    curves = lr_curves(history)
+    several = len(curves) > 1
+    return [
+        _learning_rate(f" of {name}" * several, lrs)
+        for name, lrs in curves.items()
+        if np.isfinite(lrs).any()
+    ]
+
+
+def _learning_rate(of: str, lrs: Array) -> str:
+    (updates,) = np.isfinite(lrs).nonzero()
+    lr, begin, end = lrs[updates], int(updates[0]), int(updates[-1])
     first, last, high = float(lr[0]), float(lr[-1]), float(lr.max())
+    spans = [f"from update {begin}"] * (begin > 0) + [f"until update {end}"] * (end < len(lrs) - 1)
+    when = " ".join(spans)
     if lr.min() == high:
-        return f"Learning rate {first:.3g} all the time."
-    peak = f", highest, {high:.3g}, at update {lr.argmax()}" * (high > max(first, last))
-    return f"Learning rate from {first:.3g} to {last:.3g}{peak}."
+        return f"Learning rate{of} {first:.3g} {when or 'all the time'}."
+    peak = f", highest, {high:.3g}, at update {updates[lr.argmax()]}" * (high > max(first, last))
+    return f"Learning rate{of} from {first:.3g} to {last:.3g}{peak}{f', {when}' if when else ''}."
 
 
 def _held_out(history: History) -> str:

@@ -2,12 +2,18 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from front_ends.front_end import FrontEnd
 from tests.browser.test_accessibility import press_everything, show, wear
 
 CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]"
+USABLE = """(each) => {
+    if (!each.isConnected || each.tabIndex < 0 || each.disabled) return false;
+    each.focus({preventScroll: true});
+    return document.activeElement === each;
+}"""
 UNSEEN = """([scope, controls]) => {
     const signs = ["outlineStyle", "outlineWidth", "boxShadow", "borderColor", "backgroundColor"];
     const look = (each) => {
@@ -41,6 +47,25 @@ def test_the_focus_is_seen_on_every_control(front_end):
     page.add_style_tag(content=".jp-OutputArea * { outline: none !important }")
     _, unseen = page.evaluate(UNSEEN, [".gradwidgets-stepper", CONTROLS])
     assert len(unseen) > 10  # the check finds what it should
+
+
+@pytest.mark.parametrize("notebook7", [False, True], ids=["lab", "notebook7"])
+def test_no_letter_on_a_control_is_a_shortcut_of_the_notebook(front_end, notebook7):
+    front_end.page.set_viewport_size({"width": 1280, "height": 9000})  # every cell is in sight
+    page = show(front_end, notebook7=notebook7)
+    press_everything(page)
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    count, tried, taken = cells.count(), 0, []
+    for control in page.locator(".jp-OutputArea").locator(CONTROLS).element_handles():
+        if not control.evaluate(USABLE):
+            continue
+        tried += 1
+        for key in "ddx":  # in command mode: delete, cut
+            page.keyboard.press(key)
+        if cells.count() != count:
+            taken.append(control.evaluate("each => each.outerHTML.slice(0, 200)"))
+            count = cells.count()
+    assert (taken, tried > 80) == ([], True), tried
 
 
 TOO_WIDE = """() => [...document.querySelectorAll(".jp-OutputArea-output")].flatMap((output) =>

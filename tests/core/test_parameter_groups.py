@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import History, Recipe, settings, train
+from gradwidgets.core.loop import live
 from gradwidgets.core.parameter_groups import FREEZE_BY
 from gradwidgets.ledger.page import pages
 from gradwidgets.script import script, script_lines
@@ -374,3 +377,40 @@ def test_the_sentence_of_a_run_says_which_freezing_it_was(by: str) -> None:
     )
     assert re.search(r"\[01\]\.\* was " + words, said)
     assert "frozen" not in train(PROBLEM, recipe_of("SGD", by, "from", updates=4)).summary()
+
+
+COMINGS = {
+    "0.weight": {"lr": 0.01, "frozen_until": 2, "frozen_from": 6, "freeze_by": "left out"},
+    "1.*": {"lr": 0.02, "frozen_until": 4, "freeze_by": "lr"},
+    "3.bias": {"lr": 0.03, "frozen_from": 3, "freeze_by": "left out"},
+    "3.weight": {"frozen_until": 3, "freeze_by": "left out"},
+}
+
+
+@pytest.mark.parametrize("rest", [True, False])
+def test_the_rates_of_groups_are_those_that_their_parameters_are_stepped_with(rest: bool) -> None:
+    groups = COMINGS if rest else {**COMINGS, "0.bias": {"lr": 0.04}}
+    recipe = Recipe(lr=0.05, groups=groups, updates=8)
+    stepped: list[dict[str, float]] = []
+    for run in live(PROBLEM, recipe):
+        names = {id(p): name for name, p in run.model.named_parameters()}
+        parts = run.optimizers[0].param_groups
+        stepped.append({names[id(p)]: part["lr"] for part in parts for p in part["params"]})
+    found = run.history().group_lrs
+    assert list(found) == ["the rest"] * rest + list(groups)
+    for pattern, lrs in found.items():
+        own = [name for name in names.values() if fnmatchcase(name, pattern)] or ["0.bias"]
+        for lr, now in zip(lrs.tolist(), stepped, strict=True):
+            expected = {now.get(name, math.nan) for name in own}
+            assert expected == {lr} or (math.isnan(lr) and all(map(math.isnan, expected)))
+
+
+def test_a_table_has_a_column_for_the_rate_of_each_group() -> None:
+    history = train(PROBLEM, Recipe(lr=0.05, groups=COMINGS, updates=3))
+    header, *rows = history.to_csv().splitlines()
+    assert header.endswith("lr of the rest,lr of 0.weight,lr of 1.*,lr of 3.bias,lr of 3.weight")
+    assert [row.split(",")[-5:] for row in rows] == [
+        ["0.05", "nan", "0.0", "0.03", "nan"],
+        ["0.05", "nan", "0.0", "0.03", "nan"],
+        ["0.05", "0.01", "0.0", "0.03", "nan"],
+    ]

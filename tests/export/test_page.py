@@ -356,3 +356,18 @@ def test_what_cannot_be_saved_is_refused_with_what_would_be_right(tmp_path, argu
         lab.save_page(tmp_path / "page.html", *arguments)
     assert not (tmp_path / "page.html").exists()
     lab.close()
+
+
+def test_a_page_draws_the_learning_rate_of_each_group(tmp_path):
+    groups = {"0.*": {"lr": 0.5}, "2.weight": {"lr": 0.2}}
+    lab = GradLab("moons", recipe=Recipe(lr=0.1, groups=groups, updates=9), show=("lr",))
+    path = tmp_path / "page.html"
+    lab.save_page(path, "groups[0.*].lr")
+    text = path.read_text(encoding="utf-8")
+    shown = data_of(text)["runs"][0]
+    drawn = next(curves for curves in shown["curves"] if "the rest" in curves)
+    assert drawn.count('<path class="live') == 3
+    for word in ("0.*", "2.weight", "(solid)", "(dotted)", "(dashdot)"):
+        assert f">{word}" in drawn or f"{word}</text>" in drawn
+    for name in ("the rest", "0.*", "2.weight"):
+        assert f"Learning rate of {name} " in shown["picture"]

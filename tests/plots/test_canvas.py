@@ -176,6 +176,46 @@ def test_without_colours_the_two_regions_still_differ(theme):
     assert abs(upper_left - lower_right) > 25  # of 255
 
 
+def of_groups(role="live", **changes):
+    groups = {"0.weight": {"lr": 0.5}, "2.weight": {"weight_decay": 0.1}, "2.bias": {"lr": 0.3}}
+    recipe = Recipe(lr=0.1, groups=groups, schedule="cosine", updates=20)
+    return plots.StyledRun(train("moons", recipe.replace(**changes)), role, role)
+
+
+def test_each_group_has_its_learning_rate_and_its_name_on_the_panel():
+    run = of_groups()
+    starts = {series.name: (series.y[0], series.dash) for series in plots.LR.series(run.history)}
+    assert starts == {
+        "the rest, 2.weight (solid)": (0.1, ""),
+        "0.weight (dotted)": (0.5, "dotted"),
+        "2.bias (dashdot)": (0.3, "dashdot"),
+    }
+    assert {text for _, text in plots.LR.labels(run)} == set(starts)
+    assert [text for _, text in plots.LR.labels(of_groups("baseline"))] == ["baseline"]
+    alone = shown(schedule="cosine")
+    assert [text for _, text in plots.LR.labels(alone)] == ["live"]
+
+
+def test_more_than_three_panels_stand_in_rows():
+    problem = problems.get("moons")
+    names = ("loss", "gradient", "lr", "weights", "boundary")
+    run = shown(schedule="cosine")
+    for count, shape in ((3, (320, 1100, 3)), (4, (512, 1100, 3)), (5, (512, 1100, 3))):
+        canvas = plots.Canvas(plots.make(names[:count], problem))
+        assert pixels(canvas.render([run])).shape == shape
+        assert pixels(canvas.render([run], stacked=True)).shape == (
+            320 * count,
+            366 + count // 4,
+            3,
+        )
+    assert (pixels(canvas.render([run]))[256:, 734:] == 255).all()  # paper, where a sixth would be
+
+
+def test_stacked_panels_are_no_wider_than_a_telephone_shows_them():
+    canvas = plots.Canvas(plots.make(("loss", "gradient"), problems.get("moons")))
+    assert pixels(canvas.render([shown()], stacked=True)).shape == (640, 367, 3)
+
+
 @pytest.mark.parametrize("problem", ["moons", "bowl", "digits"])
 def test_the_picture_of_a_run_does_not_depend_on_what_was_drawn_before(problem):
     panels = plots.make(plots.suited(problems.get(problem)), problems.get(problem))
@@ -208,7 +248,11 @@ def test_an_axis_that_was_linear_once_for_a_loss_below_zero_stays_linear():
 
 
 @pytest.mark.parametrize(
-    "label", ["scale 6.3", "Adam, lr 0.05, mask 0.5, l2 0.1", "W" * 40, "many " * 30]
+    "label",
+    [
+        *("scale 6.3", "Adam, lr 0.05, mask 0.5, l2 0.1", "W" * 40, "many " * 30),
+        *("encoder.layers.11.attention.*", "__a__._b.." * 9, "." * 90),
+    ],
 )
 def test_the_name_of_a_curve_is_drawn_within_the_picture(label):
     history = train("bowl", Recipe(updates=20))

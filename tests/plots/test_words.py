@@ -32,6 +32,19 @@ def test_the_learning_rate_is_told(changes: dict[str, object], said: str) -> Non
     assert "earning rate" not in words(history, "loss")
 
 
+def test_the_learning_rate_of_each_group_is_told() -> None:
+    groups = {
+        "0.*": {"lr": 0.5, "frozen_until": 3, "frozen_from": 7, "freeze_by": "left out"},
+        "2.bias": {"lr": 0.3, "frozen_until": 5, "freeze_by": "lr"},
+    }
+    said = words(train("moons", Recipe(lr=0.1, groups=groups, updates=10)), "lr")
+    assert "Learning rate of the rest 0.1 all the time." in said
+    assert "Learning rate of 0.* 0.5 from update 3 until update 6." in said
+    assert "Learning rate of 2.bias from 0 to 0.3." in said
+    alike = words(train("moons", Recipe(lr=0.1, groups={"0.*": {"weight_decay": 1}})), "lr")
+    assert "Learning rate 0.1 all the time." in alike
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
