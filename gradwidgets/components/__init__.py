@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gradwidgets._lazy import lazily
-from gradwidgets.components.cells import PagedTable, as_text, cell
+from gradwidgets.components.cells import PagedTable, as_text, cell, empty_page
 from gradwidgets.components.scheduler import STEP, Action, LatestTask, LoopScheduler, Steps
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "as_text",
     "cell",
     "close",
+    "empty_page",
     "script_of",
     "style_of",
 ]

@@ -37,6 +37,16 @@ def cell(
     }
 
 
+def empty_page(caption: str, said: str | Exception) -> dict[str, Any]:
+    """A page without a table: what is said, or why there is none.
+
+    >>> empty_page("update 3", ValueError())["sentence"]
+    'ValueError()'
+    """
+    sentence = str(said) or repr(said)
+    return {"caption": caption, "columns": [], "rows": [], "sentence": sentence, "notes": []}
+
+
 def as_text(page: dict[str, Any]) -> str:
     """A page as plain text.
 

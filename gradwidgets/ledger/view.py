@@ -12,6 +12,7 @@ from gradwidgets.components import (
     Steps,
     as_text,
     close,
+    empty_page,
 )
 from gradwidgets.core import Control, Problem, Recipe, not_allowed, problems
 from gradwidgets.ledger.page import pages
@@ -78,7 +79,7 @@ class Ledger(StaticFallback):
         try:
             page = next(self._coming, None)
         except Exception as error:  # the learner's own model may raise anything
-            page = {**self._pages[-1], "sentence": str(error) or repr(error), "notes": []}
+            page = empty_page(f"No table: update {len(self._pages)} failed", error)
         if page is not None:
             self._pages.append(page)
         return page is not None

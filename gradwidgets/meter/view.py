@@ -8,7 +8,16 @@ from typing import Any, Protocol, runtime_checkable
 
 import ipywidgets
 
-from gradwidgets.components import STEP, BarTable, LatestTask, StaticFallback, Steps, as_text, close
+from gradwidgets.components import (
+    STEP,
+    BarTable,
+    LatestTask,
+    StaticFallback,
+    Steps,
+    as_text,
+    close,
+    empty_page,
+)
 from gradwidgets.core import Problem, Recipe, is_pair, not_allowed, problems, settings
 from gradwidgets.meter import setups
 from gradwidgets.meter.controls import (
@@ -225,7 +234,7 @@ class Meter(StaticFallback):
                 self._table.page = shown
                 yield None
         except Exception as error:  # the learner's own model may raise anything
-            self._table.page = {**self._table.page, "sentence": str(error) or repr(error)}
+            self._table.page = empty_page(f"No table: {self.controls['show'].value}", error)
         yield None
 
     def _first_page(self) -> dict[str, Any]:
@@ -247,7 +256,6 @@ class Meter(StaticFallback):
     def _lr_pages(self) -> Iterator[dict[str, Any]]:
         factor, problem = self.controls["factor"].value, self.problem
         recipe = self._recipe.replace(batch_size=_batch(problem, self._recipe, factor))
-        empty = {"caption": f"{problem.name}: {LR}", "columns": [], "rows": [], "notes": []}
         found = []
         for optimizer, lrs in LRS.items():
             recipe = settings.with_(recipe, optimizer=optimizer)
@@ -255,7 +263,8 @@ class Meter(StaticFallback):
                 if isinstance(state, LrRules):
                     found.append(state)
                 else:
-                    yield {**empty, "sentence": f"{state}; the table comes when all are done."}
+                    said = f"{state}; the table comes when all are done."
+                    yield empty_page(f"{problem.name}: {LR}", said)
         yield rules_page(found)
 
     def _disable(self) -> None:

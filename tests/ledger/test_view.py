@@ -56,6 +56,8 @@ def test_a_failure_is_said_on_the_page_after_the_last() -> None:
     view = Ledger(double_problem(loss=Failing(3)), Recipe(updates=9))
     view.update = 8
     assert "out of ideas" in page(view)["sentence"]
+    assert page(view)["caption"] == "No table: update 2 failed"
+    assert page(view)["rows"] == []
     view.update = 1
     assert page(view)["sentence"].startswith("Update 1, loss")
 

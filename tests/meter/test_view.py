@@ -141,14 +141,17 @@ def test_what_is_typed_and_no_sizes_is_refused_in_words_and_can_be_put_right(own
     view.controls["sizes"].value = typed
     assert "sizes=" in sentence(view)
     assert "is not allowed; give" in sentence(view)
+    assert page(view)["rows"] == []  # the figures of the sizes before are gone
     view.controls["sizes"].value = "15, 15"
     assert sentence(view).startswith("Right, to rounding")
+    assert page(view)["rows"]
 
 
 def test_what_a_model_raises_is_said(own):
     view = Meter(own)
     view.controls["sizes"].value = "29, 1"
     assert "more than 1 value per channel" in sentence(view)  # BatchNorm of one sample
+    assert page(view)["rows"] == page(view)["notes"] == []
     view.controls["mode"].value = "BatchNorm in eval"
     assert sentence(view).startswith("Right, to rounding: `samples`, `tokens`; ")
 
