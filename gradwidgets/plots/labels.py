@@ -92,6 +92,9 @@ def wrapped(
         size: of the type, in points.
         weight: "normal" or "bold".
         most: lines.
+
+    >>> wrapped("encoder.layers.0.weight", 70, 8.5).split("\\n")
+    ['encoder.', 'layers.0.', 'weight']
     """
     lines = [
         part for line in text.split("\n") for part in _broken(line.split(), width, size, weight)
