@@ -93,7 +93,7 @@ def wrapped(
         weight: "normal" or "bold".
         most: lines.
 
-    >>> wrapped("encoder.layers.0.weight", 70, 8.5).split("\\n")
+    >>> wrapped("encoder.layers.0.weight", 70, 8.5).splitlines()
     ['encoder.', 'layers.0.', 'weight']
     """
     lines = [
