@@ -120,14 +120,11 @@ hub: $(VENV)/.hub $(VENV)/.dev
 	npm install --silent --no-audit --no-fund --prefix $(VENV)/npm configurable-http-proxy@5
 	$(BIN)/python -m benchmarks.classroom $(LEARNERS)
 
-# Run the notebooks and save their outputs: the references that `make notebooks` compares with.
-# The second command joins what a cell printed in pieces; in one command that would come first.
-NBCONVERT := $(BIN)/jupyter nbconvert --to notebook --inplace
-NOTEBOOKS := notebooks/*.ipynb notebooks/lectures/*.ipynb notebooks/homework/source/*/*.ipynb
+# Run the notebooks, or those of NOTEBOOKS, and keep their outputs in tests/lessons/references: the
+# references that `make notebooks` compares with. The notebooks themselves carry no outputs.
+NOTEBOOKS ?=
 execute: $(VENV)/.dev
-	$(NBCONVERT) --execute --ExecutePreprocessor.store_widget_state=False \
-		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
-	$(NBCONVERT) --CoalesceStreamsPreprocessor.enabled=True $(NOTEBOOKS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.lessons.references $(NOTEBOOKS)
 
 # Write the table of the fact check again, after a change in claims.json or in a lesson's cells.
 fact-check: $(VENV)/.dev

@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meter": {"core", "sweep", "components"},
     "lab": {"core", "script", "sweep", "plots", "export", "components"},
     "lessons": {"core", "components", "lab", "grading"},
+    "course": {"core", "checkup", "sweep", "script", "grading", "lab", "lessons"},
 }
 """Who may import whom, each folder from another's face only. `lessons` keeps an old name of
 `grading` for homework that has been handed out."""
@@ -49,7 +50,7 @@ FRAMEWORKS = {
 
 VIEWS = ("matplotlib", "ipywidgets", "IPython", "anywidget")
 FACES_WITHOUT_WIDGETS = [*LIBRARIES, "stepper", "ledger", "meter", "grading"]
-WITH_WIDGETS = {"components", "lab", "lessons"}
+WITH_WIDGETS = {"components", "lab", "lessons", "course"}
 PLAIN_COMPONENTS = {"PagedTable", "as_text", "cell"}
 VIEW_FILES = {"view.py", "controls.py"}
 """In the other folders only these may import ipywidgets or `components`."""

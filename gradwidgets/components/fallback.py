@@ -6,23 +6,25 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import anywidget
 import ipywidgets
-from IPython.display import display
+from IPython.display import display, update_display
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 PAGE = """<style>
 body:has(.gradwidgets-live-{key}) .gradwidgets-still-{key} {{ display: none; }}
 .gradwidgets-still-{key} {{ animation: gradwidgets-still 2s; }}
 @keyframes gradwidgets-still {{ from, to {{ height: 0; overflow: hidden; visibility: hidden; }} }}
+.jp-OutputArea-child:has(.gradwidgets-still-{key}) + .jp-OutputArea-child
+  .jupyter-widgets:not(:has(*)) {{ display: none; }}
 </style>
 <div class="gradwidgets-still-{key}">
 {picture}<pre style="white-space: pre-wrap; word-break: normal">{words}</pre>
 <p><small>As it was when the cell was run. Run it again to work with it.</small></p>
 </div>"""
-"""Hidden while its widget is on the page, and for the seconds that a widget may take to come."""
+"""Hidden while its widget is on the page, and for the seconds that a widget may take to come. The
+last rule hides the line "Error displaying widget", which has no elements of its own."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class StaticView:
 class StaticFallback:
     """Shows itself as a widget; where none lives, as a picture and words.
 
-    A notebook that is opened again has no widgets any more, and JupyterLab says "Error displaying
-    widget" in their place. So it shows itself as two outputs: a static view, and then the widget.
+    A notebook that is opened again has no widgets any more. So it shows itself as two outputs: a
+    static view, and then the widget.
 
     Attributes:
         widget: what is shown.
@@ -58,16 +60,29 @@ class StaticFallback:
     """
 
     widget: ipywidgets.DOMWidget
+    _shown_as = ""
 
     def static_view(self) -> StaticView:
         """Its content as it is now."""
         return StaticView(repr(self))
 
     def _ipython_display_(self) -> None:
-        view, key = self.static_view(), self.widget.model_id
+        key = self.widget.model_id
         next(_drawn(self.widget), self.widget).add_class(f"gradwidgets-live-{key}")
-        _show({"text/html": _page(view, key), "text/plain": view.words})
-        _show({VIEW: self.widget.get_view_spec(), "text/plain": ""})
+        display(self._static(key), raw=True, display_id=key)  # type: ignore[no-untyped-call]
+        display(  # type: ignore[no-untyped-call]
+            {VIEW: self.widget.get_view_spec(), "text/plain": ""}, raw=True
+        )
+        self._shown_as = key
+
+    def show_static_again(self) -> None:
+        """Bring the static view that was shown up to date, for the notebook that is saved."""
+        if key := self._shown_as:
+            update_display(self._static(key), raw=True, display_id=key)  # type: ignore[no-untyped-call]
+
+    def _static(self, key: str) -> dict[str, str]:
+        view = self.static_view()
+        return {"text/html": _page(view, key), "text/plain": view.words}
 
 
 def _drawn(widget: ipywidgets.Widget) -> Iterator[anywidget.AnyWidget]:
@@ -76,10 +91,6 @@ def _drawn(widget: ipywidgets.Widget) -> Iterator[anywidget.AnyWidget]:
         yield widget
     for child in getattr(widget, "children", ()):
         yield from _drawn(child)
-
-
-def _show(data: dict[str, Any]) -> None:
-    display(data, raw=True)  # type: ignore[no-untyped-call]
 
 
 def _page(view: StaticView, key: str) -> str:

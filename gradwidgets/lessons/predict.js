@@ -19,7 +19,11 @@ function render({ model, el }) {
   const status = create("p");
   status.setAttribute("role", "status");
   status.setAttribute("aria-live", "polite");
-  const form = create("form", { className: "gradwidgets-predict" }, fieldset, commit, status);
+  const program = create("code");
+  const summary = create("summary", { textContent: "The experiment, as code" });
+  const experiment = create("details", { hidden: true }, summary, create("pre", {}, program));
+  const parts = [fieldset, commit, status, experiment];
+  const form = create("form", { className: "gradwidgets-predict" }, ...parts);
   let waiting = false;
   let held = false; // whether the keyboard was here when "Commit" took it away
 
@@ -97,6 +101,8 @@ function render({ model, el }) {
       why.replaceChildren(...prose(shown.why[index]));
     });
     status.replaceChildren(...prose(shown.verdict));
+    program.textContent = shown.experiment;
+    experiment.hidden = !shown.experiment;
   }
 
   // In a deck of slides the arrow keys are the deck's again once the cell is in focus.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +15,12 @@ import traitlets
 
 from gradwidgets.components import LoopScheduler, StaticFallback, script_of, style_of
 from gradwidgets.core import not_allowed, validate
+from gradwidgets.lessons import progress
 
 LINE = 92
 """Characters in a line of text."""
+
+OPEN = "Commit to an answer first."
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Predict(StaticFallback, anywidget.AnyWidget):
         why: for any of the choices, why it is right or what is wrong with it.
         tally: ask a room: the hands for each choice are counted and typed in, and the choice with
             most of them is committed to.
+        key: the name under which the learner's choice is kept in `progress.json`. A question with
+            a key that was answered before is made with that answer. Empty: not kept.
 
     Raises:
         ValueError: an argument is not usable; names it and what would be right.
@@ -74,6 +81,7 @@ class Predict(StaticFallback, anywidget.AnyWidget):
         answer: Callable[[], str | tuple[str, str]],
         why: Mapping[str, str] | None = None,
         tally: bool = False,
+        key: str = "",
     ) -> None:
         _check(question, choices, answer, why or {})
         validate.Flag()("tally", tally)
@@ -83,7 +91,11 @@ class Predict(StaticFallback, anywidget.AnyWidget):
         self._why = dict(why or {})
         self._outcome: Outcome | None = None
         self._scheduler = LoopScheduler()
+        self._key = ""
         self.on_msg(self._received)
+        if (before := progress.choice(key)) in self.choices:
+            self._try(before, [])
+        self._key = key
 
     @property
     def choice(self) -> str | None:
@@ -121,14 +133,25 @@ class Predict(StaticFallback, anywidget.AnyWidget):
                 "answer": answer,
                 "verdict": verdict,
                 "why": [self._why.get(each, "") for each in self.choices],
+                "experiment": _body_of(self._answer),
             }
             self.chosen = self.choices.index(choice)
+        if self._key:
+            progress.keep_choice(self._key, choice)
+        self.show_static_again()
 
-    def reveal(self) -> str:
-        """Run the experiment and return what it says; a question that is open stays open.
+    def reveal(self, show: bool = False) -> str:
+        """Return what the experiment says; before the commitment only that one has to commit.
 
-        Before the commitment this explains every choice; after it the page does.
+        Args:
+            show: say it before the commitment too, with a reason for every choice, as a lecturer
+                does. The question stays open.
+
+        Raises:
+            ValueError: the experiment found none of the choices.
         """
+        if not (self.answered or show):
+            return OPEN
         return self._explained({} if self.answered else self._why)
 
     def close(self) -> None:
@@ -180,6 +203,16 @@ class Predict(StaticFallback, anywidget.AnyWidget):
     def widget(self) -> anywidget.AnyWidget:
         """Itself."""
         return self
+
+
+def _body_of(experiment: Callable[[], object]) -> str:
+    """The lines of an experiment, without decorators; empty if Python does not have them."""
+    try:
+        lines = textwrap.dedent(inspect.getsource(inspect.unwrap(experiment)))
+        node = ast.parse(lines).body[0]
+    except (OSError, TypeError, SyntaxError):  # typed at a prompt, a builtin, part of a line
+        return ""
+    return "\n".join(lines.splitlines()[node.lineno - 1 :])
 
 
 def _check(question: object, choices: Sequence[str], answer: object, why: Any) -> None:

@@ -64,13 +64,32 @@ def test_only_the_first_choice_counts():
     assert experiment.runs == 1
 
 
-def test_reveal_leaves_the_choice_open():
+def test_reveal_says_nothing_before_the_commitment():
     predict, experiment = asked()
-    assert predict.reveal().startswith("The experiment says: yes. Measured: 4.")
-    assert not predict.answered
+    assert predict.reveal() == "Commit to an answer first."
+    assert experiment.runs == 0
     predict.commit("yes")
     assert predict.reveal().startswith("Right.")
+
+
+def test_a_lecturer_shows_the_answer_of_an_open_question():
+    predict, experiment = asked()
+    said = predict.reveal(show=True)
+    assert said.startswith("The experiment says: yes. Measured: 4.")
+    assert all(reason in said for reason in WHY.values())
+    assert not predict.answered
+    predict.commit("yes")
     assert experiment.runs == 1
+
+
+def test_the_experiment_itself_is_shown_after_the_commitment():
+    def more():
+        return "yes" if 2 + 2 > 3 else "no"
+
+    predict = Predict(QUESTION, ["yes", "no"], more)
+    assert "experiment" not in predict.shown
+    predict.commit("yes")
+    assert predict.shown["experiment"].startswith("def more():\n    return")
 
 
 def test_a_choice_without_explanation_is_enough():

@@ -1,0 +1,81 @@
+"""A learner's answers and solved exercises, kept in one small file beside the lessons.
+
+The file is `progress.json` in the folder that the kernel runs in. It holds the choices committed to
+and the names of the exercises that passed; delete it to begin again. The environment variable
+`GRADWIDGETS_PROGRESS` names another file, or, set to nothing, keeps nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+FILE = "progress.json"
+
+
+def path() -> Path | None:
+    """The file, or None where nothing is kept."""
+    name = os.environ.get("GRADWIDGETS_PROGRESS", FILE)
+    return Path(name) if name else None
+
+
+def choice(key: str) -> str | None:
+    """The choice that was committed to; None if there is none."""
+    found = _read()["answers"].get(key)
+    return found if isinstance(found, str) else None
+
+
+def passed(key: str) -> bool:
+    """True if the exercise has passed before."""
+    return key in _read()["passed"]
+
+
+def keep_choice(key: str, choice: str) -> None:
+    """Keep the choice that a question was answered with."""
+    kept = _read()
+    kept["answers"][key] = choice
+    _write(kept)
+
+
+def keep_passed(key: str) -> None:
+    """Keep that an exercise has passed."""
+    kept = _read()
+    if key not in kept["passed"]:
+        kept["passed"].append(key)
+        _write(kept)
+
+
+def _read() -> dict[str, Any]:
+    """Read what is kept; nothing where there is no file, or where it holds something else."""
+    file = path()
+    kept = _kept_in(file) if file else None
+    return kept or {"answers": {}, "passed": []}
+
+
+def _kept_in(file: Path) -> dict[str, Any] | None:
+    """The contents of a file of ours; None if it is none."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return {"answers": dict(kept["answers"]), "passed": list(kept["passed"])}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write(kept: dict[str, Any]) -> None:
+    """Replace the file as a whole. A folder that cannot be written to stops no lesson."""
+    if (file := path()) is None:
+        return
+    new = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        if file.exists() and _kept_in(file) is None:
+            raise OSError("it holds something else")
+        new.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        new.replace(file)
+    except OSError as problem:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        warnings.warn(f"Your progress is not kept in {file}: {problem}.", stacklevel=2)

@@ -1,0 +1,100 @@
+"""Answers and solved exercises are kept in one file, and come back; nothing else is touched."""
+
+import json
+import warnings
+
+import pytest
+
+from gradwidgets.lessons import Lesson, Predict, progress
+
+WHY = {"yes": "It is 4.", "no": "Count again."}
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADWIDGETS_PROGRESS", str(tmp_path / "kept.json"))
+    return tmp_path / "kept.json"
+
+
+def a_lesson():
+    lesson = Lesson("sums")
+
+    @lesson.question("Is `2 + 2` more than 3?", WHY)
+    def more():
+        return "yes", "It is 4."
+
+    @lesson.exercise
+    def check_sum(total):
+        return "Right." if total == 4 else "Not yet: count again."
+
+    return lesson
+
+
+def test_a_question_comes_back_as_it_was_answered(file):
+    question = a_lesson().questions["more"]
+    assert not question().answered
+    assert not file.exists()
+    question().commit("no")
+    again = a_lesson().questions["more"]()
+    assert (again.choice, again.right) == ("no", False)
+    assert "Count again" in repr(again)
+
+
+def test_an_exercise_is_kept_once_it_passes(file):
+    lesson = a_lesson()
+    lesson.exercises["check_sum"](5)
+    assert lesson.done() == (0, 0)
+    for _ in range(2):
+        assert lesson.exercises["check_sum"](4) == "Right."
+    lesson.exercises["check_sum"](5)  # what has passed stays passed
+    lesson.questions["more"]().commit("yes")
+    assert a_lesson().done() == (1, 1)
+    assert json.loads(file.read_text()) == {
+        "answers": {"sums.more": "yes"},
+        "passed": ["sums.check_sum"],
+    }
+
+
+def test_deleting_the_file_begins_again(file):
+    a_lesson().questions["more"]().commit("yes")
+    file.unlink()
+    assert not a_lesson().questions["more"]().answered
+    assert a_lesson().done() == (0, 0)
+
+
+def test_an_answer_that_is_no_choice_any_more_leaves_the_question_open(file):
+    file.write_text(json.dumps({"answers": {"sums.more": "perhaps"}, "passed": []}))
+    assert not a_lesson().questions["more"]().answered
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"mine": 1}', "\x00", '{"answers": 3, "passed": 4}'])
+def test_a_file_that_is_not_ours_is_left_alone_and_said(file, text):
+    file.write_text(text)
+    with pytest.warns(UserWarning, match="progress is not kept"):
+        a_lesson().questions["more"]().commit("yes")
+    assert file.read_text() == text
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_folder_that_cannot_be_written_to_stops_no_lesson(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADWIDGETS_PROGRESS", str(tmp_path / "none" / "kept.json"))
+    question = a_lesson().questions["more"]()
+    with pytest.warns(UserWarning, match="progress is not kept"):
+        question.commit("yes")
+    assert question.right
+
+
+def test_nothing_is_kept_where_the_variable_is_empty(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRADWIDGETS_PROGRESS", "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        a_lesson().questions["more"]().commit("yes")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.delenv("GRADWIDGETS_PROGRESS")
+    assert progress.path().name == "progress.json"
+
+
+def test_a_question_without_a_key_is_not_kept(file):
+    Predict("Is it?", ["yes", "no"], lambda: "yes").commit("yes")
+    assert not file.exists()
