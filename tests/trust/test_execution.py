@@ -31,6 +31,7 @@ EXCEPTIONS = {
     ("checkup", "run_path"): "the script that the user names on the command line",
     ("core", "loadtxt"): "numbers of the package's own table",
     ("core", "loads"): "JSON; see test_texts",
+    ("course", "import_module"): "its own lessons",
     ("grading", "get_code"): "compared and never executed",
     ("grading", "import_module"): "grading's own modules, read again",
     ("lessons", "compile"): "a lesson's cells, which the learner asks to be run",
