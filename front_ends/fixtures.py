@@ -64,6 +64,7 @@ def server(tmp_path_factory):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = {**os.environ, "JUPYTER_CONFIG_DIR": str(home / "config"), "IPYTHONDIR": str(home)}
+    env.pop("GRADWIDGETS_PROGRESS", None)  # a learner's answers are kept
     command = [
         sys.executable,
         "-m",
