@@ -115,12 +115,51 @@ def test_every_report_is_written_and_told_apart(
     assert len({run["automationDetails"]["id"] for run in log["runs"]}) == 2
 
 
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_of_several_processes_each_writes_a_file_of_its_own(
+    rank: str, script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit):
+        main(["--json", str(script.with_name("found.json")), str(script), "0"])
+    assert capsys.readouterr().err.startswith(f"rank {rank}, report 1 of 1, to the end:\n")
+    assert [file.name for file in script.parent.glob("*.json")] == [f"found.rank{rank}.json"]
+
+
+def test_a_file_that_cannot_be_written_does_not_end_the_script(
+    script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(SystemExit) as stopped:
+        main(["--json", str(script.parent), str(script), "3"])
+    assert stopped.value.code == 3
+    assert "checkup: the report was not written: " in capsys.readouterr().err
+
+
+def test_a_report_is_written_where_the_user_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "below").mkdir()
+    script = tmp_path / "moves.py"
+    script.write_text(f"import os\nos.chdir('below')\n{TWO}")
+    main(["--json", "found.json", str(script)])
+    assert [path.name for path in tmp_path.rglob("*.json")] == ["found.json"]
+    assert (tmp_path / "found.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (["none.py"], "there is no file none.py"),
         (["--max-steps", "0", __file__], "--max-steps must be at least 1, not 0"),
-        (["--sarif", "none/x", __file__], "there is no folder none to write none/x to"),
+        (["--sarif", "none/x", __file__], f"no folder {Path.cwd() / 'none'} to write none/x to"),
     ],
 )
 def test_wrong_arguments_are_named(
