@@ -166,27 +166,29 @@ def spread(root: Node) -> tuple[Shape, Shape, bool] | None:
     where the other operand needs no gradient, and where the result is summed as it is: sums over
     one dimension that go on through something curved are kernels or histograms, made on purpose.
     """
-    for node, bends in _bends_above(root):
-        found = _widened(node)
-        if found and not any(size < math.prod(found[1]) for size in bends):
+    end = list(nodes([root], stop_at_layers=True))
+    candidates = [(node, found) for node in end if (found := _widened(node)) is not None]
+    bends = _bends_above(end) if candidates else {}
+    for node, found in candidates:
+        if not any(size < math.prod(found[1]) for size in bends[node]):
             weighed = operation(node) in ("Mul", "Div")
             return None if _pairs_on_purpose(root, found[1]) else (*found, weighed)
     return None
 
 
-def _bends_above(root: Node) -> Iterable[tuple[Node, frozenset[int]]]:
-    """Every node of the loss, and the sizes of tensors that it is bent by on its way to the root.
+def _bends_above(end: list[Node]) -> dict[Node, frozenset[int]]:
+    """For each node of the loss, the sizes of tensors that it is bent by on its way to the root.
 
     A tensor of more than one element is bent by what is not linear; size 0 stands for a kernel.
     """
-    bends: dict[Node, frozenset[int]] = {root: frozenset()}
-    for node in nodes([root], stop_at_layers=True):
+    bends: dict[Node, frozenset[int]] = {end[0]: frozenset()}
+    for node in end:
         size, kind, above = math.prod(shape(node) or ()), operation(node), bends[node]
         if size > 1 and kind not in _LINEAR:
             above = above | {0 if kind in _KERNELS else size}
         for below in _tracked(node):
             bends.setdefault(below, above)
-        yield node, bends[node]
+    return bends
 
 
 _KERNELS = {"Exp", "Sigmoid", "Tanh", "Softmax", "LogSoftmax", "Erf"}

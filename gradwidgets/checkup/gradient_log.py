@@ -69,10 +69,11 @@ class GradientLog:
         reached = [self._record.parameters[key] for key in backward.reached]
         for parameter in reached:
             parameter.norm = parameter.raw_norm = parameter.raw_nonzero = None
+            parameter.raw_address = parameter.raw_elements = None
         due = [p for one in self._record.optimizers if one.measures_next for p in one.parameters]
-        measured = [p for p in due if backward in p.contents]
-        holders, found = self._gradients(measured)
-        for (parameter, _), value in zip(holders, found, strict=True):
+        measured = [p for p in due if backward in p.contents and p.tensor.grad is not None]
+        found = norms([p.tensor.grad for p in measured if p.tensor.grad is not None])
+        for parameter, value in zip(measured, found, strict=True):
             parameter.norm = parameter.raw_norm = value
             parameter.raw_nonzero = nonzero(parameter.tensor)
             if not math.isfinite(value):
@@ -81,23 +82,14 @@ class GradientLog:
 
     def _remember(self, backward: Backward, reached: list[Parameter]) -> None:
         """Keep enough to notice later that parameters or gradients were written by hand."""
-        for parameter in reached:
+        for parameter in reached if self._thrown_away else ():
             gradient = parameter.tensor.grad
             if gradient is not None:
                 parameter.raw_address = address(gradient)
-                parameter.raw_elements = elements(gradient, FEW) if self._thrown_away else None
+                parameter.raw_elements = elements(gradient, FEW)
         if reached:
             smallest = min([parameter.tensor for parameter in reached], key=Tensor.numel)
             backward.witness = Sample(smallest, most=FEW)
-
-    @staticmethod
-    def _gradients(
-        parameters: Iterable[Parameter],
-    ) -> tuple[list[tuple[Parameter, Tensor]], list[float]]:
-        """Pairs of a parameter and its gradient, where there is one, and the gradients' norms."""
-        pairs = ((parameter, parameter.tensor.grad) for parameter in parameters)
-        holders = [(parameter, gradient) for parameter, gradient in pairs if gradient is not None]
-        return holders, norms([gradient for _, gradient in holders])
 
     def look(self, parameters: Sequence[Parameter], now: int, zero_is_clear: bool = True) -> bool:
         """Notice what was done to `.grad` since the last event; True if something was cleared.
@@ -109,13 +101,14 @@ class GradientLog:
             now: The time of this event.
             zero_is_clear: Treat zero as cleared; at a step a gradient may really be zero.
         """
-        holders, found = self._gradients(parameters)
-        if not holders and not any(p.contents or p.norm for p in parameters):
+        gradients = [parameter.tensor.grad for parameter in parameters]
+        held = [gradient for gradient in gradients if gradient is not None]
+        if not held and not any(p.contents or p.norm for p in parameters):
             return False
-        norm_of = {id(holder): value for (holder, _), value in zip(holders, found, strict=True)}
+        found = iter(norms(held))
         any_cleared = False
-        for parameter in parameters:
-            value = norm_of.get(id(parameter))
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            value = None if gradient is None else next(found)
             if not value and (value is None or zero_is_clear or parameter.norm):
                 any_cleared |= bool(parameter.contents) and parameter.norm != 0
                 self._clear(parameter)
@@ -167,18 +160,17 @@ class GradientLog:
             return False
         if any(backward.root == "hand" for backward in parameter.contents):
             return True
-        if address(gradient) != parameter.raw_address:
+        if parameter.raw_address is not None and address(gradient) != parameter.raw_address:
             return True
         before = parameter.raw_elements
         return before is not None and adds_something(before, elements(gradient, FEW))
 
     def applied(self, optimizer: OptimizerSeen, now: int) -> None:
         """Note that a step has read its gradients."""
-        for parameter in optimizer.parameters:
-            for backward in parameter.contents:
-                backward.applied = True
-                backward.applied_by.setdefault(optimizer.index, now)
-                backward.witness = None
+        for backward in {one for p in optimizer.parameters for one in p.contents}:
+            backward.applied = True
+            backward.applied_by.setdefault(optimizer.index, now)
+            backward.witness = None
 
     def skipped(self, parameters: Iterable[Parameter]) -> bool:
         """Note that a GradScaler has checked these gradients and skipped the step.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from functools import cache
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.autograd.graph import Node
@@ -25,13 +25,15 @@ class Mark(NamedTuple):
 
 def put_mark(tensor: Tensor, mark: Mark) -> None:
     """Attach a mark to the graph; it is freed with the graph."""
-    if tensor.grad_fn is not None:
-        _metadata(tensor.grad_fn).setdefault(_MARKS, []).append(mark)
+    node = tensor.grad_fn
+    if node is not None:
+        _metadata(node).setdefault(_MARKS, []).append(mark)
 
 
 def marks_of(node: Node) -> list[Mark]:
     """The marks on a node."""
-    return _metadata(node).get(_MARKS, [])
+    marks: list[Mark] = _metadata(node).get(_MARKS, [])
+    return marks
 
 
 _SCALE = "gradwidgets.checkup scale"
@@ -40,7 +42,7 @@ _SCALE = "gradwidgets.checkup scale"
 def put_scale(tensor: Tensor, scale: float) -> None:
     """Note that a GradScaler has multiplied a loss by a scale."""
     if tensor.grad_fn is not None:
-        cast("dict[str, Any]", _metadata(tensor.grad_fn))[_SCALE] = scale
+        _metadata(tensor.grad_fn)[_SCALE] = scale
 
 
 _HIGHER = "gradwidgets.checkup grad"
@@ -49,7 +51,7 @@ _HIGHER = "gradwidgets.checkup grad"
 def put_higher(tensor: Tensor, call: HigherGrad) -> None:
     """Note that a tensor is the result of `autograd.grad` with a graph."""
     if tensor.grad_fn is not None:
-        cast("dict[str, Any]", _metadata(tensor.grad_fn))[_HIGHER] = call
+        _metadata(tensor.grad_fn)[_HIGHER] = call
 
 
 def notes_of(node: Node) -> tuple[list[Mark], float | None]:
@@ -57,7 +59,7 @@ def notes_of(node: Node) -> tuple[list[Mark], float | None]:
 
     A result of `autograd.grad` is used by now.
     """
-    notes = cast("dict[str, Any]", _metadata(node))
+    notes = _metadata(node)
     if not notes:
         return [], None
     higher: HigherGrad | None = notes.get(_HIGHER)
@@ -66,9 +68,9 @@ def notes_of(node: Node) -> tuple[list[Mark], float | None]:
     return notes.get(_MARKS, []), notes.get(_SCALE)
 
 
-def _metadata(node: Node) -> dict[str, list[Mark]]:
+def _metadata(node: Node) -> dict[str, Any]:
     metadata: Any = node.metadata  # a dict, which torch's stubs declare as a method
-    return cast("dict[str, list[Mark]]", metadata)
+    return metadata  # type: ignore[no-any-return]
 
 
 def tensors_in(value: object, depth: int = 3) -> list[Tensor]:
@@ -96,9 +98,11 @@ def nodes(roots: Iterable[Node], stop_at_layers: bool = False) -> Iterator[Node]
         yield node
         if stop_at_layers and any(mark.module.owns_parameters for mark in marks_of(node)):
             continue
-        for below, _ in node.next_functions:
-            if below is not None and below not in visited:
-                waiting.append(below)
+        waiting += [below for below, _ in node.next_functions if below is not None]
+
+
+LEAF = "torch::autograd::AccumulateGrad"
+"""The operation of the node of a leaf tensor that requires grad."""
 
 
 def leaf_of(node: Node) -> Tensor | None:
@@ -118,7 +122,7 @@ def operation(node: Node) -> str:
     return _without_suffix(node.name())
 
 
-@lru_cache
+@cache
 def _without_suffix(name: str) -> str:
     return re.sub(r"Backward\d*$", "", name)
 

@@ -71,6 +71,14 @@ class Inventory:
                 self._enter(Parameter(name, tensor, in_model=True, was_in_model=True))
         for optimizer in self._optimizers.values():
             self._enter_tensors(optimizer)
+        self._note_who_trains()
+
+    def _note_who_trains(self) -> None:
+        """For each module, list the optimizers of its own parameters: each backward asks."""
+        known = self._record.parameters
+        for module in self._record.modules.values():
+            own = [known[id(tensor)] for tensor in module.own_parameters() if id(tensor) in known]
+            module.trained_by = tuple({one.index for p in own for one in p.optimizers})
 
     def model_has_grown(self) -> bool:
         """True if a parameter or a module was made or replaced since the last look."""
@@ -78,13 +86,13 @@ class Inventory:
             return False
         parameters, modules = self._record.parameters, self._record.modules
         for known in modules.values():
-            for tensor in known.own_parameters():
-                if id(tensor) not in parameters:
+            held = vars(known.module)
+            for tensor in held["_parameters"].values():
+                if tensor is not None and id(tensor) not in parameters:
                     return True
-            if not known.is_layer:
-                for child in vars(known.module)["_modules"].values():
-                    if child is not None and id(child) not in modules:
-                        return True
+            for child in held["_modules"].values():
+                if child is not None and id(child) not in modules:
+                    return True
         return False
 
     def _enter(self, parameter: Parameter) -> None:
@@ -121,6 +129,7 @@ class Inventory:
             entry = self._optimizers[id(optimizer)] = OptimizerSeen(name, optimizer, index, given)
             self._record.optimizers.append(entry)
         self._enter_tensors(entry)
+        self._note_who_trains()
         return entry
 
     def _enter_tensors(self, optimizer: OptimizerSeen) -> None:

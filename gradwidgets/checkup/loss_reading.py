@@ -42,7 +42,7 @@ def _read_nodes(
     for node in graph.nodes(starts):
         count += 1
         kind = graph.operation(node)
-        if kind.endswith("AccumulateGrad"):
+        if kind == graph.LEAF:
             _read_leaf(record, backward, graph.leaf_of(node))
             continue
         marks, scale = graph.notes_of(node)
@@ -52,7 +52,8 @@ def _read_nodes(
             backward.loss = None if backward.loss is None else backward.loss / scale
         if kind in criterion.JUDGED and backward.misfit is None:
             backward.misfit = criterion.misfit(node)
-    return found, count
+    ours = record.modules  # another watch may be on, and mark the same nodes
+    return [mark for mark in found if ours.get(id(mark.module.module)) is mark.module], count
 
 
 def _read_leaf(record: Record, backward: Backward, leaf: Tensor | None) -> None:
@@ -76,12 +77,9 @@ def _read_end(backward: Backward, root: Node, count: int) -> None:
 def _outdated(record: Record, backward: Backward, marks: list[graph.Mark]) -> set[int]:
     """Indices of the optimizers that have stepped since the forward of their modules."""
     latest: dict[int, int] = {}  # optimizer index -> last forward of a module it trains
-    for mark in marks:
-        for tensor in mark.module.own_parameters():
-            parameter = record.parameters.get(id(tensor))
-            for optimizer in parameter.optimizers if parameter else ():
-                latest[optimizer.index] = max(latest.get(optimizer.index, 0), mark.time)
-                first = backward.earliest.get(optimizer.index, mark.time)
-                backward.earliest[optimizer.index] = min(first, mark.time)
+    for module, time, _ in marks:
+        for index in module.trained_by:
+            latest[index] = max(latest.get(index, 0), time)
+            backward.earliest[index] = min(backward.earliest.get(index, time), time)
     stepped = {optimizer.index: optimizer.last_step for optimizer in record.optimizers}
     return {index for index, time in latest.items() if stepped[index] > time}

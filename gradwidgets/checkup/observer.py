@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
@@ -29,12 +29,13 @@ from gradwidgets.checkup.record import (
     Clip,
     ClipState,
     HigherGrad,
+    ModuleSeen,
     OptimizerSeen,
     Parameter,
     Record,
     keep,
 )
-from gradwidgets.checkup.tensors import magnitude, norms
+from gradwidgets.checkup.tensors import all_finite, norms, sketch
 from gradwidgets.checkup.wrapping import Call, replaced, wrapped
 
 P = ParamSpec("P")
@@ -61,13 +62,16 @@ def _safely(
     return guarded
 
 
-@contextmanager
-def unobserved() -> Iterator[None]:
+def unobserved() -> AbstractContextManager[object]:
     """Keep what the checkup computes from modes and tensor classes of the user that look on."""
-    with ExitStack() as stack:
-        stack.enter_context(torch._C.DisableTorchFunction())
-        if torch._C._len_torch_dispatch_stack():
-            stack.enter_context(_disable_current_modes())
+    if torch._C._len_torch_dispatch_stack():
+        return _without_modes()
+    return torch._C.DisableTorchFunction()
+
+
+@contextmanager
+def _without_modes() -> Iterator[None]:
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
         yield
 
 
@@ -226,7 +230,7 @@ class Observer:
 
     def on_call(self, call: Call, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """Note that a module ran; a compiled one runs as if nobody watched."""
-        if self._is_over():
+        if self.ended and self._is_over():
             return call(module, *args, **kwargs)
         if anatomy.is_compiled(module):
             self.record.compiled = True
@@ -239,32 +243,31 @@ class Observer:
                 output = call(module, *args, **kwargs)
             finally:
                 self._within_forward -= 1
-        if id(module) in self.record.modules:
-            self._after_forward(module, args, output)
+        known = self.record.modules.get(id(module))
+        if known is not None:
+            self._after_forward(known, args, output)
         return output
 
     @_safely
-    def _after_forward(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Count the run, mark its output's graph, keep the norms of its inputs and outputs."""
-        known = self.record.modules[id(module)]
+    def _after_forward(self, known: ModuleSeen, args: Any, output: Any) -> None:
+        """Count the run, mark its output's graph, keep sketches of its inputs and outputs."""
         learning = torch.is_grad_enabled()
         if not known.runs:
             self.record.execution.append(known)
         known.runs += 1
         known.runs_without_grad += not learning
-        known.runs_in_training += module.training
+        known.runs_in_training += known.module.training
         if not self._within_backward:
             self._timeline.tick("forward", "" if learning else "no grad")
         if not learning:
             return
-        mark = graph.Mark(known, self._timeline.now, module.training)
+        mark = graph.Mark(known, self._timeline.now, known.module.training)
         for tensor in graph.tensors_in(output):
             graph.put_mark(tensor, mark)
-            if known.is_layer and (size := magnitude(tensor)) is not None:
-                known.output_magnitude = size
+            if known.is_layer:
+                known.output = sketch(tensor)
         if known.is_outermost:
-            sizes = map(magnitude, args)
-            known.input_magnitudes = [size for size in sizes if size is not None]
+            known.inputs = [sketch(value) for value in args if isinstance(value, Tensor)]
 
     def on_backward(self, call: Call, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         """Read the graph, let it be freed, and look at the gradients it left."""
@@ -321,11 +324,10 @@ class Observer:
     def _where_not_finite(self) -> str:
         """The first layer whose input or output is not finite, when the loss is not."""
         for module in self.record.execution:
-            if not all(math.isfinite(size) for size in module.input_magnitudes):
+            if not all_finite(module.inputs):
                 return f"input of {module.name}"
         for module in self.record.execution:
-            size = module.output_magnitude
-            if size is not None and not math.isfinite(size):
+            if not all_finite([module.output]):
                 return f"output of {module.name}"
         return "loss, after finite outputs of every layer"
 
@@ -447,7 +449,7 @@ class Observer:
             self._look_at_gradients(known)
             self._gradient_log.note_use_by_hand(known.parameters)
             step_readings.read_again(self.record, step)
-        edit = step_readings.edit(step.readings)
+        edit = step_readings.edit(step.readings) if step.samples else None
         if edit:
             self._timeline.tick("edit", edit)
         known.steps += 1

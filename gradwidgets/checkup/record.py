@@ -57,7 +57,7 @@ class Timeline:
         return self.now
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Backward:
     """One call of `backward`, or another source of a gradient in `.grad`."""
 
@@ -193,7 +193,7 @@ class OptimizerSeen:
         )
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Reading:
     """One parameter at one step: the gradient that the optimizer read, and the change it made."""
 
@@ -299,13 +299,14 @@ class ModuleSeen:
     owns_parameters: bool
     is_layer: bool  # has no children
     is_outermost: bool  # was given to `checkup`
+    trained_by: tuple[int, ...] = ()  # indices of the optimizers that hold its own parameters
     # The observer:
     runs: int = 0
     runs_without_grad: int = 0  # under no_grad
     runs_in_training: int = 0  # in training mode
     reached: int = 0  # backward calls whose graph contains its output
-    output_magnitude: Tensor | None = None  # norm of its last output
-    input_magnitudes: list[Tensor] = field(default_factory=list)  # norms of its last inputs
+    output: Tensor | None = None  # a sketch of its last output, if it is a layer
+    inputs: list[Tensor | None] = field(default_factory=list)  # the same, if it is outermost
 
     def own_parameters(self) -> list[Tensor]:
         """The parameters of the module itself, faster than `parameters(recurse=False)`."""

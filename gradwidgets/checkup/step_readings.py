@@ -86,7 +86,7 @@ def _rows(
 
 def _reading(optimizer: OptimizerSeen, parameter: Parameter, lr: float) -> Reading:
     held = parameter.contents
-    new = sum(backward.time > optimizer.last_step for backward in held)
+    new = len([backward for backward in held if backward.time > optimizer.last_step])
     return Reading(
         parameter=parameter,
         lr=lr,
@@ -101,8 +101,12 @@ def _reading(optimizer: OptimizerSeen, parameter: Parameter, lr: float) -> Readi
 
 def _read(optimizer: OptimizerSeen) -> list[Backward]:
     """The backward calls that a step reads for the first time: the most of any parameter."""
-    new = ([b for b in p.contents if b.time > optimizer.last_step] for p in optimizer.parameters)
-    return max(new, key=len, default=[])
+    fullest = max((p.contents for p in optimizer.parameters), key=len, default=[])
+    new = [b for b in fullest if b.time > optimizer.last_step]
+    if len(new) == len(fullest):
+        return new
+    others = ([b for b in p.contents if b.time > optimizer.last_step] for p in optimizer.parameters)
+    return max(others, key=len)
 
 
 def read_again(record: Record, step: OpenStep) -> None:
@@ -153,12 +157,12 @@ def _compare(reading: Reading, sample: Sample) -> None:
 
 
 def _few(sample: Sample) -> Tensor:
-    return sample.before[:: max(1, sample.before.numel() // FEW)].clone()
+    return sample.before[:: max(1, sample.before.numel() // FEW)]
 
 
 def _look_back(reading: Reading, sample: Sample) -> None:
     """Notice that the elements which the last measured step moved are again as before it."""
-    before, now = reading.parameter.before, _few(sample)
+    before, now = reading.parameter.before, _few(sample).clone()
     reading.returned = before is not None and torch.equal(before, now)
     reading.parameter.before = now
 
@@ -172,6 +176,9 @@ def _look_for_mask(reading: Reading, sample: Sample) -> None:
     if not reading.change or not _few(sample).any():
         parameter.before = None  # nothing to see when they come back
     raw, gradient = parameter.raw_nonzero, parameter.tensor.grad
+    if reading.raw == reading.grad and not parameter.tensor._backward_hooks:
+        parameter.mask = None  # nobody has edited it
+        return
     read = None if gradient is None else sample.of(gradient)
     if raw is None or read is None or raw.shape != read.shape:
         return

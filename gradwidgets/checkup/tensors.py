@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.checkup.thresholds import ROUNDING, SAMPLED
+from gradwidgets.checkup.thresholds import ROUNDING, SAMPLED, SKETCHED
 
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -30,43 +30,52 @@ def local(tensor: Tensor) -> Tensor:
     return part if isinstance(part, Tensor) else tensor
 
 
-@torch.no_grad()
 def norms(tensors: Sequence[Tensor]) -> list[float]:
     """Euclidean norms, with one transfer for each device and dtype."""
-    tensors = [local(tensor) for tensor in tensors]
     groups: dict[tuple[torch.device, torch.dtype], list[int]] = defaultdict(list)
     for position, tensor in enumerate(tensors):
-        if not tensor.is_meta:  # without storage there is nothing to measure
-            groups[tensor.device, tensor.dtype].append(position)
+        groups[tensor.device, tensor.dtype].append(position)
     result = [0.0] * len(tensors)
-    for (_, dtype), positions in groups.items():
+    for (device, dtype), positions in groups.items():
+        if device.type == "meta":
+            continue  # without storage there is nothing to measure
         # Half precision overflows when squared, so its norm is taken in float32.
         wide = torch.float32 if dtype in HALVES else None
         stored = [_values(tensors[position]) for position in positions]
-        found = torch._foreach_norm(stored, 2, wide)
-        for position, value in zip(positions, torch.stack(found).tolist(), strict=True):
+        found = torch.stack(torch._foreach_norm(stored, 2, wide)).tolist()
+        if len(groups) == 1:
+            return found
+        for position, value in zip(positions, found, strict=True):
             result[position] = value
     return result
 
 
 def _values(tensor: Tensor) -> Tensor:
-    """The stored numbers of a dense or sparse tensor."""
+    """The stored numbers of a dense or sparse tensor, without a graph."""
+    tensor = local(tensor)
+    if tensor.requires_grad:
+        tensor = tensor.detach()
     return tensor.coalesce().values() if tensor.is_sparse else tensor
 
 
-def magnitude(value: object) -> Tensor | None:
-    """The norm as a 0-d tensor, without synchronising; non-finite if any element is.
+def sketch(tensor: Tensor) -> Tensor | None:
+    """What tells later, without synchronising, if all elements of a tensor are finite.
 
-    None for anything but a dense, non-empty, floating-point tensor.
+    Its elements if they are few, otherwise their sum; None for anything but a dense, non-empty
+    tensor of floating-point numbers.
     """
-    if not isinstance(value, Tensor) or value.layout != torch.strided:
+    if tensor.layout != torch.strided or not tensor.is_floating_point():
         return None
-    value = local(value)
-    if not value.is_floating_point() or not value.numel():
-        return None
-    dtype = torch.float32 if value.dtype in HALVES else None
-    result: Tensor = torch.linalg.vector_norm(value.detach(), dtype=dtype)
-    return result
+    values = local(tensor).detach()
+    size = values.numel()
+    if size <= SKETCHED:
+        return values if size else None
+    return values.sum(dtype=torch.float32 if values.dtype in HALVES else None)
+
+
+def all_finite(sketches: Sequence[Tensor | None]) -> bool:
+    """True unless one of the tensors that were sketched holds NaN or infinity."""
+    return all(map(math.isfinite, norms([one for one in sketches if one is not None])))
 
 
 def address(tensor: Tensor) -> int | None:
@@ -97,7 +106,8 @@ class Sample:
         tensor = local(tensor).detach()
         if self._rows is not None:
             return tensor[self._rows]
-        return tensor.reshape(-1)[:: self._stride]
+        flat = tensor.reshape(-1)
+        return flat if self._stride == 1 else flat[:: self._stride]
 
     def of(self, gradient: Tensor) -> Tensor | None:
         """The same elements of a dense gradient; None for another."""
@@ -145,9 +155,11 @@ def nonzero(tensor: Tensor) -> Tensor | None:
 
 def _stride(tensor: Tensor, most: int) -> int:
     """Distance between sampled elements, coprime to the width so that all columns are sampled."""
-    stride = max(1, tensor.numel() // most)
+    stride = tensor.numel() // most
+    if stride <= 1:
+        return 1
     width = tensor.shape[-1] if tensor.dim() else 1
-    while stride > 1 and math.gcd(stride, width) > 1:
+    while math.gcd(stride, width) > 1:
         stride += 1
     return stride
 

@@ -29,6 +29,10 @@ NEARLY_CLOSED = 1e-3
 """Size per element of a gain or gate that still hides what lies behind it: LayerScale begins at
 1e-6 to 1e-4 and opens with the first steps."""
 
+OPEN_BRANCH = 0.1
+"""Size per element from which a gain lets its own block learn. Gradients of a block that it closes
+twice (before and after squeeze-and-excitation) grow with its square."""
+
 FLAT_LOSS = 1e-7
 """|grad| |parameter| / |loss|: the relative change of the loss for a relative change of all
 parameters by one. Below float32 resolution, no step of any size would be seen in the loss."""
@@ -111,6 +115,9 @@ ROUNDING = 0.01
 SAMPLED = 4096
 """Elements sampled to estimate the norm of a change. The relative error of a norm of n
 independent elements is about 1 / sqrt(2 n): one per cent."""
+
+SKETCHED = 16384
+"""Elements of a layer's output that are kept until its next run; of more, their sum."""
 
 FEW = 256
 """Number of elements compared to notice that a tensor was changed by hand, however slightly."""

@@ -55,6 +55,8 @@ def _replacement(original: Call, arounds: list[Call]) -> Call:
     def replacement(*args: Any, **kwargs: Any) -> Any:
         if torch.compiler.is_compiling() or not arounds:
             return original(*args, **kwargs)
+        if len(arounds) == 1:  # to bind is what costs
+            return arounds[0](original, *args, **kwargs)
         call = original
         for around in tuple(arounds):
             call = _bound(around, call)

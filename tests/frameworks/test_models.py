@@ -26,14 +26,7 @@ def classified(watch: Watch, model: nn.Module, size: int, times: int = 3) -> nn.
     return model
 
 
-GATED = pytest.mark.xfail(strict=True, reason="behind a nearly closed gate: called vanishing")
-TIMM = [
-    "test_resnet",
-    "test_vit",
-    "test_efficientnet",
-    pytest.param("test_convnext", marks=GATED),
-    pytest.param("test_nfnet", marks=GATED),
-]
+TIMM = ["test_resnet", "test_vit", "test_efficientnet", "test_convnext", "test_nfnet"]
 TORCHVISION = ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5"]
 
 

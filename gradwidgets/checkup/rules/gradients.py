@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from gradwidgets.checkup import thresholds as limit
-from gradwidgets.checkup.record import Reading, Record, Step, names_of, norms_around_edit
+from gradwidgets.checkup.record import Parameter, Reading, Record, Step, names_of, norms_around_edit
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -77,7 +77,7 @@ def vanishing(record: Record) -> Iterator[Finding]:
     """Some matrices have vanishing gradients, or the loss is flat in all parameters."""
     for optimizer in record.optimizers:
         steps = [s for s in record.steps_of(optimizer) if s.has_new_gradient and not _is_gated(s)]
-        best = _best_ratios(steps)
+        best = _best_ratios(steps, record)
         least = limit.VANISHING_GRADIENT * max(best.values(), default=0.0)
         names = [name for name, ratio in best.items() if ratio < least]
         if names:
@@ -93,23 +93,42 @@ def _is_flat(step: Step, record: Record) -> bool:
 
 def _is_gated(step: Step) -> bool:
     """True if a gain or gate (not a bias or matrix) is nearly closed and gets a gradient."""
-    gates = [r for r in step.readings if not (r.parameter.is_matrix or r.parameter.is_bias)]
-    return any(
-        r.grad and r.size < limit.NEARLY_CLOSED * r.parameter.tensor.numel() ** 0.5 for r in gates
-    )
+    return any(_closed_gates(step, limit.NEARLY_CLOSED))
 
 
-def _best_ratios(steps: list[Step]) -> dict[str, float]:
+def _closed_gates(step: Step, least: float) -> Iterator[Parameter]:
+    """Gains and gates with a gradient whose size per element is below a limit."""
+    for reading in step.readings:
+        parameter = reading.parameter
+        if not reading.grad or parameter.is_matrix or parameter.is_bias:
+            continue
+        if reading.size < least * parameter.tensor.numel() ** 0.5:
+            yield parameter
+
+
+def _best_ratios(steps: list[Step], record: Record) -> dict[str, float]:
     """The largest |grad| / |parameter| over all steps, for each matrix with a gradient.
 
-    The largest, because a gate that starts nearly closed lets more through after every step.
+    The largest, because a gate that starts nearly closed lets more through after every step. What
+    is in one block with such a gate is left out: a residual branch is closed on purpose.
     """
     best: dict[str, float] = {}
-    for reading in (reading for step in steps for reading in step.judged):
-        if reading.parameter.is_matrix and reading.grad:
-            name, ratio = reading.parameter.name, reading.grad / reading.reference
-            best[name] = max(ratio, best.get(name, 0.0))
+    layers = {module.name for module in record.modules.values() if module.is_layer}
+    for step in steps:
+        gates = {gate.name for gate in _closed_gates(step, limit.OPEN_BRANCH)}
+        blocks = tuple({_block(gate, layers) for gate in gates})
+        for reading in step.judged:
+            name = reading.parameter.name
+            if reading.parameter.is_matrix and reading.grad and not name.startswith(blocks):
+                best[name] = max(reading.grad / reading.reference, best.get(name, 0.0))
     return best
+
+
+def _block(name: str, layers: set[str]) -> str:
+    """How the names of all parameters begin that are in one block with this one."""
+    owner = name.rpartition(".")[0]
+    block = owner.rpartition(".")[0] if owner in layers else owner
+    return f"{block}." if block else ""
 
 
 def _vanishing(names: list[str], how: str) -> Finding:

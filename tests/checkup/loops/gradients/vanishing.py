@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, SECOND, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import fit, regression, usual
 
 
@@ -34,3 +35,20 @@ def tiny_initial_weights(repaired: bool) -> Loop:
     for p in model.parameters():
         nn.init.normal_(p, std=0.3 if repaired else 1e-3)
     return usual(model, optim.SGD(model.parameters(), 0.1), lambda: F.mse_loss(model(x), y))
+
+
+@fault("vanishing", source="a closed branch excuses its own block, no other", written=FIFTH)
+def sigmoid_layers_beside_a_closed_branch(repaired: bool) -> Loop:
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.gain = nn.Linear(16, 16), nn.Parameter(torch.full((16,), 0.01))
+
+        def forward(self, x):
+            return x + self.gain * self.inner(x)
+
+    activation = nn.Tanh if repaired else nn.Sigmoid
+    widths = (8, *[16] * 9)
+    layers = [part for width in widths for part in (nn.Linear(width, 16), activation())]
+    model = nn.Sequential(*layers, Branch(), nn.Linear(16, 1))
+    return fit(model, optim.SGD(model.parameters(), 0.1), 4)

@@ -241,3 +241,46 @@ def gain_of_three_dimensions() -> Loop:
     model, (x, y) = nn.Sequential(nn.Conv2d(1, 6, 3), _Scaled(1e-6), _Scaled(1e-6)), images()
     optimizer = optim.AdamW(model.parameters(), 1e-6)
     return usual(model, optimizer, lambda: F.cross_entropy(model(x).mean((2, 3)), y))
+
+
+class Excited(nn.Module):
+    """A residual branch with squeeze-and-excitation behind a gain that begins at zero."""
+
+    def __init__(self, gain: float = 0.0) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 16), nn.Linear(16, 16)
+        self.squeeze, self.excite = nn.Linear(16, 4), nn.Linear(4, 16)
+        self.gain = nn.Parameter(torch.full((16,), gain))
+
+    def forward(self, x):
+        branch = self.second(self.first(x).relu()) * self.gain
+        weights = self.excite(F.silu(self.squeeze(branch))).sigmoid()
+        return x + branch * weights
+
+
+@no_fault(source="NFNet: skip-init before squeeze-and-excitation, as in timm", written=FIFTH)
+def gain_of_zero_before_excitation() -> Loop:
+    model = nn.Sequential(nn.Linear(8, 16), *[Excited() for _ in range(4)], nn.Linear(16, 1))
+    return fit(model, optim.AdamW(model.parameters(), 1e-3), 6)
+
+
+@no_fault(source="LayerScale as a module of its own, which opens while watched", written=FIFTH)
+def layer_scale_that_opens() -> Loop:
+    class Scale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gamma = nn.Parameter(torch.full((16,), 1e-6))
+
+        def forward(self, x):
+            return x * self.gamma
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mlp, self.scale = mlp(16, 32, 16), Scale()
+
+        def forward(self, x):
+            return x + self.scale(self.mlp(self.scale(x)))
+
+    model = nn.Sequential(nn.Linear(8, 16), *[Block() for _ in range(6)], nn.Linear(16, 1))
+    return fit(model, optim.AdamW(model.parameters(), 1e-3), 6)
