@@ -63,7 +63,7 @@ def split_controls(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
     )
     return {
         "accumulation_steps": Slider(STEPS, accumulation_steps),
-        "ragged": _checkbox("ragged: the last one differs", ragged),
+        "ragged": _checkbox("make the last one differ", ragged),
         "sizes": sizes,
     }
 
