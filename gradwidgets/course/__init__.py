@@ -13,7 +13,7 @@ from gradwidgets.lessons import Lesson, Table
 
 __all__ = ["LESSONS", "progress"]
 
-LESSONS = ("start_here", "accumulation")
+LESSONS = ("start_here", "masking_gradients", "accumulation")
 """The modules of this folder in the order of the course."""
 
 
