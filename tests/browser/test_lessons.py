@@ -81,8 +81,10 @@ def commit(form, index):
 def show_all_cells(desk):
     """Have JupyterLab draw cells out of sight too."""
     desk.page.evaluate(
-        """() => { jupyterapp.shell.currentWidget.content.notebookConfig = {
-               ...jupyterapp.shell.currentWidget.content.notebookConfig, windowingMode: "none" } }"""
+        """() => {
+            const notebook = jupyterapp.shell.currentWidget.content;
+            notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
+        }"""
     )
 
 
