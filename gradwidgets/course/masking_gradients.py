@@ -210,7 +210,7 @@ def check_hide(hide: Callable[[nn.Parameter, float], object]) -> str:
 def _fault_in_hiding(
     hide: Callable[[nn.Parameter, float], object], p: nn.Parameter, fraction: float
 ) -> str:
-    """What is wrong with the gradient after `hide(p, fraction)`; empty if nothing is."""
+    """The fault found with the gradient after `hide(p, fraction)`; empty if nothing is."""
     given = _grad(p)
     value, numbers, version = p.detach().clone(), given.flatten().tolist(), given._version
     count = round(fraction * p.numel())
@@ -259,7 +259,7 @@ def check_step_keeping(step_keeping: Callable[..., object]) -> str:
 def _fault_in_keeping(
     step_keeping: Callable[..., object], name: str, options: dict[str, Any], seed: int
 ) -> str:
-    """What is wrong after some steps of one optimizer; empty if nothing is."""
+    """The fault found after some steps of one optimizer; empty if nothing is."""
     generator = torch.Generator().manual_seed(seed)
     p, other = (nn.Parameter(_random((3, 4), generator)) for _ in range(2))
     twin = nn.Parameter(p.detach().clone())
