@@ -60,7 +60,9 @@ Each trial runs in a process of its own on one thread, with a loop built from a 
 that ask for a closure get the loss of the loop's first update: the loop runs until each of its
 optimizers has stepped, its backward calls only hand over their losses (before a `GradScaler` scales
 them), and their sum is the closure's result. Several models are handed over as one. Where a loop
-calls no backward there is no closure, and the tool is not asked: it says nothing.
+calls no backward there is no closure, and the tool is not asked: it says nothing. Models that take
+turns, as in a GAN, are joined so, too, where a person might hand over one after the other: false
+alarms on such loops are partly due to that.
 """
 
 FAVOURS = """\
