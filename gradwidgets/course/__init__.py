@@ -13,7 +13,7 @@ from gradwidgets.lessons import Lesson, Table
 
 __all__ = ["LESSONS", "progress"]
 
-LESSONS = ("start_here", "masking_gradients", "accumulation")
+LESSONS = ("start_here", "masking_gradients", "accumulation", "why_do_my_parameters_not_update")
 """The modules of this folder in the order of the course."""
 
 
