@@ -59,7 +59,7 @@ def _values(tensor: Tensor) -> Tensor:
 
 
 def sketch(tensor: Tensor) -> Tensor | None:
-    """What tells later, without synchronising, if all elements of a tensor are finite.
+    """A tensor that tells later, without synchronising, if all elements of another are finite.
 
     Its elements if they are few, otherwise their sum; None for anything but a dense, non-empty
     tensor of floating-point numbers.

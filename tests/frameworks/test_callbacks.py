@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -139,6 +140,22 @@ def ignite(fault: str, **options: Any) -> Any:
     return callback, partial(trainer.run, loader(), max_epochs=1)
 
 
+def trainers_methods() -> dict[str, Any]:
+    """Every attribute of the classes that train, of the frameworks that are loaded."""
+    places = {
+        "fastai.learner": "Learner",
+        "ignite.engine.engine": "Engine",
+        "skorch.net": "NeuralNet",
+        "transformers.trainer": "Trainer",
+    }
+    return {
+        f"{name}.{attribute}": value
+        for module, name in places.items()
+        if module in sys.modules
+        for attribute, value in vars(getattr(sys.modules[module], name)).items()
+    }
+
+
 CALLBACKS = [
     pytest.param(lightning, marks=needs("lightning"), id="lightning"),
     pytest.param(hugging_face, marks=needs("transformers", "accelerate"), id="hugging_face"),
@@ -156,7 +173,9 @@ def test_a_callback_reports(
 ) -> None:
     torch.manual_seed(0)
     callback, train = build(fault)
+    before = trainers_methods()
     train()
+    assert trainers_methods() == before
     report = callback.report
     assert report.complete
     assert report.failures == []
@@ -172,8 +191,10 @@ def test_a_callback_reports_after_an_exception(
 ) -> None:
     torch.manual_seed(0)
     callback, train = build("raises", show=False)
+    before = trainers_methods()
     with pytest.raises(StoppedError):
         train()
+    assert trainers_methods() == before
     assert callback.report.complete
     assert callback.report.steps == 2
     assert "StoppedError" in str(callback.report.events[-1])

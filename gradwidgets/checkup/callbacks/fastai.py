@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelEpochException, CancelFitException
 from fastai.learner import Learner
 
-from gradwidgets.checkup.callbacks.reporter import Reporter, end_on_error
+from gradwidgets.checkup.callbacks.reporter import Reporter
 
 
 class CheckupCallback(Reporter, Callback):  # type: ignore[misc]
@@ -21,14 +18,9 @@ class CheckupCallback(Reporter, Callback):  # type: ignore[misc]
     def before_fit(self) -> None:
         """Begin."""
         self.begin(self.learn.model)
+        goes_on = (CancelEpochException, CancelFitException)
+        self.end_on_error(Learner, "_do_epoch", lambda one: one is self.learn, goes_on)
 
     def after_fit(self) -> None:
         """Report."""
         self.end()
-
-
-def _reporters(learner: Any) -> Iterator[Reporter]:
-    return (one for one in learner.cbs if isinstance(one, Reporter))
-
-
-end_on_error(Learner, "fit", _reporters)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from transformers import Trainer, TrainerCallback
 
-from gradwidgets.checkup.callbacks.reporter import Reporter, end_on_error
+from gradwidgets.checkup.callbacks.reporter import Reporter
 
 
 class CheckupCallback(TrainerCallback, Reporter):
@@ -16,14 +15,9 @@ class CheckupCallback(TrainerCallback, Reporter):
     def on_train_begin(self, *_: Any, model: Any = None, **__: Any) -> None:
         """Begin."""
         self.begin(model)
+        within = "_run_epoch" if hasattr(Trainer, "_run_epoch") else "training_step"  # before 5.0
+        self.end_on_error(Trainer, within, lambda one: self in one.callback_handler.callbacks)
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Report."""
         self.end()
-
-
-def _reporters(trainer: Any) -> Iterator[Reporter]:
-    return (one for one in trainer.callback_handler.callbacks if isinstance(one, Reporter))
-
-
-end_on_error(Trainer, "train", _reporters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -34,6 +34,7 @@ class Reporter:
         self.max_steps, self.ignore, self.show = max_steps, ignore, show
         self.report = Report()
         self._watch: Watch | None = None
+        self._open = ExitStack()
 
     def begin(self, model: nn.Module | Sequence[nn.Module]) -> None:
         """Begin to watch; the optimizers are found as they step."""
@@ -45,30 +46,39 @@ class Reporter:
         else:
             self.report = self._watch.start()
 
+    def end_on_error(
+        self,
+        owner: type[Any],
+        name: str,
+        is_ours: Callable[[Any], bool],
+        unless: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        """Until `end`, end when a method of the trainer raises, as the trainer has no hook for it.
+
+        Args:
+            owner: The trainer's class.
+            name: A method that is called after `begin`, and within which everything trains.
+            is_ours: Tells whether a trainer is the one that this callback is for.
+            unless: Exceptions by which the framework itself goes on elsewhere.
+        """
+
+        def around(call: Call, trainer: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return call(trainer, *args, **kwargs)
+            except BaseException as error:
+                if is_ours(trainer) and not isinstance(error, unless):
+                    self.end(error)
+                raise
+
+        if self._watch is not None:
+            self._open.enter_context(wrapped(owner, name, around))
+
     def end(self, error: BaseException | None = None) -> None:
         """Fill the report and write it; without effect if nothing is watched."""
         watch, self._watch = self._watch, None
+        self._open.close()
         if watch is None:
             return
         watch.stop(error)
         if self.show and os.environ.get("RANK", "0") == "0":
             self.report.show(sys.stderr)
-
-
-_FOR_GOOD = ExitStack()
-
-
-def end_on_error(
-    owner: type[Any], name: str, reporters_of: Callable[[Any], Iterable[Reporter]]
-) -> None:
-    """From now on, end the watches of a trainer whose method `name` raises, as it has no hook."""
-
-    def around(call: Call, trainer: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return call(trainer, *args, **kwargs)
-        except BaseException as error:
-            for reporter in reporters_of(trainer):
-                reporter.end(error)
-            raise
-
-    _FOR_GOOD.enter_context(wrapped(owner, name, around))

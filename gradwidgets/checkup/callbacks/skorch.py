@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from gradwidgets.checkup.callbacks.reporter import Reporter, end_on_error
+from gradwidgets.checkup.callbacks.reporter import Reporter
 
 
 class CheckupCallback(Reporter, Callback):  # type: ignore[misc]
@@ -20,14 +19,8 @@ class CheckupCallback(Reporter, Callback):  # type: ignore[misc]
     def on_train_begin(self, net: Any, *_: Any, **__: Any) -> None:
         """Begin."""
         self.begin(net.module_)
+        self.end_on_error(NeuralNet, "fit_loop", lambda one: one is net)
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
         """Report."""
         self.end()
-
-
-def _reporters(net: Any) -> Iterator[Reporter]:
-    return (one for _, one in getattr(net, "callbacks_", []) if isinstance(one, Reporter))
-
-
-end_on_error(NeuralNet, "partial_fit", _reporters)

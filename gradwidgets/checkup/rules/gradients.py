@@ -125,7 +125,7 @@ def _best_ratios(steps: list[Step], record: Record) -> dict[str, float]:
 
 
 def _block(name: str, layers: set[str]) -> str:
-    """How the names of all parameters begin that are in one block with this one."""
+    """The beginning of the names of all parameters that are in one block with this one."""
     owner = name.rpartition(".")[0]
     block = owner.rpartition(".")[0] if owner in layers else owner
     return f"{block}." if block else ""
