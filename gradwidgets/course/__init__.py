@@ -13,11 +13,13 @@ from gradwidgets.lessons import Lesson, Table
 
 __all__ = ["LESSONS", "progress"]
 
-<<<<<<< HEAD
-LESSONS = ("start_here", "masking_gradients", "accumulation", "why_do_my_parameters_not_update")
-=======
-LESSONS = ("start_here", "masking_gradients", "accumulation", "schedules")
->>>>>>> ab52318 (Lesson 13: schedules, warm-up, and who calls scheduler.step())
+LESSONS = (
+    "start_here",
+    "masking_gradients",
+    "accumulation",
+    "why_do_my_parameters_not_update",
+    "schedules",
+)
 """The modules of this folder in the order of the course."""
 
 
