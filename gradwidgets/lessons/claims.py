@@ -1,7 +1,8 @@
-"""The claims of tutorials, what is true, and the cells of a lesson that settle each.
+"""Sentences of tutorials, what is true, and the cells of a lesson that settle each.
 
-The claims stand in `claims.json` beside the lessons. The cells that settle a claim name it in their
-metadata (`"gradwidgets": {"claims": [...]}`), and nowhere else is that written.
+The quotes stand in `claims.json` beside the lessons, with the title and file name of each tutorial.
+The cells that settle a claim name it in their metadata (`"gradwidgets": {"claims": [...]}`), and
+nowhere else is that written.
 
 `python -m gradwidgets.lessons.claims notebooks` writes the table of all claims into its page.
 """
@@ -54,9 +55,10 @@ class Claim:
 
     Args:
         id: the tutorial's number and the claim's, such as "000-11".
-        claim: what is claimed.
+        quote: the sentence, word for word.
+        source: the title of the tutorial.
         verdict: one of `VERDICTS`.
-        truth: what is true.
+        truth: what is true, and in which context.
         experiment: what settles it; None where its lesson is not in the folder.
 
     Raises:
@@ -64,15 +66,21 @@ class Claim:
     """
 
     id: str
-    claim: str
+    quote: str
+    source: str
     verdict: str
     truth: str
     experiment: Experiment | None
 
     def __post_init__(self) -> None:
-        for name in ("id", "claim", "truth"):
+        for name in ("id", "quote", "source", "truth"):
             validate.Text()(name, getattr(self, name))
         validate.OneOf(VERDICTS)("verdict", self.verdict)
+
+    @property
+    def place(self) -> str:
+        """The id, as a link to the experiment in Markdown."""
+        return f"[{self.id}]({self.experiment.link})" if self.experiment else self.id
 
 
 def read_claims(folder: Path) -> tuple[Claim, ...]:
@@ -83,8 +91,12 @@ def read_claims(folder: Path) -> tuple[Claim, ...]:
     """
     found = experiments(folder)
     with _naming_damaged(folder / FILE) as path:
-        table = json.loads(path.read_text(encoding="utf-8"))["claims"]
-        return tuple(Claim(**row, experiment=found.get(row["id"])) for row in table)
+        table = json.loads(path.read_text(encoding="utf-8"))
+        titles = {number: source["title"] for number, source in table["sources"].items()}
+        return tuple(
+            Claim(**row, source=titles[row["id"].split("-")[0]], experiment=found.get(row["id"]))
+            for row in table["claims"]
+        )
 
 
 def experiments(folder: Path) -> dict[str, Experiment]:
@@ -143,25 +155,34 @@ def source_of(cell: Cell) -> str:
 
 def table_of(claims: Sequence[Claim]) -> str:
     """The claims as a table in Markdown; the last column leads to the experiment."""
-    lines = ["| claim | verdict | what is true | experiment |", "|:--|:--|:--|:--|"]
+    lines = ["| what a tutorial says | verdict | what is true | experiment |", "|:--|:--|:--|:--|"]
     for claim in claims:
-        place = f"[{claim.id}]({claim.experiment.link})" if claim.experiment else claim.id
+        quote = claim.quote.replace("|", "\\|")  # else it would end the cell
         verdict = claim.verdict.replace(" ", "\N{NO-BREAK SPACE}")
-        lines.append(f"| {claim.claim} | **{verdict}** | {claim.truth} | {place} |")
+        said = f"\N{LEFT DOUBLE QUOTATION MARK}{quote}\N{RIGHT DOUBLE QUOTATION MARK}"
+        said += f"<br>({claim.source})"
+        lines.append(f"| {said} | **{verdict}** | {claim.truth} | {claim.place} |")
     return "\n".join(lines)
 
 
 def whole_table(folder: Path) -> str:
-    """The table of all claims that have an experiment, lesson by lesson."""
+    """The claims that have an experiment, lesson by lesson, and the tutorials that make them."""
     lessons: dict[tuple[str, str], list[Claim]] = {}
     for claim in read_claims(folder):
         if claim.experiment:
             lesson = claim.experiment.notebook, claim.experiment.title
             lessons.setdefault(lesson, []).append(claim)
-    return "\n\n".join(
+    tables = [
         f"### {notebook[:2]} {title}\n\n{table_of(claims)}"
         for (notebook, title), claims in sorted(lessons.items())
-    )
+    ]
+    return "\n\n".join([*tables, f"### The tutorials\n\n{_sources(folder)}"])
+
+
+def _sources(folder: Path) -> str:
+    sources = json.loads((folder / FILE).read_text(encoding="utf-8"))["sources"]
+    rows = [f"| {key} | {each['title']} | {each['file']} |" for key, each in sources.items()]
+    return "\n".join(["| number | title | file |", "|:--|:--|:--|", *rows])
 
 
 def write_table(folder: Path) -> None:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import ipywidgets
 import matplotlib.pyplot as plt
+from IPython.display import display
 from IPython.utils.capture import capture_output
 
-from gradwidgets.components import Choice, StaticFallback
+from gradwidgets.components import Choice, LoopScheduler, StaticFallback
 from gradwidgets.core import Control, not_allowed
-from gradwidgets.lessons.claims import (
-    FILE,
-    VERDICTS,
-    Claim,
-    read_cells,
-    read_claims,
-    source_of,
-    table_of,
-)
+from gradwidgets.lessons.claims import FILE, VERDICTS, Claim, read_cells, read_claims, source_of
 from gradwidgets.lessons.predict import LINE
 
 ALL = "all"
+LAST = "_"
+"""The variable that holds the value of a cell's last line, as at a prompt."""
 
 
 class FactCheck(StaticFallback):
     """All claims, with a field for words and a list of verdicts to look them up by.
+
+    Each claim that is found has a button that runs its experiment and shows what it says.
 
     Args:
         folder: where the lessons are; None looks here and in `notebooks`.
@@ -41,8 +41,9 @@ class FactCheck(StaticFallback):
         words, verdict: the two fields.
 
     >>> import json
-    >>> claims = [{"id": "000-01", "claim": "It adds.", "verdict": "true", "truth": "It does."}]
-    >>> _ = Path("claims.json").write_text(json.dumps({"claims": claims}))
+    >>> sources = {"000": {"title": "On adding", "file": "adding.txt"}}
+    >>> claim = {"id": "000-01", "quote": "It adds.", "verdict": "true", "truth": "It does."}
+    >>> _ = Path("claims.json").write_text(json.dumps({"sources": sources, "claims": [claim]}))
     >>> [claim.id for claim in FactCheck().find("adds", verdict="true")]
     ['000-01']
     """
@@ -52,9 +53,12 @@ class FactCheck(StaticFallback):
         self.claims = read_claims(self.folder)
         self.words = ipywidgets.Text(description="words", continuous_update=True)
         self.verdict = Choice(Control("verdict", "Run", "", (ALL, *VERDICTS), slider=False), ALL)
-        self._table = ipywidgets.Output()
+        self._count = ipywidgets.HTML()
+        self._rows: dict[str, _Row] = {}
+        self._found = ipywidgets.VBox()
         fields = ipywidgets.HBox([self.words, self.verdict])
-        self.widget = ipywidgets.VBox([fields, self._table])
+        self.widget = ipywidgets.VBox([fields, self._count, self._found])
+        self._scheduler = LoopScheduler()
         for field in (self.words, self.verdict):
             field.observe(lambda _: self._show(), "value")
         self._show()
@@ -64,19 +68,21 @@ class FactCheck(StaticFallback):
         return sum(claim.verdict == verdict for claim in self.claims)
 
     def find(self, words: str = "", verdict: str = ALL) -> list[Claim]:
-        """The claims of this verdict that hold all of these words."""
-        wanted = words.lower().split()
+        """The claims of this verdict that hold all of these words, each as a whole word.
+
+        How a name is written makes no difference: "BatchNorm" is "batchnorm" and "batch norm".
+        """
+        wanted = [_pattern(word) for word in words.split()]
         return [
             claim
             for claim in self.claims
-            if verdict in (ALL, claim.verdict)
-            and all(w in f"{claim.id} {claim.claim} {claim.truth}".lower() for w in wanted)
+            if verdict in (ALL, claim.verdict) and all(map(_holds(claim), wanted))
         ]
 
     def run(self, claim_id: str) -> None:
         """Run the experiment of a claim: its lesson from the top, in a namespace of its own.
 
-        Only what the cells that settle the claim say is shown.
+        Only what the cells that settle the claim put out is shown.
 
         Raises:
             ValueError: there is no claim of that id, or no lesson settles it.
@@ -85,23 +91,86 @@ class FactCheck(StaticFallback):
         claim = known.get(claim_id)
         if claim is None or claim.experiment is None:
             raise not_allowed("claim_id", claim_id, 'the id of a claim, such as "000-11"')
-        judged = textwrap.fill(f"{claim.verdict}: {claim.truth}", LINE, subsequent_indent="  ")
-        print(f"{claim.claim}\n{judged}\n")  # noqa: T201, a cell's output, as its experiment's is
+        for text in (f"{claim.quote} ({claim.source})", f"{claim.verdict}: {claim.truth}", ""):
+            print(textwrap.fill(text, LINE, subsequent_indent="  "))  # noqa: T201, a cell's output
         print(f'From the lesson "{claim.experiment.title}":\n')  # noqa: T201
         _run_cells(self.folder / claim.experiment.notebook, claim.experiment.cells)
 
     def _show(self) -> None:
         found = self.find(self.words.value, self.verdict.value)
-        text = f"{len(found)} of {len(self.claims)} claims"
-        if len(found) == len(self.claims):
-            text += ". Type words, choose a verdict, or read them all below."
-        elif found:
-            text += f"\n\n{table_of(found)}"
-        output = {"output_type": "display_data", "data": {"text/markdown": text}, "metadata": {}}
-        self._table.outputs = (output,)
+        everything = len(found) == len(self.claims)
+        told = ". Type words, choose a verdict, or read them all below." if everything else ""
+        self._count.value = f"{len(found)} of {len(self.claims)} claims{told}"
+        self._found.children = () if everything else [self._row(claim).widget for claim in found]
+
+    def _row(self, claim: Claim) -> _Row:
+        if claim.id not in self._rows:
+            self._rows[claim.id] = _Row(claim, self.run, self._scheduler)
+        return self._rows[claim.id]
 
     def __repr__(self) -> str:
         return f"{len(self.claims)} claims, in the table below."
+
+
+class _Row:
+    """One claim, and the button that runs its experiment below it."""
+
+    def __init__(self, claim: Claim, run: Callable[[str], None], scheduler: LoopScheduler) -> None:
+        self._claim, self._run, self._scheduler = claim, run, scheduler
+        self._running = False
+        text = f"\u201c{claim.quote}\u201d ({claim.source})"
+        text += f"\n\n**{claim.verdict}**: {claim.truth} {claim.place}"
+        said = ipywidgets.Output(layout={"flex": "1 1 0", "min_width": "0"})
+        said.outputs = (_output("text/markdown", text),)
+        button = ipywidgets.Button(
+            description=f"Run {claim.id}",
+            icon="play",
+            layout={"flex": "none"},
+            disabled=not claim.experiment,
+        )
+        button.on_click(self._clicked)
+        self._result = ipywidgets.Output()
+        self.widget = ipywidgets.VBox([ipywidgets.HBox([said, button]), self._result])
+
+    def _clicked(self, _: ipywidgets.Button) -> None:
+        if not self._running:
+            self._running = True
+            words = "Running the lesson up to this experiment; it may take half a minute."
+            self._result.outputs = (_output("text/plain", words),)
+            self._scheduler.soon(self._show_result)
+
+    def _show_result(self) -> None:
+        try:
+            with capture_output() as said:
+                self._run(self._claim.id)
+            texts = [_output("text/plain", said.stdout.rstrip())]
+            self._result.outputs = (*texts, *map(_displayed, said.outputs))
+        except Exception as error:  # a lesson may be damaged, or edited by the learner
+            words = f"The experiment failed: {type(error).__name__}: {error}"
+            self._result.outputs = (_output("text/plain", words),)
+        finally:
+            self._running = False
+
+
+def _output(kind: str, text: str) -> dict[str, Any]:
+    return {"output_type": "display_data", "data": {kind: text}, "metadata": {}}
+
+
+def _displayed(output: Any) -> dict[str, Any]:
+    return {"output_type": "display_data", "data": output.data, "metadata": output.metadata}
+
+
+def _holds(claim: Claim) -> Callable[[re.Pattern[str]], re.Match[str] | None]:
+    text = f"{claim.id} {claim.quote} {claim.truth}"
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    plain = re.sub(r"[\W_]+", " ", apart).lower()
+    return lambda pattern: pattern.search(plain)
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    """Finds a word as a whole in plain text, whatever stands between its parts."""
+    letters = re.sub(r"[\W_]+", "", word.lower())
+    return re.compile(rf"(?<!\S){' ?'.join(letters)}(?!\S)" if letters else "")
 
 
 def _lessons() -> Path:
@@ -113,18 +182,29 @@ def _lessons() -> Path:
 
 def _run_cells(path: Path, shown: Sequence[str]) -> None:
     """Run a notebook's code cells up to the last of the ids `shown`; only those say something."""
-    space = {"__name__": "__main__"}
+    space: dict[str, Any] = {"__name__": "__main__"}
     missing = list(shown)
     for cell in read_cells(path):
         if not missing:
             return
         if cell["cell_type"] != "code":
             continue
-        code = compile(source_of(cell), f"<{path.stem} {cell['id']}>", "exec")
+        name = f"<{path.stem} {cell['id']}>"
         if cell["id"] in missing:
             missing.remove(cell["id"])
-            exec(code, space)
+            _run_and_display(source_of(cell), name, space)
             continue
         with capture_output():
-            exec(code, space)
+            exec(compile(source_of(cell), name, "exec"), space)
             plt.close("all")
+
+
+def _run_and_display(source: str, name: str, space: dict[str, Any]) -> None:
+    """Run a cell and display the value of its last line, as a notebook does."""
+    tree = ast.parse(source)
+    if isinstance(last := tree.body[-1], ast.Expr):
+        value = ast.Assign([ast.Name(LAST, ast.Store())], last.value)
+        tree.body[-1] = ast.fix_missing_locations(ast.copy_location(value, last))
+    exec(compile(tree, name, "exec"), space)
+    if (shown := space.pop(LAST, None)) is not None:
+        display(shown)  # type: ignore[no-untyped-call]

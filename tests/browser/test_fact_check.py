@@ -44,7 +44,7 @@ def test_a_claim_of_the_table_leads_to_its_cell(page):
     wait_for_lesson(page, *HALVING)
 
 
-def test_words_and_verdicts_find_claims_and_these_lead_there_too(page):
+def test_words_and_verdicts_find_claims_which_run_and_lead_there(page):
     for _ in ("the title", "the cell that shows the fields"):
         page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell-and-select-next')")
     page.get_by_text("93 of 93 claims").wait_for()
@@ -54,5 +54,9 @@ def test_words_and_verdicts_find_claims_and_these_lead_there_too(page):
     page.get_by_text("0 of 93 claims").wait_for()
     page.get_by_label("verdict").select_option("true")
     page.get_by_text("1 of 93 claims").wait_for()
+    button = page.get_by_role("button", name="Run 000-11")
+    button.focus()
+    button.press("Enter")
+    page.get_by_text('From the lesson "Scaling gradients"').wait_for()
     page.locator(".jp-OutputArea").get_by_role("link", name="000-11", exact=True).click()
     wait_for_lesson(page, *HALVING)

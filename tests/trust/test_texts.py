@@ -60,7 +60,8 @@ def test_typed_sizes_give_whole_numbers_or_a_value_error(text: str) -> None:
         assert all(type(size) is int and size >= 0 for size in sizes)
 
 
-CLAIM = {"id": "000-01", "claim": "It is so.", "verdict": VERDICTS[0], "truth": "It is so."}
+CLAIM = {"id": "000-01", "quote": "It is so.", "verdict": VERDICTS[0], "truth": "It is so."}
+CLAIMS = {"sources": {"000": {"title": "On it", "file": "it.txt"}}, "claims": [CLAIM]}
 LESSON = {
     "cells": [
         {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["# One\n", "two"]},
@@ -87,7 +88,7 @@ def damaged(whole: Any) -> st.SearchStrategy[bytes]:
 
 @tried(300, soak=3000)
 @given(
-    st.just(json.dumps({"claims": [CLAIM]}).encode()) | damaged({"claims": [CLAIM]}),
+    st.just(json.dumps(CLAIMS).encode()) | damaged(CLAIMS),
     st.just(json.dumps(LESSON).encode()) | damaged(LESSON),
 )
 def test_damaged_files_give_claims_or_a_value_error(
@@ -98,7 +99,7 @@ def test_damaged_files_give_claims_or_a_value_error(
     (folder / "01_one.ipynb").write_bytes(lesson)
     with suppress(ValueError):
         for claim in read_claims(folder):
-            texts = (claim.id, claim.claim, claim.verdict, claim.truth)
+            texts = (claim.id, claim.quote, claim.source, claim.verdict, claim.truth)
             assert all(isinstance(text, str) for text in texts)
 
 
