@@ -17,6 +17,7 @@ LESSONS = (
     "start_here",
     "masking_gradients",
     "accumulation",
+    "inside_the_optimizer",
     "why_do_my_parameters_not_update",
     "schedules",
 )
