@@ -18,6 +18,7 @@ LESSONS = (
     "masking_gradients",
     "accumulation",
     "inside_the_optimizer",
+    "the_training_loop",
     "why_do_my_parameters_not_update",
     "schedules",
 )

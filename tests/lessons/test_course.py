@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from gradwidgets import Stepper
 from gradwidgets.course import LESSONS, progress
 from tests.lessons.notebooks import FOLDER, is_code, is_exercise, read, run, solutions, solve
 from tests.lessons.references import ANSWERS, answers_of, outputs_of
@@ -156,6 +157,22 @@ def test_what_a_lesson_promises_is_seen_in_its_labs(executed):
 
 
 def settled(lab, move):
+    """What a lab or a stepper shows after moves from its start."""
+    return stepped(lab, move) if isinstance(lab, Stepper) else dragged(lab, move)
+
+
+def stepped(stepper, move):
+    """Lines by their text go down by so many places; "run" is the number of updates then made."""
+    stepper.act("reset")
+    stepper.act("restart")
+    for text, places in move.items():
+        for _ in range(places if text != "run" else 0):
+            stepper.act("move", [each.text for each in stepper.engine.statements].index(text), 1)
+    stepper.act("run", move.get("run", 0))
+    return stepper.engine.snapshot
+
+
+def dragged(lab, move):
     lab.reset()
     for control, value in move.items():
         lab.controls[control].value = value
