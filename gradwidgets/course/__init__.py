@@ -15,6 +15,7 @@ __all__ = ["LESSONS", "progress"]
 
 LESSONS = (
     "start_here",
+    "scaling_gradients",
     "masking_gradients",
     "accumulation",
     "inside_the_optimizer",
