@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 
 from gradwidgets.course import LESSONS
 from tests.lessons.references import ANSWERS
-from tests.lessons.test_course import cells_of, module_of, path_of, questions_in
+from tests.lessons.sizes import path_of
+from tests.lessons.test_course import cells_of, module_of, questions_in
 from tests.trust.effort import SOAK
 
 WALKED = LESSONS if SOAK else LESSONS[:1]

@@ -9,16 +9,13 @@ import pytest
 
 from gradwidgets import Stepper
 from gradwidgets.course import LESSONS, progress
+from tests.lessons import sizes
 from tests.lessons.notebooks import FOLDER, is_code, is_exercise, read, run, solutions, solve
 from tests.lessons.references import ANSWERS, answers_of, outputs_of
+from tests.lessons.sizes import lines_in, path_of, words_in
 
 WORDS, LINES = 1300, 150
 KNOWN = json.loads(ANSWERS.read_text(encoding="utf-8"))
-
-
-def path_of(name):
-    (path,) = FOLDER.glob(f"[0-9][0-9]_{name}.ipynb")
-    return path
 
 
 def module_of(name):
@@ -87,23 +84,16 @@ def test_a_question_reads_as_plain_text_with_code(name):
             assert not re.search(r"\*\w", prose), f"{text!r}: asterisks are shown as they are"
 
 
-def words_in(cells):
-    """Words of prose in all texts, folded ones too; code between fences is not prose."""
-    text = "\n".join(cell.source for cell in cells if not is_code(cell))
-    prose = re.sub(r"```.*?```|</?\w+>|\]\([^)]*\)", " ", text, flags=re.S)
-    return len(re.findall(r"[^\W_][\w'.-]*", prose))
-
-
-def lines_in(cells):
-    """Lines of code that a learner sees, empty ones aside."""
-    return sum(bool(line.strip()) for c in cells if is_code(c) for line in c.source.split("\n"))
-
-
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_is_short(name):
     cells = cells_of(name)
     assert words_in(cells) <= WORDS
     assert lines_in(cells) <= LINES
+
+
+def test_the_table_of_lengths_is_what_the_lessons_have():
+    """`python -m tests.lessons.sizes` writes it."""
+    assert sizes.TABLE.search(sizes.PAGE.read_text(encoding="utf-8"))[0] == sizes.table()
 
 
 @pytest.fixture(scope="module", params=LESSONS)

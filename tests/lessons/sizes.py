@@ -1,0 +1,46 @@
+"""The length of each lesson: words, lines of code, and the minutes that its title promises.
+
+`python -m tests.lessons.sizes` writes them into CONTRIBUTING.md.
+"""
+
+import re
+
+from gradwidgets.course import LESSONS
+from tests.lessons.notebooks import FOLDER, ROOT, is_code, read
+
+PAGE = ROOT / "CONTRIBUTING.md"
+TABLE = re.compile(r"\| lesson \| words \|.*?\n\n", re.DOTALL)
+
+
+def path_of(name):
+    (path,) = FOLDER.glob(f"[0-9][0-9]_{name}.ipynb")
+    return path
+
+
+def words_in(cells):
+    """Words of prose in all texts, folded ones too; code between fences is not prose."""
+    text = "\n".join(cell.source for cell in cells if not is_code(cell))
+    prose = re.sub(r"```.*?```|</?\w+>|\]\([^)]*\)", " ", text, flags=re.DOTALL)
+    return len(re.findall(r"[^\W_][\w'.-]*", prose))
+
+
+def lines_in(cells):
+    """Lines of code that a learner sees, empty ones aside."""
+    return sum(bool(line.strip()) for c in cells if is_code(c) for line in c.source.split("\n"))
+
+
+def table():
+    rows = ["| lesson | words | lines of code | minutes |", "|:--|--:|--:|--:|"]
+    for name in LESSONS:
+        path = path_of(name)
+        cells = read(path).cells
+        minutes = re.search(r"[Aa]bout\s+(\d+)\s+minutes", cells[0].source)[1]
+        title = f"{path.stem[:2]} {cells[0].source.splitlines()[0].lstrip('# ')}"
+        rows.append(f"| {title} | {words_in(cells)} | {lines_in(cells)} | {minutes} |")
+    return "\n".join(rows) + "\n\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(
+        TABLE.sub(lambda _: table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8"
+    )
