@@ -17,7 +17,7 @@ body:has(.gradwidgets-live-{key}) .gradwidgets-still-{key} {{ display: none; }}
 .gradwidgets-still-{key} {{ animation: gradwidgets-still 2s; }}
 @keyframes gradwidgets-still {{ from, to {{ height: 0; overflow: hidden; visibility: hidden; }} }}
 .jp-OutputArea-child:has(.gradwidgets-still-{key}) + .jp-OutputArea-child
-  .jupyter-widgets:not(:has(*)) {{ display: none; }}
+  > .jp-OutputArea-output:not(:has(*)) {{ display: none; }}
 </style>
 <div class="gradwidgets-still-{key}">
 {picture}<pre style="white-space: pre-wrap; word-break: normal">{words}</pre>
