@@ -21,6 +21,7 @@ LESSONS = (
     "inside_the_optimizer",
     "the_training_loop",
     "why_do_my_parameters_not_update",
+    "watching_convergence",
     "schedules",
 )
 """The modules of this folder in the order of the course."""
