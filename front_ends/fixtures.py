@@ -25,6 +25,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SETTINGS = {
+    "apputils-extension/notification": '{"fetchNews": "false"}',
+    "notebook-extension/tracker": '{"windowingMode": "none"}',  # cells out of sight are drawn, too
+}
 CONFIG = """
 c.ServerApp.ip = "127.0.0.1"
 c.ServerApp.open_browser = False
@@ -55,9 +59,10 @@ def chromium():
 def server(tmp_path_factory):
     """The address of a Jupyter server, and the folder that it serves."""
     home = tmp_path_factory.mktemp("jupyter")
-    settings = home / "config/lab/user-settings/@jupyterlab/apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    for name, text in SETTINGS.items():
+        file = home / "config/lab/user-settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
     (home / "work").mkdir()
     (home / "config" / "jupyter_server_config.py").write_text(CONFIG)
     with socket.socket() as probe:

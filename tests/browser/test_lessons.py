@@ -42,7 +42,6 @@ def forms(desk):
 
 def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
     desk, name, questions = walk
-    show_all_cells(desk)
     desk.run_all()
     expect(forms(desk)).to_have_count(len(questions))
     for index, question in enumerate(questions):
@@ -56,7 +55,6 @@ def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
 
     save_and_leave(desk)
     desk.open_lab(path_of(name).name)
-    show_all_cells(desk)
     for index, question in enumerate(questions):
         expect(desk.page.get_by_text(f"(x) {choice_for(question, index)}")).to_be_visible()
     expect(desk.page.get_by_text(ERROR).locator("visible=true")).to_have_count(0)
@@ -77,16 +75,6 @@ def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
 def commit(form, index):
     form.get_by_role("radio").nth(index).check()
     form.get_by_role("button", name="Commit").click()
-
-
-def show_all_cells(desk):
-    """Have JupyterLab draw cells out of sight too."""
-    desk.page.evaluate(
-        """() => {
-            const notebook = jupyterapp.shell.currentWidget.content;
-            notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
-        }"""
-    )
 
 
 def nothing_is_cut_off(desk):
