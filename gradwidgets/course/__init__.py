@@ -17,6 +17,7 @@ LESSONS = (
     "start_here",
     "scaling_gradients",
     "masking_gradients",
+    "penalties",
     "accumulation",
     "inside_the_optimizer",
     "the_training_loop",
