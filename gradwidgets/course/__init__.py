@@ -23,6 +23,7 @@ LESSONS = (
     "the_training_loop",
     "why_do_my_parameters_not_update",
     "watching_convergence",
+    "fact_check",
     "schedules",
 )
 """The modules of this folder in the order of the course."""

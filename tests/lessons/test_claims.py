@@ -90,6 +90,12 @@ def test_the_quotes_are_those_that_were_compared_with_their_tutorials():
     assert hashlib.sha256(quotes.encode()).hexdigest()[:16] == COMPARED
 
 
+def test_other_texts_tell_how_many_claims_there_are():
+    text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    assert f"{len(EVERY)} sentences of five tutorials" in text
+    assert len(SOURCES) == len(TUTORIALS) == 5
+
+
 def test_a_lesson_after_the_first_settles_every_claim():
     assert set(EVERY) - settled_in(LESSONS) == set()
 
