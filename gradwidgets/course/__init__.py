@@ -15,6 +15,7 @@ __all__ = ["LESSONS", "progress"]
 
 LESSONS = (
     "start_here",
+    "clearing_gradients",
     "scaling_gradients",
     "masking_gradients",
     "penalties",
