@@ -98,11 +98,11 @@ def _tensors_under(value: Any, place: str, depth: int = 3) -> Iterator[tuple[str
     elif is_a(value, nn.Module):
         yield from ((f"{place}.{path}", tensor) for path, tensor in named_parameters([value]))
     elif depth:
-        for suffix, part in _parts(value):
+        for suffix, part in parts(value):
             yield from _tensors_under(part, place + suffix, depth - 1)
 
 
-def _parts(value: Any) -> list[tuple[str, object]]:
+def parts(value: Any) -> list[tuple[str, object]]:
     """The parts of a container or plain object, each with the code that reaches it."""
     if is_a(value, dict):
         return [(f"[{_key(key)}]", part) for key, part in dict.items(value)]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from gradwidgets.checkup import anatomy
+from gradwidgets.checkup import anatomy, surroundings
 from gradwidgets.checkup.gradient_log import GradientLog
-from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Record
-from gradwidgets.checkup.tensors import Sample, norms
+from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Outsider, Parameter, Record
+from gradwidgets.checkup.surroundings import held_by
+from gradwidgets.checkup.tensors import Sample, elements, norms
 from gradwidgets.checkup.thresholds import FEW
 
 
@@ -102,10 +103,11 @@ class Inventory:
     def optimizer(self, optimizer: Optimizer) -> OptimizerSeen | None:
         """The entry of an optimizer; None if it holds no watched tensor."""
         known = self._optimizers.get(id(optimizer))
-        keys = [id(tensor) for tensor in _held_by(optimizer)]
+        keys = [id(tensor) for tensor in held_by(optimizer)]
         if known is not None and known.held == keys:
             return known
         if known is None and not any(key in self._record.parameters for key in keys):
+            self._record.trained_elsewhere.update(keys)
             return None
         return self._enter_optimizer(optimizer, given=known.given if known else self._finds)
 
@@ -115,11 +117,31 @@ class Inventory:
         One that did not step while others did is not expected to.
         """
         stepped = any(optimizer.steps for optimizer in self._record.optimizers)
-        for thing in gc.get_objects():
-            if issubclass(type(thing), Optimizer) and "_optimizer_step_pre_hooks" in vars(thing):
-                keys = {id(tensor) for tensor in _held_by(thing)}
-                if id(thing) not in self._optimizers and keys & self._record.parameters.keys():
-                    self._enter_optimizer(thing, given=not stepped)
+        for optimizer in surroundings.optimizers_of(self._record.parameters):
+            if id(optimizer) not in self._optimizers:
+                self._enter_optimizer(optimizer, given=not stepped)
+        unheld = [key for key, p in self._record.parameters.items() if not p.optimizers]
+        others = surroundings.steppers_of(unheld) if unheld else []
+        names = sorted({type(other).__name__ for other in others})
+        self._record.all_optimizers_seen &= not others
+        self._record.unseen += [not_torch(name) for name in names]
+
+    def _look_at_outsiders(self) -> None:
+        """Tell which parameters outside of the model nobody trains, and where they are."""
+        record = self._record
+        waiting = {key: outsider for key, outsider in record.outsiders.items() if _waits(outsider)}
+        for optimizer in surroundings.optimizers_of(waiting) if waiting else ():
+            record.trained_elsewhere.update(id(tensor) for tensor in held_by(optimizer))
+        for key in waiting.keys() & record.trained_elsewhere:
+            del waiting[key]
+        if not waiting or surroundings.steppers_of(waiting):
+            return
+        for outsider in waiting.values():
+            place = surroundings.owner_of(outsider.tensor(), record.modules)
+            if place is not None:
+                outsider.name, module = place
+                outsider.in_network = surroundings.is_network(module)
+                outsider.left_out = True
 
     def _enter_optimizer(self, optimizer: Optimizer, given: bool) -> OptimizerSeen:
         entry = self._optimizers.get(id(optimizer))
@@ -133,7 +155,7 @@ class Inventory:
         return entry
 
     def _enter_tensors(self, optimizer: OptimizerSeen) -> None:
-        known, held = self._record.parameters, _held_by(optimizer.optimizer)
+        known, held = self._record.parameters, held_by(optimizer.optimizer)
         optimizer.held = [id(tensor) for tensor in held]
         for position, tensor in enumerate(held):
             named = optimizer.given and not self._finds
@@ -182,6 +204,7 @@ class Inventory:
         for parameter in self._record.parameters.values():
             if parameter.escape is not None:
                 parameter.escape.settle()
+        self._look_at_outsiders()
 
     def _look_for_moves(self) -> None:
         """Notice parameters that changed although no optimizer stepped them."""
@@ -193,9 +216,18 @@ class Inventory:
             parameter.moved_by_loop = not same and not (stepped and parameter.optimizers)
 
 
-def _held_by(optimizer: Optimizer) -> list[Tensor]:
-    """The tensors of all param groups, including duplicates."""
-    return [tensor for group in optimizer.param_groups for tensor in group["params"]]
+def not_torch(name: str) -> str:
+    """Say in a report that an optimizer cannot be watched."""
+    return f"the steps of {name}, which is no torch.optim.Optimizer"
+
+
+def _waits(outsider: Outsider) -> bool:
+    """True if a parameter has a gradient, and is as it was when it was first seen."""
+    tensor = outsider.tensor()
+    if tensor is None or not tensor.requires_grad or tensor.grad is None:
+        return False
+    now = elements(tensor, FEW)
+    return now is not None and torch.equal(now, outsider.begun)
 
 
 def _sizes(parameters: Sequence[Parameter]) -> list[float]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradwidgets.checkup import criterion, graph
-from gradwidgets.checkup.record import Backward, Record
+from gradwidgets.checkup.record import Backward, Outsider, Record
+from gradwidgets.checkup.tensors import elements
+from gradwidgets.checkup.thresholds import FEW, MOST_KEPT
 
 
 def read_loss(record: Record, backward: Backward, roots: list[Any]) -> list[graph.Mark]:
@@ -52,6 +55,9 @@ def _read_nodes(
             backward.loss = None if backward.loss is None else backward.loss / scale
         if kind in criterion.JUDGED and backward.misfit is None:
             backward.misfit = criterion.misfit(node)
+    if record.outsiders and not backward.leaves.isdisjoint(record.parameters):
+        for key in backward.leaves & record.outsiders.keys():
+            record.outsiders[key].beside = True
     ours = record.modules  # another watch may be on, and mark the same nodes
     return [mark for mark in found if ours.get(id(mark.module.module)) is mark.module], count
 
@@ -62,6 +68,18 @@ def _read_leaf(record: Record, backward: Backward, leaf: Tensor | None) -> None:
     backward.leaves.add(id(leaf))
     if id(leaf) not in record.parameters and id(leaf) not in record.hidden:
         backward.other_leaves.append(tuple(leaf.shape))
+        if isinstance(leaf, nn.Parameter) and not record.spread:
+            _read_outsider(record, leaf)
+
+
+def _read_outsider(record: Record, leaf: Tensor) -> None:
+    known = record.outsiders.get(id(leaf))
+    if known is None or known.tensor() is not leaf:  # an id may be given again
+        begun = elements(leaf, FEW)
+        if begun is None or len(record.outsiders) >= MOST_KEPT:
+            return
+        known = record.outsiders[id(leaf)] = Outsider(weakref.ref(leaf), begun)
+    known.backwards += 1
 
 
 def _read_end(backward: Backward, root: Node, count: int) -> None:

@@ -207,7 +207,8 @@ class Observer:
     @_safely
     def _compare_with_start(self) -> None:
         self._inventory.finish()
-        if not self.record.optimizers and not self._steps_of_others:
+        seen = self.record.optimizers or self._steps_of_others
+        if not seen and self.record.all_optimizers_seen:
             self.record.all_optimizers_seen = False
             self.record.unseen.append("the optimizer: none with the model's parameters was found")
         got_gradients = any(backward.reached for backward in self.record.backwards)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -269,6 +270,21 @@ class Step:
 
 
 @dataclass(eq=False)
+class Outsider:
+    """A parameter that losses depend on, and that neither the model nor an optimizer given has."""
+
+    # `read_loss`:
+    tensor: ref[Tensor]
+    begun: Tensor  # a few elements when it was first seen
+    backwards: int = 0  # whose losses depend on it
+    beside: bool = False  # one of these depends on parameters of the model, too
+    # The inventory, at the end:
+    name: str = ""  # with the class of its module; "" if that is gone, or in eval mode
+    in_network: bool = False  # that module has layers of its own
+    left_out: bool = False  # it has a gradient, no optimizer of this process has it, it stayed
+
+
+@dataclass(eq=False)
 class HigherGrad:
     """One call of `autograd.grad` that kept a graph of its results."""
 
@@ -322,6 +338,7 @@ class Record:
     optimizers: list[OptimizerSeen] = field(default_factory=list)
     modules: dict[int, ModuleSeen] = field(default_factory=dict)
     hidden: dict[int, str] = field(default_factory=dict)  # unregistered tensors: id -> where
+    trained_elsewhere: set[int] = field(default_factory=set)  # ids in optimizers of other models
     untied: list[tuple[str, str]] = field(default_factory=list)
     ignored_flags: list[str] = field(default_factory=list)  # modules with a `requires_grad`
     duplicates: set[str] = field(default_factory=set)
@@ -329,6 +346,7 @@ class Record:
     timeline: Timeline = field(default_factory=Timeline)
     execution: list[ModuleSeen] = field(default_factory=list)  # in order of their first run
     backwards: list[Backward] = field(default_factory=list)
+    outsiders: dict[int, Outsider] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     clips: list[Clip] = field(default_factory=list)
     first_non_finite: str | None = None

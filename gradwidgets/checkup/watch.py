@@ -12,6 +12,7 @@ from types import TracebackType
 from torch import nn
 from torch.optim import Optimizer
 
+from gradwidgets.checkup.inventory import not_torch
 from gradwidgets.checkup.observer import Observer, unobserved
 from gradwidgets.checkup.report import SECTIONS, Finding, Report
 from gradwidgets.checkup.rules import diagnose
@@ -116,10 +117,7 @@ class Watch(ContextDecorator):
 
         self._observer = observer = Observer(self._modules, found, self._max_steps, fill)
         observer.record.all_optimizers_seen = not others
-        observer.record.unseen += [
-            f"the steps of {type(other).__name__}, which is no torch.optim.Optimizer"
-            for other in others
-        ]
+        observer.record.unseen += [not_torch(type(other).__name__) for other in others]
         observer.begin()
         return report
 

@@ -344,6 +344,34 @@ def test_an_optimizer_of_another_kind_is_said_to_be_unseen() -> None:
     assert "not checked: the steps of Plain, which is no torch.optim.Optimizer" in str(report)
 
 
+class Items:
+    """A list of its own, as fastai's `L`."""
+
+    def __init__(self, items: Any) -> None:
+        self.items = list(items)
+
+
+class InLists(Plain):
+    """An optimizer that keeps its parameters in lists of lists, as those of fastai."""
+
+    def __init__(self, parameters: Any) -> None:
+        self.param_lists = Items([Items(parameters)])
+
+    @property
+    def parameters(self) -> Any:
+        return self.param_lists.items[0].items
+
+
+@pytest.mark.parametrize("kind", [Plain, InLists])
+def test_an_optimizer_of_another_kind_is_found_and_said_to_be_unseen(kind: type[Plain]) -> None:
+    model = nn.Linear(3, 2)
+    optimizer = kind(model.parameters())
+    with checkup(model) as report:
+        ordinary(model, optimizer)
+    assert report.codes == set()
+    assert report.unseen == [f"the steps of {kind.__name__}, which is no torch.optim.Optimizer"]
+
+
 def test_an_lr_that_is_no_number_is_none_to_judge() -> None:
     model = nn.Linear(3, 2)
     optimizer = WithoutRate(model.parameters())

@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     loss.broadcast_loss,
     wiring.unregistered,
     wiring.not_in_optimizer,
+    wiring.left_out_by_criterion,
     wiring.detached,
     wiring.frozen_statistics,
     order.never_cleared_scaled,

@@ -9,7 +9,14 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from gradwidgets.checkup import anatomy
-from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Parameter, Record, names_of
+from gradwidgets.checkup.record import (
+    ModuleSeen,
+    OptimizerSeen,
+    Outsider,
+    Parameter,
+    Record,
+    names_of,
+)
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -99,6 +106,29 @@ def not_in_optimizer(record: Record) -> Iterator[Finding]:
             "pass model.parameters(), or optimizer.add_param_group({'params': ...}); to freeze "
             "them on purpose, call .requires_grad_(False)",
         )
+
+
+def left_out_by_criterion(record: Record) -> Iterator[Finding]:
+    """A loss module has parameters of its own, which get a gradient and which no optimizer has."""
+    if not record.all_optimizers_seen:
+        return
+    often = min(len(record.real_backwards), 2)
+    alone = [o for o in _left_out(record) if o.beside and not o.in_network]
+    names = tuple(outsider.name for outsider in alone if outsider.backwards >= often)
+    if names and any(optimizer.steps for optimizer in record.optimizers):
+        yield Finding(
+            "not-in-optimizer",
+            "warning",
+            names,
+            f"the loss depends on {counted(len(names), 'parameter')} outside of the model with "
+            "requires_grad True, which gets a gradient and is in no optimizer: it never moves",
+            "pass the loss module's parameters, too: [*model.parameters(), "
+            "*criterion.parameters()]; to freeze them on purpose, call .requires_grad_(False)",
+        )
+
+
+def _left_out(record: Record) -> list[Outsider]:
+    return [outsider for outsider in record.outsiders.values() if outsider.left_out]
 
 
 def unregistered(record: Record) -> Iterator[Finding]:

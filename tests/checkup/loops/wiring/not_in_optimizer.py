@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import (
     LanguageModel,
     Tagger,
@@ -173,3 +173,68 @@ def layer_made_in_the_first_forward(repaired: bool) -> Loop:
     if repaired:
         model(torch.zeros(1, 8))
     return fit(model, optim.SGD(model.parameters(), 0.01))
+
+
+class TaskWeights(nn.Module):
+    """Weighs two losses by what it learns of their noise (Kendall and others, 2018)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_vars = nn.Parameter(torch.zeros(2))
+
+    def forward(self, *losses):
+        weighed = zip(losses, self.log_vars, strict=True)
+        return sum(torch.exp(-s) * loss + s for loss, s in weighed)
+
+
+def two_tasks(model: nn.Module, criterion: nn.Module, optimizer: optim.Optimizer) -> Loop:
+    x, y = regression()
+
+    def loss():
+        out = model(x)
+        return criterion(F.mse_loss(out[:, :1], y), F.l1_loss(out[:, 1:], y.square()))
+
+    return usual(model, optimizer, loss)
+
+
+@fault("not-in-optimizer", source="common report: uncertainty weights stay at 0", written=FIFTH)
+def task_weights_of_a_criterion(repaired: bool) -> Loop:
+    model, criterion = mlp(out=2), TaskWeights()
+    given = [*model.parameters(), *(criterion.parameters() if repaired else ())]
+    return two_tasks(model, criterion, optim.Adam(given, 1e-3))
+
+
+class Proxies(nn.Module):
+    """Cross-entropy of the similarities to one learned proxy for each class."""
+
+    def __init__(self, classes: int, features: int) -> None:
+        super().__init__()
+        self.proxies = nn.Parameter(torch.randn(classes, features))
+
+    def forward(self, out, y):
+        return F.cross_entropy(8 * F.normalize(out) @ F.normalize(self.proxies).T, y)
+
+
+@fault("not-in-optimizer", source="common report: proxies of a metric loss", written=FIFTH)
+def proxies_of_a_criterion(repaired: bool) -> Loop:
+    model, criterion = cnn(), Proxies(4, 4)
+    given = [*model.parameters(), *(criterion.parameters() if repaired else ())]
+    return classify(model, optim.SGD(given, lr=0.1), criterion=criterion)
+
+
+class Centers(nn.Module):
+    """Center loss: the distances to the center of one's class, kept in a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(4, 4)
+
+    def forward(self, out, y):
+        return F.cross_entropy(out, y) + 0.1 * F.mse_loss(out, self.table(y))
+
+
+@fault("not-in-optimizer", source="KaiyangZhou/pytorch-center-loss", written=FIFTH)
+def centers_of_a_criterion(repaired: bool) -> Loop:
+    model, criterion = cnn(), Centers()
+    given = [*model.parameters(), *(criterion.parameters() if repaired else ())]
+    return classify(model, optim.SGD(given, lr=0.1), criterion=criterion)

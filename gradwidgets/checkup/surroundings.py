@@ -1,0 +1,118 @@
+"""Objects of the process that the watch was not given: optimizers, and modules of the loss.
+
+Their dicts are read, and none of their methods.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Collection, Iterator
+from typing import TypeVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradwidgets.checkup import anatomy
+
+T = TypeVar("T")
+Keys = Collection[int]
+"""Ids of tensors."""
+
+
+def optimizers_of(keys: Keys) -> list[Optimizer]:
+    """The torch optimizers that hold one of these tensors."""
+    return [one for one in _all_of(Optimizer) if any(id(t) in keys for t in held_by(one))]
+
+
+def held_by(optimizer: Optimizer) -> list[Tensor]:
+    """The tensors of all param groups, including duplicates; none of a mere wrapper."""
+    own = vars(optimizer)
+    groups = own["param_groups"] if "_optimizer_step_pre_hooks" in own else ()
+    return [tensor for group in groups for tensor in group["params"]]
+
+
+def steppers_of(keys: Keys) -> list[object]:
+    """Objects with a method `step` that hold one of these tensors and are no torch optimizers.
+
+    A module or a wrapper of a torch optimizer is none.
+    """
+    return [
+        thing
+        for thing in gc.get_objects()
+        if callable(getattr(type(thing), "step", None))
+        if not issubclass(type(thing), (Optimizer, nn.Module, type))
+        if _holds(thing, keys)
+    ]
+
+
+_DEEP, _MANY = 5, 100_000
+
+
+def _holds(thing: object, keys: Keys) -> bool:
+    """True if containers and plain objects below it hold a tensor, and none an optimizer."""
+    waiting, found = [(thing, _DEEP)], False
+    for _ in range(_MANY):
+        if not waiting:
+            break
+        value, depth = waiting.pop()
+        if anatomy.is_a(value, Optimizer):
+            return False
+        if anatomy.is_a(value, Tensor):
+            found = found or id(value) in keys
+        elif depth and not anatomy.is_a(value, nn.Module):
+            waiting += [(part, depth - 1) for _, part in anatomy.parts(value)]
+    return found
+
+
+def owner_of(tensor: Tensor | None, watched: Keys) -> tuple[str, nn.Module] | None:
+    """The module that holds a parameter, with all above it that hold no watched one.
+
+    Args:
+        tensor: A parameter that is not watched; None if it is gone.
+        watched: The ids of the modules that are.
+
+    Returns:
+        The parameter's name, which begins with the class of the outermost such module, and that
+        module; None if no module holds it, or one in eval mode.
+    """
+    modules = list(_all_of(nn.Module))
+    owner = next((m for m in modules if _has(m, "_parameters", tensor)), None)
+    if owner is None or not owner.training:
+        return None
+    while (above := _above(owner, modules, watched)) is not None:
+        owner = above
+    for name, held in anatomy.named_parameters([owner]):
+        if held is tensor:
+            return f"{type(owner).__name__}.{name}", owner
+    return None
+
+
+def _above(module: nn.Module, modules: list[nn.Module], watched: Keys) -> nn.Module | None:
+    for other in modules:
+        if _has(other, "_modules", module):
+            inside = {id(part) for _, part in anatomy.within(other)}
+            if not inside & set(watched):
+                return other
+    return None
+
+
+def _has(module: nn.Module, name: str, part: object) -> bool:
+    return any(held is part for held in vars(module).get(name, {}).values())
+
+
+def is_network(module: nn.Module) -> bool:
+    """True for a layer of torch's with parameters, and a module with several of them.
+
+    Tables (`Embedding`) do not count: a loss keeps centres and proxies in them.
+    """
+    layers = [
+        part
+        for part in {id(part): part for _, part in anatomy.within(module)}.values()
+        if type(part).__module__.startswith("torch.nn.")
+        if anatomy.own_parameters(part) and not isinstance(part, nn.Embedding)
+    ]
+    return module in layers or len(layers) > 1
+
+
+def _all_of(kind: type[T]) -> Iterator[T]:
+    return (thing for thing in gc.get_objects() if anatomy.is_a(thing, kind))
