@@ -15,6 +15,7 @@ __all__ = ["LESSONS", "progress"]
 
 LESSONS = (
     "start_here",
+    "autograd_and_grad",
     "clearing_gradients",
     "scaling_gradients",
     "masking_gradients",
