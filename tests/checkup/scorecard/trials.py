@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,7 @@ def trial(tool: Tool, case: Case, limit: float = LIMIT) -> Trial:
 
 
 def _tell(tool: Tool, case: Case, sending: Connection) -> None:
+    gc.freeze()  # what came with the fork is not freed here: its threads are not there
     torch.set_num_threads(1)
     try:
         sending.send(([tuple(word) for word in asked(tool, case)], ""))
