@@ -115,7 +115,7 @@ def chars_end(**settings: Any) -> float:
         "higher": "A quarter of the updates is made with smaller steps, and yet it pays.",
     },
 )
-def warm_up_pays() -> tuple[str, str]:
+def with_warm_up() -> tuple[str, str]:
     """Train with and without warm-up, with three seeds each."""
     gains = [
         chars_end(optimizer="AdamW", lr=0.03, seed=seed)

@@ -156,9 +156,9 @@ def all_masked() -> tuple[str, str]:
         answer = "it falls, but slowly"
     else:
         answer = "it wiggles around where it began"
-    return (
-        answer,
-        f"The loss stays between {low:.2f} and {high:.2f}; the weights move by {change:.0f}.",
+    return answer, (
+        f"The loss stays between {low:.2f} and {high:.2f}; no update moves the weights by more "
+        f"than {change:g} of their length."
     )
 
 

@@ -107,7 +107,7 @@ def full_loss(history: History) -> float:
         "clearly higher": "Eight easy images came together, and the run took it for success.",
     },
 )
-def lucky_batch() -> tuple[str, str]:
+def below_once() -> tuple[str, str]:
     """Stop five runs at a threshold, and measure all images."""
     losses = [loss_at_stop(seed) for seed in range(5)]
     if min(losses) > 1.2 * 0.3:

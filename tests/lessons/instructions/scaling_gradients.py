@@ -30,7 +30,18 @@ INSTRUCTIONS = [
     ),
     Instruction(
         cell="steep-text",
-        says="Move *scale* to 2.5, and see the path zigzag to rest; then to 4, and see it leave.",
+        says="Move *scale* to 2.5, and see the path zigzag.",
+        lab="bowl",
+        moves=[{"scale": 10**0.4}],
+        seen=lambda _, zigzag: any(
+            (np.diff(column[:12])[1:] * np.diff(column[:12])[:-1] < 0).all()
+            for values in zigzag.parameters.values()
+            for column in values.reshape(len(values), -1).T
+        ),
+    ),
+    Instruction(
+        cell="explain-limit",
+        says="set *scale* to 2.5, and see the path zigzag to rest; then to 4, and see it leave.",
         lab="bowl",
         moves=[{"scale": 10**0.4}, {"scale": 10**0.6}],
         seen=lambda _, rest, leave: rest.loss[-1] < 1e-3 < leave.loss[0] < leave.loss[-1],

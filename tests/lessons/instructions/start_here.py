@@ -33,7 +33,7 @@ INSTRUCTIONS = [
     ),
     Instruction(
         cell="explain-far",
-        says="the slider that\nchanges almost nothing where the loss ends",
+        says="the slider that hardly\nchanges where the loss ends",
         lab="lab",
         moves=[{"accumulation_steps": 4}],
         seen=lambda start, parts: abs(ends(parts) - ends(start)) < 0.001,

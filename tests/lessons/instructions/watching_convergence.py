@@ -6,7 +6,7 @@ INSTRUCTIONS = [
     Instruction(
         cell="lab-text",
         says="Set *stop below* to 0.4, and\nread the accuracy at the end. Then set *batch size* to "
-        "8 as well: the run stops earlier, and reads\nfewer digits.",
+        "8 as well, and compare.",
         lab="lab",
         moves=[{"stop_below": 0.4}, {"stop_below": 0.4, "batch_size": 8}],
         seen=lambda _, large, small: (
