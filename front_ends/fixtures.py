@@ -25,10 +25,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SETTINGS = {
-    "apputils-extension/notification": '{"fetchNews": "false"}',
-    "notebook-extension/tracker": '{"windowingMode": "none"}',  # cells out of sight are drawn, too
-}
+SETTINGS = {"apputils-extension/notification": '{"fetchNews": "false"}'}
 CONFIG = """
 c.ServerApp.ip = "127.0.0.1"
 c.ServerApp.open_browser = False

@@ -42,7 +42,9 @@ def forms(desk):
 
 def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
     desk, name, questions = walk
+    show_all_cells(desk)
     desk.run_all()
+    show_all_cells(desk)
     expect(forms(desk)).to_have_count(len(questions))
     for index, question in enumerate(questions):
         form = forms(desk).nth(index)
@@ -56,11 +58,13 @@ def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
     save_and_leave(desk)
     desk.open_lab(path_of(name).name)
     for index, question in enumerate(questions):
+        show_all_cells(desk)
         expect(desk.page.get_by_text(f"(x) {choice_for(question, index)}")).to_be_visible()
     expect(desk.page.get_by_text(ERROR).locator("visible=true")).to_have_count(0)
     desk.errors.clear()  # JupyterLab's own complaint of widgets that are gone
 
     desk.run_all()
+    show_all_cells(desk)
     for index in range(len(questions)):
         state = "right" if index % 2 else "wrong"
         expect(forms(desk).nth(index)).to_have_attribute("data-state", state)
@@ -75,6 +79,16 @@ def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
 def commit(form, index):
     form.get_by_role("radio").nth(index).check()
     form.get_by_role("button", name="Commit").click()
+
+
+def show_all_cells(desk):
+    """Have JupyterLab draw cells out of sight too; its settings may come later and undo it."""
+    desk.page.evaluate(
+        """() => {
+            const notebook = jupyterapp.shell.currentWidget.content;
+            notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
+        }"""
+    )
 
 
 def nothing_is_cut_off(desk):
