@@ -27,13 +27,9 @@ function render({ model, el }) {
   let waiting = false;
   let held = false; // whether the keyboard was here when "Commit" took it away
 
-  // Jupyter would take arrows and letters for itself: it must neither act on them nor see them.
   form.toggleAttribute("data-tally", tally);
-  form.setAttribute("data-lm-suppress-shortcuts", "true");
-  form.addEventListener("keydown", (event) => {
-    event.stopPropagation();
-    if (event.key === "Escape") slide()?.focus();
-  });
+  const freeKeys = keepKeys(el);
+  form.addEventListener("keydown", ({ key }) => key === "Escape" && slide()?.focus());
 
   const rows = model.get("choices").map((text, index) => {
     const kind = tally
@@ -44,7 +40,6 @@ function render({ model, el }) {
     const mark = create("span", { className: "gradwidgets-mark" });
     const hands = create("p", { id: `${id}-hands-${index}`, className: "gradwidgets-hands" });
     const why = create("p", { id: `${id}-why-${index}` });
-    input.setAttribute("data-lm-suppress-shortcuts", "true");
     input.setAttribute("aria-describedby", `${hands.id} ${why.id}`);
     label.append(mark);
     fieldset.append(create("div", {}, input, label, hands, why));
@@ -119,7 +114,10 @@ function render({ model, el }) {
   model.on("change:chosen change:error", settle);
   el.append(form);
   update();
-  return () => model.off(null, settle);
+  return () => {
+    freeKeys();
+    model.off(null, settle);
+  };
 }
 
 export default { render };

@@ -201,8 +201,10 @@ def test_a_notebook_without_its_kernel_shows_picture_and_sentence_until_it_is_ru
     lab.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     lab.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     lab.open_lab(name)
-    lab.page.get_by_text("Error displaying widget").wait_for()
+    error = lab.page.get_by_text("Error displaying widget")
+    error.wait_for(state="attached")
     still_is_seen(lab)
+    expect(error).to_be_hidden()
     lab.errors.clear()  # the widget that is not found
     shutil.copy(lab.folder / name, lab.folder / "received.ipynb")
     lab.open_lab("received.ipynb")
