@@ -127,21 +127,23 @@ class Inventory:
         self._record.unseen += [not_torch(name) for name in names]
 
     def _look_at_outsiders(self) -> None:
-        """Tell which parameters outside of the model nobody trains, and where they are."""
+        """Tell which parameters outside of the model got gradients, and which nobody trains."""
         record = self._record
         waiting = {key: outsider for key, outsider in record.outsiders.items() if _waits(outsider)}
-        for optimizer in surroundings.optimizers_of(waiting) if waiting else ():
-            record.trained_elsewhere.update(id(tensor) for tensor in held_by(optimizer))
-        for key in waiting.keys() & record.trained_elsewhere:
-            del waiting[key]
-        if not waiting or surroundings.steppers_of(waiting):
+        if not waiting:
             return
-        for outsider in waiting.values():
-            place = surroundings.owner_of(outsider.tensor(), record.modules)
+        for optimizer in surroundings.optimizers_of(waiting):
+            record.trained_elsewhere.update(id(tensor) for tensor in held_by(optimizer))
+        untrained = waiting.keys() - record.trained_elsewhere
+        if untrained and surroundings.steppers_of(untrained):
+            untrained = set()
+        modules = surroundings.modules()
+        for key, outsider in waiting.items():
+            place = surroundings.owner_of(outsider.tensor(), modules, record.modules)
             if place is not None:
                 outsider.name, module = place
                 outsider.in_network = surroundings.is_network(module)
-                outsider.left_out = True
+                outsider.left_out = key in untrained and module.training
 
     def _enter_optimizer(self, optimizer: Optimizer, given: bool) -> OptimizerSeen:
         entry = self._optimizers.get(id(optimizer))

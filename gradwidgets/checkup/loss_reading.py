@@ -78,7 +78,7 @@ def _read_outsider(record: Record, leaf: Tensor) -> None:
         begun = elements(leaf, FEW)
         if begun is None or len(record.outsiders) >= MOST_KEPT:
             return
-        known = record.outsiders[id(leaf)] = Outsider(weakref.ref(leaf), begun)
+        known = record.outsiders[id(leaf)] = Outsider(weakref.ref(leaf), tuple(leaf.shape), begun)
     known.backwards += 1
 
 

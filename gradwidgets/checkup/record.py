@@ -275,13 +275,14 @@ class Outsider:
 
     # `read_loss`:
     tensor: ref[Tensor]
+    shape: tuple[int, ...]
     begun: Tensor  # a few elements when it was first seen
     backwards: int = 0  # whose losses depend on it
     beside: bool = False  # one of these depends on parameters of the model, too
     # The inventory, at the end:
-    name: str = ""  # with the class of its module; "" if that is gone, or in eval mode
+    name: str = ""  # with the class of its module; "" if it has no gradient, or was moved
     in_network: bool = False  # that module has layers of its own
-    left_out: bool = False  # it has a gradient, no optimizer of this process has it, it stayed
+    left_out: bool = False  # no optimizer of this process has it, and it is in training mode
 
 
 @dataclass(eq=False)

@@ -64,20 +64,27 @@ def _holds(thing: object, keys: Keys) -> bool:
     return found
 
 
-def owner_of(tensor: Tensor | None, watched: Keys) -> tuple[str, nn.Module] | None:
+def modules() -> list[nn.Module]:
+    """All modules of the process."""
+    return list(_all_of(nn.Module))
+
+
+def owner_of(
+    tensor: Tensor | None, modules: list[nn.Module], watched: Keys
+) -> tuple[str, nn.Module] | None:
     """The module that holds a parameter, with all above it that hold no watched one.
 
     Args:
         tensor: A parameter that is not watched; None if it is gone.
-        watched: The ids of the modules that are.
+        modules: Where to look.
+        watched: The ids of the modules that are watched.
 
     Returns:
         The parameter's name, which begins with the class of the outermost such module, and that
-        module; None if no module holds it, or one in eval mode.
+        module; None if no module holds it.
     """
-    modules = list(_all_of(nn.Module))
     owner = next((m for m in modules if _has(m, "_parameters", tensor)), None)
-    if owner is None or not owner.training:
+    if owner is None:
         return None
     while (above := _above(owner, modules, watched)) is not None:
         owner = above

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -132,3 +134,33 @@ def test_no_step_is_not_called_nothing_wrong() -> None:
         model(x)
     assert report.headline == "no step was seen (0 steps watched)"
     assert "not seen by a checkup: whether data and targets are right" in str(report)
+
+
+@pytest.mark.parametrize("partly", [False, True])
+def test_the_other_model_that_the_loss_trains_is_named(partly: bool) -> None:
+    model, (x, y) = nn.ModuleDict({"body": mlp(out=8), "head": nn.Linear(8, 1)}), regression()
+    body = copy.deepcopy(model["body"])
+    head = model["head"] if partly else nn.Linear(8, 1)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with checkup(model, optimizer) as report:
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.mse_loss(head(body(x)), y).backward()
+            optimizer.step()
+    said = finding(report, "detached").message
+    assert "the loss trains another model" in said
+    first = "Sequential.0.bias, Sequential.0.weight, Sequential.2.bias"
+    assert first in said if partly else "Linear.bias, Linear.weight, Sequential.0.bias" in said
+
+
+def test_a_network_beside_the_model_does_not_explain_a_layer_without_gradient() -> None:
+    model, judge, (x, y) = nn.ModuleList([mlp(), nn.Linear(3, 3)]), mlp(1), regression()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with checkup(model, optimizer) as report:
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.mse_loss(judge(model[0](x)), y).backward()
+            optimizer.step()
+    said = finding(report, "detached")
+    assert said.parameters == ("1.weight", "1.bias")
+    assert "another model" not in said.message

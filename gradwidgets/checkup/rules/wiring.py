@@ -167,15 +167,43 @@ def detached(record: Record) -> Iterator[Finding]:
     if ran:
         yield _cut(ran, record)
     if idle:
+        others = _another_model(idle, record)
         yield Finding(
             "detached",
             "warning",
             names_of(idle),
             f"{counted(len(idle), 'parameter')} got no gradient in "
-            f"{counted(len(finished), 'backward call')}: no module with these ran",
-            "call the module in forward (a module called by .forward or used only through its "
+            f"{counted(len(finished), 'backward call')}: no module with these ran"
+            + (f"; {others}" if others else ""),
+            _CALL_THE_SAME
+            if others
+            else "call the module in forward (a module called by .forward or used only through its "
             "weights does not count as run), or remove it",
         )
+
+
+_CALL_THE_SAME = (
+    "call the model whose parameters the optimizer has, or make the optimizer from the "
+    "parameters of the one that is called"
+)
+
+
+def _another_model(without: list[Parameter], record: Record) -> str:
+    """Say which parameters outside of the model got the gradients instead; "" if none did.
+
+    If the loss depends on the model, too, they must have the shapes of those without gradient:
+    it may rightly go through a network beside it.
+    """
+    others = [outsider for outsider in record.outsiders.values() if outsider.name]
+    same = {tuple(p.tensor.shape) for p in without} <= {other.shape for other in others}
+    names = sorted(other.name for other in others if same or not other.beside)
+    if not names:
+        return ""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"the loss trains another model: the gradients are in {', '.join(names[:3])}{more}, which "
+        "no step has moved"
+    )
 
 
 def frozen_statistics(record: Record) -> Iterator[Finding]:
@@ -232,13 +260,17 @@ def _owners(parameter: Parameter, record: Record) -> list[ModuleSeen]:
 
 
 def _cut(parameters: list[Parameter], record: Record) -> Finding:
+    reached = any(module.reached for module in record.execution)
+    others = "" if reached else _another_model(parameters, record)
     return Finding(
         "detached",
         "error",
         names_of(parameters),
         f"{counted(len(parameters), 'parameter')} got no gradient although the forward ran: "
-        + _where_graph_ends(parameters, record),
-        "look for .detach(), .data, .item(), .numpy(), argmax, torch.tensor(...) or no_grad "
+        + (others or _where_graph_ends(parameters, record)),
+        _CALL_THE_SAME
+        if others
+        else "look for .detach(), .data, .item(), .numpy(), argmax, torch.tensor(...) or no_grad "
         "between these parameters and the loss",
     )
 

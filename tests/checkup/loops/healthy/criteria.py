@@ -78,3 +78,32 @@ def teacher_with_a_graph() -> Loop:
 
     pictures = torch.randn(8, 1, 8, 8)
     return classify(model, optim.SGD(model.parameters(), lr=0.01), criterion=criterion)
+
+
+@no_fault(source="two models, trained in turn by optimizers of their own", written=FIFTH)
+def two_models_in_turn() -> Loop:
+    models = mlp(), mlp(hidden=12)
+    first, second = (optim.Adam(model.parameters(), lr=1e-3) for model in models)
+    x, y = regression()
+
+    def after() -> None:
+        second.zero_grad()
+        F.mse_loss(models[1](x), y).backward()
+        second.step()
+
+    return fit(models[0], first, after=after)
+
+
+@no_fault(source="style transfer: the picture is trained through a network", written=FIFTH)
+def picture_trained_through_a_network() -> Loop:
+    class Picture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.values = nn.Parameter(torch.randn(4, 8))
+
+        def forward(self):
+            return self.values.sigmoid()
+
+    model, network, aim = Picture(), mlp(out=4), torch.randn(4, 4)
+    optimizer = optim.Adam(model.parameters(), lr=0.05)
+    return usual(model, optimizer, lambda: F.mse_loss(network(model()), aim))

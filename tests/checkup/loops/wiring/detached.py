@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import Autoencoder, fit, mlp, regression, times, usual
 
 
@@ -208,3 +210,34 @@ def hard_selection_of_tokens(repaired: bool) -> Loop:
 
     model, x, y = Select(), torch.randn(16, 5, 8), torch.randn(16, 1)
     return usual(model, optim.Adam(model.parameters(), 1e-3), lambda: F.mse_loss(model(x), y), 4)
+
+
+@fault("detached", source="common report: a copy is called, the original trained", written=FIFTH)
+def copy_of_the_model_called(repaired: bool) -> Loop:
+    model, (x, y) = mlp(), regression()
+    called = model if repaired else copy.deepcopy(model)
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    return usual(model, optimizer, lambda: F.mse_loss(called(x), y))
+
+
+@fault("detached", source="common report: a second model, left from a cell before", written=FIFTH)
+def loss_of_the_other_model(repaired: bool) -> Loop:
+    model, other, (x, y) = mlp(), mlp(hidden=12), regression()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    unused = optim.Adam(other.parameters(), lr=1e-3)
+
+    def loss():
+        out, of_other = model(x), other(x)
+        return F.mse_loss(out if repaired else of_other, y)
+
+    return usual(model, optimizer, loss, after=unused.zero_grad if repaired else lambda: None)
+
+
+@fault("detached", source="common report: the old encoder is called", written=FIFTH)
+def old_encoder_called(repaired: bool) -> Loop:
+    model = nn.ModuleDict({"encoder": mlp(out=8), "head": nn.Linear(8, 1)})
+    encoder, (x, y) = model["encoder"], regression()
+    if not repaired:
+        model["encoder"] = copy.deepcopy(encoder)
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    return usual(model, optimizer, lambda: F.mse_loss(model["head"](encoder(x)), y))
