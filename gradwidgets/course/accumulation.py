@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import problems
+from gradwidgets.course.common import flat, kind_of
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("accumulation")
@@ -201,11 +202,11 @@ def check_accumulate(accumulate: Callable[..., object]) -> str:
 
 def _wrong_accumulation(accumulate: Callable[..., object], parts: Pairs, sizes: list[int]) -> str:
     model = _model_with_ones()
-    start, watch = _flat(model), Watch(model)
+    start, watch = flat(model), Watch(model)
     loss = accumulate(model, [(x.clone(), y.clone()) for x, y in parts])
     if isinstance(loss, bool) or not isinstance(loss, Real):
-        return f"Not yet: it returns {_kind(loss)}. Return a float."
-    if not torch.equal(_flat(model), start):
+        return f"Not yet: it returns {kind_of(loss)}. Return a float."
+    if not torch.equal(flat(model), start):
         return "Not yet: the parameters have moved. Only fill .grad; leave the step to others."
     return _wrong_gradient(model, start, parts, sizes) or (
         f"Not yet: parts of {sizes}: the gradient is right, the loss that it returns is not."
@@ -242,13 +243,13 @@ def check_train_epoch(train_epoch: Callable[..., object]) -> str:
 def _wrong_epoch(train_epoch: Callable[..., object], batches: Pairs, k: int) -> str:
     model = _model_with_ones()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    start, watch, taken = _flat(model), Watch(model), []
-    optimizer.register_step_post_hook(lambda *_: taken.append(_flat(model)))
+    start, watch, taken = flat(model), Watch(model), []
+    optimizer.register_step_post_hook(lambda *_: taken.append(flat(model)))
     answer = train_epoch(model, optimizer, [(x.clone(), y.clone()) for x, y in batches], k)
     groups = [batches[first : first + k] for first in range(0, len(batches), k)]
     steps = _whole_number(answer)
     if steps is None:
-        return f"it returns {_kind(answer)}. Return the number of steps, an int."
+        return f"it returns {kind_of(answer)}. Return the number of steps, an int."
     if len(taken) != len(groups):
         return f"{len(taken)} steps were made; {len(groups)} are needed."
     if steps != len(groups):
@@ -258,7 +259,7 @@ def _wrong_epoch(train_epoch: Callable[..., object], batches: Pairs, k: int) -> 
         if not torch.allclose(reached, start - 0.1 * slope):
             return _wrong_step(number, group, k, start, (start - reached) / 0.1)
         start = reached
-    if not torch.equal(_flat(model), start):
+    if not torch.equal(flat(model), start):
         return "the parameters have moved after the last step."
     return watch.complaint(batches).removeprefix("Not yet: ")
 
@@ -315,10 +316,6 @@ def _model_with_ones() -> nn.Linear:
     return model
 
 
-def _flat(model: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
-
-
 def _gradients(model: nn.Module) -> Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -328,7 +325,3 @@ def _whole_number(value: object) -> int | None:
         return None if isinstance(value, bool | Tensor) else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         return None
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector
 
+from gradwidgets.course.common import flat, seeded
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("clearing_gradients")
@@ -39,8 +39,7 @@ def oldest_batch() -> tuple[str, str]:
 
 def bowl_data() -> tuple[Tensor, Tensor]:
     """Ten inputs and a noisy target, 64 samples."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         x = torch.randn(64, 10, dtype=torch.float64)
         y = x @ torch.randn(10, 1, dtype=torch.float64)
         return x, y + 0.1 * torch.randn(64, 1, dtype=torch.float64)
@@ -59,8 +58,7 @@ def run(
         options: of SGD.
     """
     x, y = bowl_data()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
+    with seeded(1):
         model = nn.Linear(10, 1).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, **options)
     path, losses = [], []
@@ -71,7 +69,7 @@ def run(
         if average:
             optimizer.param_groups[0]["lr"] = lr / (update + 1)
         optimizer.step()
-        path.append(_joined(model))
+        path.append(flat(model))
         losses.append(nn.functional.mse_loss(model(x), y).item())
     return torch.stack(path), losses
 
@@ -97,9 +95,9 @@ def same_loop() -> tuple[str, str]:
         "it has momentum 1.0": run(momentum=1.0),
     }
     gaps = {label: (never - path).abs().max().item() for label, (path, _) in loops.items()}
-    nearest, second = sorted(gaps, key=gaps.__getitem__)[:2]
-    return nearest, (
-        f"The largest distance of a parameter is {gaps[nearest]:.3f}; in the others at least "
+    closest, second = sorted(gaps, key=gaps.__getitem__)[:2]
+    return closest, (
+        f"The largest distance of a parameter is {gaps[closest]:.3f}; in the others at least "
         f"{gaps[second]:.2f}."
     )
 
@@ -144,21 +142,20 @@ def idle_moves(name: str, set_to_none: bool, **options: Any) -> float:
         options: of the optimizer.
     """
     x, y = bowl_data()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         first, second = nn.Linear(10, 1).double(), nn.Linear(10, 1).double()
     optimizer = getattr(torch.optim, name)([*first.parameters(), *second.parameters()], **options)
-    before = _joined(second)
+    before = flat(second)
     for update in range(30):
         if update == 20:
-            before = _joined(second)
+            before = flat(second)
         optimizer.zero_grad(set_to_none)
         loss = nn.functional.mse_loss(first(x), y)
         if update < 20:
             loss = loss + nn.functional.mse_loss(second(x), -y)
         loss.backward()
         optimizer.step()
-    return (_joined(second) - before).abs().max().item()
+    return (flat(second) - before).abs().max().item()
 
 
 @lesson.question(
@@ -242,18 +239,18 @@ def _fault_in_remembering(remembering_step: Callable[..., object], seed: int) ->
     """The fault found in three steps of a random model; empty if there is none."""
     model, x, y = _random_regression(seed, 6)
     memory, lr = [torch.zeros_like(p) for p in model.parameters()], 0.02 * (seed + 1)
-    expected, total = _joined(model), torch.zeros(4).double()
+    expected, total = flat(model), torch.zeros(4).double()
     for update in (1, 2, 3):
         total += _slope(expected, x, y)
         expected = expected - lr * total
-        before, versions = _joined(model), [p._version for p in model.parameters()]
+        before, versions = flat(model), [p._version for p in model.parameters()]
         model.zero_grad()
         nn.functional.mse_loss(model(x), y).backward()
         try:
             remembering_step(model, memory, lr)
         except RuntimeError as error:
             return f"PyTorch says: {error} Parameters are edited in torch.no_grad()."
-        after = _joined(model)
+        after = flat(model)
         if after.equal(before):
             return _nothing_moved(memory)
         if not torch.allclose(after, expected, rtol=1e-9):
@@ -290,7 +287,7 @@ def _fault_in_round(one_round: Callable[..., object], seed: int) -> str:
     (model, *held_out), *others = (_random_regression(seed + 10 * n, 5) for n in range(5))
     batches = [(x, y) for _, x, y in others]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    weights, right = _joined(model), []
+    weights, right = flat(model), []
     for x, y in batches:
         weights = weights - 0.1 * _slope(weights, x, y)
         right.append(_error(weights, *held_out).square().mean().item())
@@ -310,8 +307,7 @@ def _fault_in_round(one_round: Callable[..., object], seed: int) -> str:
 
 
 def _random_regression(seed: int, samples: int) -> tuple[nn.Linear, Tensor, Tensor]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = nn.Linear(3, 1).double()
         return model, torch.randn(samples, 3).double(), torch.randn(samples, 1).double()
 
@@ -324,7 +320,3 @@ def _slope(weights: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """The gradient of the mean squared error, by hand."""
     error = _error(weights, x, y)
     return torch.cat([2 * x.T @ error / len(x), 2 * error.mean(0, keepdim=True)]).flatten()
-
-
-def _joined(model: nn.Module) -> Tensor:
-    return parameters_to_vector(model.parameters()).detach().clone()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gradwidgets.course.common import nearest
 from gradwidgets.lessons import VERDICTS, FactCheck, Lesson
 
 lesson = Lesson("fact_check")
@@ -15,10 +16,10 @@ lesson = Lesson("fact_check")
 MakeOptimizer = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 SHARES = {
-    "nine in ten": 0.9,
-    "a little more than half": 0.55,
-    "three in ten": 0.3,
-    "one in ten": 0.1,
+    0.9: "nine in ten",
+    0.55: "a little more than half",
+    0.3: "three in ten",
+    0.1: "one in ten",
 }
 
 
@@ -37,8 +38,7 @@ def held_as_said() -> tuple[str, str]:
     facts = FactCheck()
     count, all_of_them = facts.count("true"), len(facts.claims)
     share = count / all_of_them
-    answer = min(SHARES, key=lambda name: abs(SHARES[name] - share))
-    return answer, f"{count} of {all_of_them} are true as they were said."
+    return nearest(share, SHARES), f"{count} of {all_of_them} are true as they were said."
 
 
 SUBJECTS = {

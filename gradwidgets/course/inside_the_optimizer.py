@@ -11,14 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import problems
+from gradwidgets.course.common import flat, nearest
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("inside_the_optimizer")
-
-
-def nearest(value: float, choices: dict[float, str]) -> str:
-    """The choice whose number is nearest to a value."""
-    return choices[min(choices, key=lambda each: abs(each - value))]
 
 
 @lesson.question(
@@ -141,7 +137,7 @@ def lbfgs_move(edited: bool) -> Tensor:
     assert isinstance(data, tuple)
     x, y = data[0][:256].double(), data[1][:256]
     model = nn.Linear(64, 10).double()
-    start = _flat(model)
+    start = flat(model)
     optimizer = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=5)
 
     def closure() -> float:
@@ -154,7 +150,7 @@ def lbfgs_move(edited: bool) -> Tensor:
     if edited:
         optimizer.zero_grad(set_to_none=False)
     optimizer.step(closure)
-    return _flat(model) - start
+    return flat(model) - start
 
 
 @lesson.question(
@@ -270,7 +266,7 @@ def _wrong_resume(
     if why := _wrong_state(found, there, (model.state_dict(), optimizer.state_dict())):
         return why
     _train(new, new_optimizer, first=4)
-    return "" if torch.equal(_flat(new), _flat(model)) else "the new model takes another path."
+    return "" if torch.equal(flat(new), flat(model)) else "the new model takes another path."
 
 
 States = tuple[dict[str, Any], dict[str, Any]]
@@ -315,10 +311,6 @@ def _train(model: nn.Module, optimizer: torch.optim.Optimizer, first: int) -> No
         optimizer.zero_grad()
         (model(x) - x[:, :3].sin()).square().mean().backward()
         optimizer.step()
-
-
-def _flat(model: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def _listed(losses: list[float]) -> str:

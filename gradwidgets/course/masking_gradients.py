@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core import Recipe, problems, train
+from gradwidgets.course.common import seeded
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("masking_gradients")
@@ -16,8 +17,7 @@ lesson = Lesson("masking_gradients")
 
 def after_backward(inputs: int, outputs: int) -> nn.Linear:
     """A linear model with random data, right after `backward()`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         model = nn.Linear(inputs, outputs).double()
         x, y = torch.randn(5, inputs).double(), torch.randn(5, outputs).double()
     nn.functional.mse_loss(model(x), y).backward()
@@ -48,8 +48,7 @@ def _zeros_after_halving(p: nn.Parameter) -> int:
 
 def line_data() -> tuple[Tensor, Tensor]:
     """Eight inputs and a noisy target, 64 samples."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         x = torch.randn(64, 8, dtype=torch.float64)
         y = x @ torch.randn(8, 1, dtype=torch.float64)
         return x, y + 0.1 * torch.randn(64, 1, dtype=torch.float64)
@@ -74,8 +73,7 @@ def drift(
         options: of the optimizer.
     """
     x, y = line_data()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
+    with seeded(1):
         model = nn.Linear(8, 1).double()
     weight, before = model.weight, torch.empty(0)
     optimizer = getattr(torch.optim, name)(model.parameters(), lr=lr, **options)

@@ -80,8 +80,8 @@ def which_term() -> tuple[str, str]:
     line = end("SGD", 0.05, l2_line)
     gaps = {name: _gap(line, end("SGD", 0.05, term=term)) for name, term in TERMS.items()}
     figures = ", ".join(f"{gap:.3f}" for gap in gaps.values())
-    nearest = min(gaps, key=lambda name: gaps[name])
-    return nearest, f"The gaps to the three terms, in their order, are {figures}."
+    closest = min(gaps, key=lambda name: gaps[name])
+    return closest, f"The gaps to the three terms, in their order, are {figures}."
 
 
 EDITS: dict[str, Edit] = {

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core import problems, train
+from gradwidgets.course.common import flat, nearest
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("scaling_gradients")
@@ -24,7 +25,7 @@ def way(name: str, lr: float, scale: float = 1.0, updates: int = 50) -> torch.Te
     torch.manual_seed(1)
     model = nn.Linear(8, 1).double()
     optimizer = getattr(torch.optim, name)(model.parameters(), lr=lr)
-    start = _flat(model)
+    start = flat(model)
     for _ in range(updates):
         optimizer.zero_grad()
         nn.functional.mse_loss(model(x), y).backward()
@@ -32,11 +33,7 @@ def way(name: str, lr: float, scale: float = 1.0, updates: int = 50) -> torch.Te
             if p.grad is not None:
                 p.grad.mul_(scale)
         optimizer.step()
-    return _flat(model) - start
-
-
-def _flat(model: nn.Module) -> torch.Tensor:
-    return nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    return flat(model) - start
 
 
 @lesson.question(
@@ -51,8 +48,7 @@ def half_the_gradient() -> tuple[str, str]:
     """Compare one step with and without the scale."""
     share = (way("SGD", 0.05, 0.5, 1).norm() / way("SGD", 0.05, 1.0, 1).norm()).item()
     shares = {0.25: "a quarter as far", 0.5: "half as far", 1.0: "just as far"}
-    nearest = min(shares, key=lambda each: abs(each - share))
-    return shares[nearest], f"The share is {share:.3f}."
+    return nearest(share, shares), f"The share is {share:.3f}."
 
 
 @lesson.question(
@@ -70,9 +66,9 @@ def adam_scaled() -> tuple[str, str]:
     plain, scaled, slower = way("Adam", 0.01), way("Adam", 0.01, 0.1), way("Adam", 0.001)
     ends = {"where the unscaled run ends": plain, "where a ten times smaller `lr` ends": slower}
     gaps = {end: ((scaled - run).norm() / plain.norm()).item() for end, run in ends.items()}
-    nearest = min(gaps, key=lambda end: gaps[end])
+    closest = min(gaps, key=lambda end: gaps[end])
     figures = ", ".join(f"{gap:.2f} from {end}" for end, gap in gaps.items())
-    choice = nearest if gaps[nearest] < 0.01 else "somewhere else"
+    choice = closest if gaps[closest] < 0.01 else "somewhere else"
     return choice, f"It ends {figures}, as a share of the way."
 
 
@@ -144,21 +140,21 @@ def check_scaled_step(scaled_step: Callable[..., object]) -> str:
         x, y = torch.randn(6, 3).double(), torch.randn(6, 1).double()
         model = nn.Linear(3, 1).double()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-        expected, velocity = _flat(model), torch.zeros(4).double()
+        expected, velocity = flat(model), torch.zeros(4).double()
         for update, c in enumerate((0.3, 0.5, 0.2), 1):
             error = x @ expected[:3, None] + expected[3] - y
             slope = torch.cat([2 * x.T @ error / 6, 2 * error.mean(0, keepdim=True)]).flatten()
             velocity = 0.9 * velocity + c * slope
             expected = expected - 0.1 * velocity
-            before, loss = _flat(model), scaled_step(model, optimizer, x, y, c)
+            before, loss = flat(model), scaled_step(model, optimizer, x, y, c)
             if not isinstance(loss, float):
                 kind = "nothing" if loss is None else f"a {type(loss).__name__}"
                 return f"Not yet: it returns {kind}. Return a float: loss.item()"
-            if torch.equal(_flat(model), before):
+            if torch.equal(flat(model), before):
                 return "Not yet: nothing has moved. Is there a step()?"
             if abs(loss - error.square().mean().item()) > 1e-9:
                 return "Not yet: the loss should be the plain mean squared error, before the step."
-            if not torch.allclose(_flat(model), expected, rtol=1e-9):
+            if not torch.allclose(flat(model), expected, rtol=1e-9):
                 return _wrong_update(update)
     return "Right. Fifteen updates on five random models are what they should be."
 

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from gradwidgets.core import History, end_level, problems, train
+from gradwidgets.course.common import nearest
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("schedules")
@@ -71,10 +72,10 @@ def stepped_per_batch() -> tuple[str, str]:
     return answer, f"{useful} of {20 * 23} updates have an lr above 0.025."
 
 
-def per_micro_batch(when: str) -> History:
-    """A run on digits, four micro-batches an update, lr falling in a line to 0."""
+def per_micro_batch() -> History:
+    """A run on digits, four micro-batches an update, lr falling in a line to 0 at each of them."""
     recipe = problems.digits.recipe.replace(
-        updates=200, accumulation_steps=4, schedule="linear", schedule_per=when
+        updates=200, accumulation_steps=4, schedule="linear", schedule_per="micro-batch"
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch warns of steps of the scheduler that come first
@@ -92,12 +93,14 @@ def per_micro_batch(when: str) -> History:
 )
 def stepped_per_micro_batch() -> tuple[str, str]:
     """Find the first update that is made with a learning rate of 0."""
-    lr = per_micro_batch("micro-batch").lr
+    lr = per_micro_batch().lr
     moving = int((lr > 0).sum())
-    over = {50: "after about 50 updates", 200: "after 200 updates", 800: "after about 800 updates"}
-    return over[
-        min(over, key=lambda updates: abs(updates - moving))
-    ], f"{moving} of {len(lr)} updates have an lr above 0."
+    over: dict[float, str] = {
+        50: "after about 50 updates",
+        200: "after 200 updates",
+        800: "after about 800 updates",
+    }
+    return nearest(moving, over), f"{moving} of {len(lr)} updates have an lr above 0."
 
 
 def chars_end(**settings: Any) -> float:

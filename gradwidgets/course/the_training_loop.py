@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from gradwidgets.core import problems
+from gradwidgets.course.common import kind_of, seeded
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("the_training_loop")
@@ -22,14 +22,6 @@ USUAL: Order = ("zero_grad", "forward", "backward", "step")
 ORDERS = [o for o in permutations(USUAL) if o.index("forward") < o.index("backward")]
 RAISES: Order = ("forward", "step", "zero_grad", "backward")
 """The one order whose `backward` finds changed parameters."""
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """The random numbers of a seed inside, and the learner's own again afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def new_model(outputs: int = 10, seed: int = 0) -> nn.Sequential:
@@ -233,7 +225,7 @@ def check_moves(moves: Callable[[Order], object]) -> str:
             continue
         answer, truth = moves(order), truly_moves(order)
         if not isinstance(answer, bool | np.bool_):
-            return f"Not yet: it returns {_kind(answer)}. Return True or False."
+            return f"Not yet: it returns {kind_of(answer)}. Return True or False."
         if bool(answer) != truth:
             does = "moves" if truth else "does not move"
             return f"Not yet: with {', '.join(order)} the model {does}."
@@ -265,7 +257,7 @@ def _clip_problem(clip_held: Callable[..., object], seed: int) -> str:
     optimizer = torch.optim.SGD([{"params": held[:2]}, {"params": held[2:]}], lr=0.1)
     answer = clip_held(optimizer, max_norm)
     if not isinstance(answer, float):
-        return f"it returns {_kind(answer)}. Return a float."
+        return f"it returns {kind_of(answer)}. Return a float."
     if not _alike(foreign.grad, others):
         return "a gradient that the optimizer does not hold has changed."
     factor = min(1.0, max_norm / norm)
@@ -286,7 +278,3 @@ def _alike(one: Tensor | None, other: Tensor | None, factor: float = 1.0) -> boo
 
 def _copy(p: nn.Parameter) -> Tensor | None:
     return None if p.grad is None else p.grad.clone()
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import anywidget
+import torch
 import traitlets
 
 from gradwidgets.components import LoopScheduler, StaticFallback, script_of, style_of
@@ -161,7 +162,8 @@ class Predict(StaticFallback, anywidget.AnyWidget):
 
     def _measured(self) -> Outcome:
         if self._outcome is None:
-            found = self._answer()
+            with torch.random.fork_rng(devices=[]):  # the learner's draws stay as they are
+                found = self._answer()
             pair = isinstance(found, tuple) and len(found) == 2
             outcome = Outcome(*found) if pair else Outcome(str(found))
             if outcome.choice not in self.choices:

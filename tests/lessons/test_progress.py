@@ -4,6 +4,7 @@ import json
 import warnings
 
 import pytest
+import torch
 
 from gradwidgets.lessons import Lesson, Predict, progress
 
@@ -53,6 +54,27 @@ def test_an_exercise_is_kept_once_it_passes(file):
         "answers": {"sums.more": "yes"},
         "passed": ["sums.check_sum"],
     }
+
+
+@pytest.mark.usefixtures("file")
+def test_a_question_and_a_check_leave_the_random_numbers_as_they_are():
+    lesson = Lesson("draws")
+    lesson.question("?", WHY)(drawn)
+    lesson.exercise(check_drawn)
+    before = torch.random.get_rng_state()
+    lesson.questions["drawn"]().commit("yes")
+    assert lesson.exercises["check_drawn"](4).startswith("Right")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def drawn():
+    torch.manual_seed(5)
+    return "yes", f"It is {torch.rand(1).item():.2f}."
+
+
+def check_drawn(total):
+    torch.manual_seed(total)
+    return f"Right. {torch.rand(1).item():.2f}."
 
 
 def test_deleting_the_file_begins_again(file):
