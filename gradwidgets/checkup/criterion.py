@@ -71,8 +71,9 @@ def _through(node: Node | None, passing: Iterable[str] = _RESHAPING) -> Node | N
 def direction(node: Node | None, depth: int = 30) -> int:
     """+1 if minimising this loss lowers an error, -1 if it raises one, 0 if unknown.
 
-    Known errors are torch's criteria and squared or absolute differences from a constant; known
-    opposites are log-likelihoods. Signs are followed through negation, scaling and reduction.
+    Known errors are torch's criteria, squared or absolute differences from a constant and negative
+    log-likelihoods written as a sum; known opposites are log-likelihoods. Signs are followed
+    through negation, scaling and reduction.
     """
     if node is None or not depth:
         return 0
@@ -86,7 +87,7 @@ def direction(node: Node | None, depth: int = 30) -> int:
     if kind in ("Add", "Sub"):
         signed = zip((+1, +1 if kind == "Add" else -1), below, strict=False)
         signs = {sign * direction(term, depth - 1) for sign, term in signed if term is not None}
-        return signs.pop() if len(signs) == 1 else 0
+        return signs.pop() if len(signs) == 1 and 0 not in signs else _of_sum(node, depth - 1)
     sign = _sign_of_factor(node)
     return sign and sign * direction(below[0], depth - 1)
 
@@ -141,7 +142,10 @@ def _is_difference(node: Node | None) -> bool:
 
 def _ends_in_likelihood(node: Node | None) -> bool:
     """True for a log-likelihood: rewards multiply these, and may rightly be negative."""
-    return node is not None and any(is_likelihood(n) for n in nodes([node], True))
+    return node is not None and any(
+        is_likelihood(n) or (operation(n) in ("Add", "Sub") and _pairs(_terms((n, 0)))[0])
+        for n in nodes([node], True)
+    )
 
 
 def _constant_sign(node: Node, positive_only: bool) -> int:
@@ -152,6 +156,167 @@ def _constant_sign(node: Node, positive_only: bool) -> int:
     if bool((factor >= 0).all()):
         return +1
     return -1 if factor.dim() == 0 and not positive_only else 0
+
+
+# Likelihoods that are written as a sum
+
+Edge = tuple[Node, int]
+"""A tensor in the graph: the node that made it, and which of its results it is."""
+
+Log = tuple[int, tuple[str, Edge]]
+"""The logarithm of a positive tensor: its sign, and ("log", tensor), or ("as", tensor) if that
+is the logarithm itself. Powers, factors and constant summands are left out.
+"""
+
+_SAME = _RESHAPING - {"Gather", "Index", "Select", "Slice"} | {"Expand", "T"}
+_MOST_TERMS = 16
+
+
+def _of_sum(node: Node, depth: int) -> int:
+    """The direction of a sum, some of whose terms are a likelihood together."""
+    terms = _terms((node, 0))
+    signs, rest = _pairs(terms)
+    signs |= {sign * direction(below, depth) for sign, (below, _) in rest} if signs else set()
+    return signs.pop() if len(signs) == 1 else 0
+
+
+def _terms(start: Edge) -> list[tuple[int, Edge]]:
+    """The terms of a sum with their signs, without numbers that multiply them and reductions."""
+    waiting: list[tuple[int, Edge]] = [(+1, start)]
+    found: list[tuple[int, Edge]] = []
+    while waiting and len(waiting) + len(found) <= _MOST_TERMS:
+        sign, edge = waiting.pop()
+        kind, below = operation(edge[0]), _edges(edge[0])
+        factor = _sign_of_number(edge[0])
+        if kind in ("Add", "Sub") and len(edge[0].next_functions) == 2:
+            second = -1 if kind == "Sub" else +1
+            signed = zip((sign, second * sign), edge[0].next_functions, strict=True)
+            waiting += [(of, (term, index)) for of, (term, index) in signed if term is not None]
+        elif factor and below:
+            waiting.append((sign * factor, below[0]))
+        else:
+            found.append((sign, edge))
+    return found if not waiting else []
+
+
+def _edges(node: Node) -> list[Edge]:
+    return [(below, index) for below, index in node.next_functions if below is not None]
+
+
+def _sign_of_number(node: Node) -> int:
+    """The sign of a number that multiplies a tensor; +1 where it is only reshaped or reduced."""
+    kind = operation(node)
+    if kind in _SAME | _REDUCING | {"Neg"}:
+        return -1 if kind == "Neg" else +1
+    number = _constant(node)
+    if number is None or number.numel() != 1 or not number or node.next_functions[0][0] is None:
+        return 0  # for each element another, or a number divided by the tensor
+    return +1 if bool(number > 0) else -1
+
+
+def _pairs(terms: list[tuple[int, Edge]]) -> tuple[set[int], list[tuple[int, Edge]]]:
+    """The signs of the pairs of terms that are a negative log-likelihood, and the other terms.
+
+    A pair is an error divided by a scale and the logarithm of that scale (Gauss, Laplace), or a
+    rate and the logarithm of that rate times minus the counts (Poisson).
+    """
+    signs, rest = set(), list(terms)
+    for first in terms:
+        for second in terms:
+            if first in rest and second in rest and first is not second:
+                sign = _sign_of_pair(first, second)
+                if sign:
+                    signs.add(sign)
+                    rest = [term for term in rest if term is not first and term is not second]
+    return signs, rest
+
+
+def _sign_of_pair(first: tuple[int, Edge], second: tuple[int, Edge]) -> int:
+    (sign, edge), (other_sign, other) = first, second
+    weighed = _weighed_error(edge[0])
+    if weighed is not None:
+        error, (log_sign, log) = weighed
+        found = _logarithm(other)
+        same = found[1] == log and other_sign * found[0] == sign * error * log_sign
+        return sign * error if same else 0
+    counted = _counted_logarithm(other[0])
+    if counted is not None:
+        log_sign, log = _log_of(edge)
+        same = counted[1] == log and other_sign * counted[0] == -sign * log_sign
+        return sign if same else 0
+    return 0
+
+
+def _weighed_error(node: Node) -> tuple[int, Log] | None:
+    """The direction of an error that is divided by a scale, and the logarithm of that scale."""
+    kind, below = operation(node), _edges(node)
+    if kind == "Pow" and operation(below[0][0]) == "Div":
+        divided = _edges(below[0][0])
+        if len(divided) == 2 and _is_difference(divided[0][0]):
+            return +1, _log_of(divided[1])
+    if kind not in ("Mul", "Div") or len(below) != 2:
+        return None
+    for (error, _), scale in (below, reversed(below)) if kind == "Mul" else (below,):
+        way = direction(error, 5)
+        if way:
+            sign, log = _log_of(scale)
+            return way, (sign if kind == "Div" else -sign, log)
+    return None
+
+
+def _counted_logarithm(node: Node) -> Log | None:
+    """The logarithm that is multiplied by a constant count for each element."""
+    kind, below = operation(node), _edges(node)
+    if kind == "Xlogy" and len(below) == 1:
+        return _log_of(below[0])
+    counts = _constant(node) if kind == "Mul" else None
+    if counts is None or bool((counts < 0).any()):
+        return None
+    return _logarithm(below[0])
+
+
+def _log_of(edge: Edge) -> Log:
+    """The logarithm of a tensor."""
+    sign, (node, index) = _core(edge, {"Pow", "Sqrt", "Reciprocal", "Rsqrt"})
+    if operation(node) == "Exp":
+        power, inner = _core(_edges(node)[0], {"Neg"})
+        return sign * power, ("as", inner)
+    return sign, ("log", (node, index))
+
+
+def _logarithm(edge: Edge) -> Log:
+    """The tensor as a logarithm: of what `log` was given, or of its exponential."""
+    sign, (node, index) = _core(edge, {"Neg"})
+    if operation(node) == "Log":
+        power, log = _log_of(_edges(node)[0])
+        return sign * power, log
+    return sign, ("as", (node, index))
+
+
+def _core(edge: Edge, passing: set[str]) -> tuple[int, Edge]:
+    """The tensor that another is made from by those operations, numbers, clamping, reshaping."""
+    sign = +1
+    while True:
+        node, below = edge[0], _edges(edge[0])
+        way = _sign_of_core(node) if operation(node) in _PLAIN | passing else 0
+        if not way or len(below) != 1:
+            return sign, edge
+        sign, edge = sign * way, below[0]
+
+
+_PLAIN = _SAME | {"Add", "Clamp", "ClampMin", "Div", "Mul"}
+
+
+def _sign_of_core(node: Node) -> int:
+    """-1 for what falls where its operand rises."""
+    kind = operation(node)
+    if kind in ("Mul", "Div"):
+        return _sign_of_number(node)
+    if kind == "Pow":
+        exponent = saved(node, "exponent")
+        known = isinstance(exponent, (int, float)) and exponent
+        return (+1 if exponent > 0 else -1) if known else 0
+    return -1 if kind in ("Neg", "Reciprocal", "Rsqrt") else +1
 
 
 # Which shapes it compares

@@ -29,6 +29,12 @@ def regression(samples: int = 32, features: int = 8) -> tuple[torch.Tensor, torc
     return x, x @ torch.randn(features, 1) + 0.1 * torch.randn(samples, 1)
 
 
+def counts(samples: int = 32, features: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and counts (samples, 1), whose logarithms are about linear in the inputs."""
+    x = torch.randn(samples, features)
+    return x, torch.poisson(torch.exp(0.3 * x.sum(1, keepdim=True)))
+
+
 def images(samples: int = 8, classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (samples, 1, 8, 8) and their classes."""
     return torch.randn(samples, 1, 8, 8), torch.randint(classes, (samples,))

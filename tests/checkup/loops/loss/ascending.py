@@ -5,10 +5,21 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
-from torch.distributions import Categorical, Normal
+from torch.distributions import Categorical, Laplace, Normal, Poisson
 
 from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import Autoencoder, classes, classify, cnn, fit, mlp, simple, usual
+from tests.checkup.loops.parts import (
+    Autoencoder,
+    classes,
+    classify,
+    cnn,
+    counts,
+    fit,
+    mlp,
+    regression,
+    simple,
+    usual,
+)
 
 
 def signed(loss: torch.Tensor, right: bool) -> torch.Tensor:
@@ -115,3 +126,69 @@ def likelihood_by_hand(repaired: bool) -> Loop:
         return signed(torch.log(chosen + 1e-8).sum() / 32, not repaired)
 
     return usual(model, optim.SGD(model.parameters(), lr=0.01), loss)
+
+
+@fault("ascending", source="common report: GaussianNLLLoss with a minus", written=FIFTH)
+def negated_gaussian_nll_loss(repaired: bool) -> Loop:
+    model, (x, y) = mlp(out=2), regression()
+
+    def loss():
+        mean, spread = model(x).chunk(2, 1)
+        return signed(F.gaussian_nll_loss(mean, y, F.softplus(spread)), repaired)
+
+    return usual(model, optim.Adam(model.parameters(), 1e-3), loss)
+
+
+@fault("ascending", source="common report: log-variance by hand", written=FIFTH)
+def gaussian_by_hand_minimised(repaired: bool) -> Loop:
+    model, (x, y) = mlp(out=2), regression()
+
+    def loss():
+        mean, log_variance = model(x).unbind(1)
+        error = torch.exp(-log_variance) * (mean - y[:, 0]).square()
+        return signed(0.5 * (error + log_variance).mean(), repaired)
+
+    return usual(model, optim.SGD(model.parameters(), 1e-3), loss)
+
+
+@fault("ascending", source="common report: log_prob minimised", written=FIFTH)
+def likelihood_of_laplace(repaired: bool) -> Loop:
+    model, (x, y) = mlp(out=2), regression()
+
+    def loss():
+        mean, spread = model(x).chunk(2, 1)
+        return signed(Laplace(mean, F.softplus(spread)).log_prob(y).mean(), not repaired)
+
+    return usual(model, optim.Adam(model.parameters(), 1e-3), loss)
+
+
+@fault("ascending", source="common report: PoissonNLLLoss with a minus", written=FIFTH)
+def negated_poisson_nll_loss(repaired: bool) -> Loop:
+    model, (x, y) = mlp(), counts()
+
+    def criterion(out):
+        return signed(F.poisson_nll_loss(out, y), repaired)
+
+    return usual(model, optim.Adam(model.parameters(), 1e-3), lambda: criterion(model(x)))
+
+
+@fault("ascending", source="common report: Poisson with its terms exchanged", written=FIFTH)
+def poisson_with_its_terms_exchanged(repaired: bool) -> Loop:
+    model, (x, y) = mlp(), counts()
+
+    def loss():
+        rate = F.softplus(model(x))
+        expected, seen = rate, y * torch.log(rate + 1e-8)
+        return (expected - seen if repaired else seen - expected).mean()
+
+    return usual(model, optim.SGD(model.parameters(), 1e-2), loss)
+
+
+@fault("ascending", source="common report: log_prob minimised", written=FIFTH)
+def likelihood_of_counts(repaired: bool) -> Loop:
+    model, (x, y) = mlp(), counts()
+
+    def loss():
+        return signed(Poisson(model(x).exp()).log_prob(y).mean(), not repaired)
+
+    return usual(model, optim.SGD(model.parameters(), 1e-2), loss)
