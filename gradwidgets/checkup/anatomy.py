@@ -80,15 +80,28 @@ def hidden_tensors(modules: Sequence[nn.Module]) -> dict[int, str]:
     """Unregistered leaves that require grad in a module's attributes: id -> where."""
     registered = {id(tensor) for _, tensor in named_parameters(modules)}
     found: dict[int, str] = {}
+    for place, tensor in _in_attributes(modules):
+        for leaf in _leaves(tensor):
+            if id(leaf) not in registered:
+                found.setdefault(id(leaf), place)
+    return found
+
+
+def hidden_leaves(modules: Sequence[nn.Module]) -> list[tuple[str, Tensor]]:
+    """Unregistered leaves that require grad and are attributes themselves, with their places."""
+    registered = {id(tensor) for _, tensor in named_parameters(modules)}
+    return [
+        (place, tensor)
+        for place, tensor in _in_attributes(modules)
+        if tensor.grad_fn is None and tensor.requires_grad and id(tensor) not in registered
+    ]
+
+
+def _in_attributes(modules: Sequence[nn.Module]) -> Iterator[tuple[str, Tensor]]:
     for path, module in named_modules(modules):
         for attribute, value in vars(module).items():
-            if attribute in ("_parameters", "_buffers", "_modules"):
-                continue
-            for place, tensor in _tensors_under(value, f"{path}.{attribute}"):
-                for leaf in _leaves(tensor):
-                    if id(leaf) not in registered:
-                        found.setdefault(id(leaf), place)
-    return found
+            if attribute not in ("_parameters", "_buffers", "_modules"):
+                yield from _tensors_under(value, f"{path}.{attribute}")
 
 
 def _tensors_under(value: Any, place: str, depth: int = 3) -> Iterator[tuple[str, Tensor]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from gradwidgets.checkup import anatomy, surroundings
+from gradwidgets.checkup import anatomy, loss_reading, surroundings
 from gradwidgets.checkup.gradient_log import GradientLog
 from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Outsider, Parameter, Record
 from gradwidgets.checkup.surroundings import held_by
@@ -96,6 +96,18 @@ class Inventory:
                     return True
         return False
 
+    def look_for_hidden(self) -> None:
+        """Note leaves that a forward has hidden in attributes since the watch began.
+
+        An input that the model keeps is none of its parameters.
+        """
+        record = self._record
+        if record.spread:
+            return
+        for _, leaf in anatomy.hidden_leaves(self.modules):
+            if id(leaf) not in record.hidden and id(leaf) not in record.inputs:
+                loss_reading.note_outsider(record, leaf)
+
     def _enter(self, parameter: Parameter) -> None:
         self._record.parameters[id(parameter.tensor)] = parameter
         self._gradient_log.open(parameter)
@@ -137,13 +149,27 @@ class Inventory:
         untrained = waiting.keys() - record.trained_elsewhere
         if untrained and surroundings.steppers_of(untrained):
             untrained = set()
+        self._look_at_hidden(untrained)
         modules = surroundings.modules()
         for key, outsider in waiting.items():
+            if key in record.hidden:
+                continue
             place = surroundings.owner_of(outsider.tensor(), modules, record.modules)
             if place is not None:
                 outsider.name, module = place
                 outsider.in_network = surroundings.is_network(module)
                 outsider.left_out = key in untrained and module.training
+
+    def _look_at_hidden(self, untrained: Set[int]) -> None:
+        """Find parameters that nobody trains in attributes of the model, made by a forward."""
+        record = self._record
+        often = min(len(record.real_backwards), 2)
+        for place, leaf in anatomy.hidden_leaves(self.modules):
+            known = record.outsiders.get(id(leaf))
+            if id(leaf) not in untrained or known is None or known.backwards < often:
+                continue
+            if isinstance(leaf, nn.Parameter) or not record.grad_calls:  # it may be coordinates
+                record.hidden.setdefault(id(leaf), place)
 
     def _enter_optimizer(self, optimizer: Optimizer, given: bool) -> OptimizerSeen:
         entry = self._optimizers.get(id(optimizer))

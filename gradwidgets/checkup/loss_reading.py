@@ -68,18 +68,22 @@ def _read_leaf(record: Record, backward: Backward, leaf: Tensor | None) -> None:
     backward.leaves.add(id(leaf))
     if id(leaf) not in record.parameters and id(leaf) not in record.hidden:
         backward.other_leaves.append(tuple(leaf.shape))
-        if isinstance(leaf, nn.Parameter) and not record.spread:
-            _read_outsider(record, leaf)
+        kept = isinstance(leaf, nn.Parameter) or id(leaf) in record.outsiders
+        known = note_outsider(record, leaf) if kept and not record.spread else None
+        if known is not None:
+            known.backwards += 1
 
 
-def _read_outsider(record: Record, leaf: Tensor) -> None:
+def note_outsider(record: Record, leaf: Tensor) -> Outsider | None:
+    """The entry of a leaf outside of the model; None if there are too many, or it is sparse."""
     known = record.outsiders.get(id(leaf))
     if known is None or known.tensor() is not leaf:  # an id may be given again
         begun = elements(leaf, FEW)
         if begun is None or len(record.outsiders) >= MOST_KEPT:
-            return
-        known = record.outsiders[id(leaf)] = Outsider(weakref.ref(leaf), tuple(leaf.shape), begun)
-    known.backwards += 1
+            return None
+        known = Outsider(weakref.ref(leaf), tuple(leaf.shape), begun)
+        record.outsiders[id(leaf)] = known
+    return known
 
 
 def _read_end(backward: Backward, root: Node, count: int) -> None:

@@ -246,11 +246,11 @@ class Observer:
                 self._within_forward -= 1
         known = self.record.modules.get(id(module))
         if known is not None:
-            self._after_forward(known, args, output)
+            self._after_forward(known, args, kwargs, output)
         return output
 
     @_safely
-    def _after_forward(self, known: ModuleSeen, args: Any, output: Any) -> None:
+    def _after_forward(self, known: ModuleSeen, args: Any, kwargs: Any, output: Any) -> None:
         """Count the run, mark its output's graph, keep sketches of its inputs and outputs."""
         learning = torch.is_grad_enabled()
         if not known.runs:
@@ -269,6 +269,9 @@ class Observer:
                 known.output = sketch(tensor)
         if known.is_outermost:
             known.inputs = [sketch(value) for value in args if isinstance(value, Tensor)]
+            if not self.record.backwards:
+                given = graph.tensors_in([args, kwargs])
+                self.record.inputs |= {id(tensor) for tensor in given if tensor.requires_grad}
 
     def on_backward(self, call: Call, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         """Read the graph, let it be freed, and look at the gradients it left."""
@@ -299,6 +302,8 @@ class Observer:
     def _before_backward(self, backward: Backward, roots: list[Any]) -> None:
         if self._inventory.model_has_grown():
             self._inventory.look_at_model()
+        if not self.record.backwards:
+            self._inventory.look_for_hidden()
         self._use_up(renewed=True)
         self._look_at_gradients()
         backward.time = self._timeline.tick("backward")

@@ -348,6 +348,7 @@ class Record:
     execution: list[ModuleSeen] = field(default_factory=list)  # in order of their first run
     backwards: list[Backward] = field(default_factory=list)
     outsiders: dict[int, Outsider] = field(default_factory=dict)
+    inputs: set[int] = field(default_factory=set)  # ids before the first backward, if trainable
     steps: list[Step] = field(default_factory=list)
     clips: list[Clip] = field(default_factory=list)
     first_non_finite: str | None = None

@@ -209,3 +209,22 @@ def test_what_is_ignored_is_left_out_and_named(ignore: Any, left: set[str]) -> N
 def test_wrong_options_are_named(options: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         checkup(mlp(), **options)
+
+
+def test_a_hidden_tensor_that_an_optimizer_found_or_passed_by_has_is_no_fault() -> None:
+    """Of an optimizer found as it steps, and of one beside the optimizer given."""
+    for together in (True, False):
+        model = torch.nn.Linear(8, 1)
+        model.scale = torch.ones(1, requires_grad=True)
+        hidden = [model.scale]
+        first = torch.optim.SGD([*model.parameters(), *hidden * together], lr=0.01)
+        second = torch.optim.SGD([*hidden, torch.zeros(1, requires_grad=True)], lr=0.01)
+        with checkup(model, None if together else first) as report:
+            for _ in range(3):
+                first.zero_grad()
+                second.zero_grad()
+                (model(torch.ones(4, 8)) * model.scale).square().mean().backward()
+                first.step()
+                if not together:
+                    second.step()
+        assert not report.codes, report

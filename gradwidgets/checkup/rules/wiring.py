@@ -137,6 +137,7 @@ def unregistered(record: Record) -> Iterator[Finding]:
         return
     used = {key for b in record.real_backwards for key in b.leaves}
     trained = {key for key, p in record.parameters.items() if p.optimizers}
+    trained |= record.trained_elsewhere.union(*(one.held for one in record.optimizers))
     places = tuple(place for key, place in record.hidden.items() if key in used - trained)
     if places:
         yield Finding(

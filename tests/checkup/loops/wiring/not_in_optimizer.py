@@ -175,6 +175,34 @@ def layer_made_in_the_first_forward(repaired: bool) -> Loop:
     return fit(model, optim.SGD(model.parameters(), 0.01))
 
 
+@fault("not-in-optimizer", source="common report: built in the first forward", written=FIFTH)
+def parameter_made_in_the_first_forward(repaired: bool) -> Loop:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.gate = mlp(), None
+
+        def forward(self, x):
+            out = self.body(x)
+            if self.gate is None:
+                self.gate = nn.Parameter(torch.full(out.shape[1:], 0.5))
+            return out * self.gate
+
+    model = Gated()
+    if repaired:
+        model(torch.zeros(1, 8))
+    return fit(model, optim.Adam(model.parameters(), 1e-3))
+
+
+@fault("not-in-optimizer", source="common report: a list taken before lazy layers", written=FIFTH)
+def lazy_layers_filtered_out(repaired: bool) -> Loop:
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.LazyLinear(1))
+    if repaired:
+        model(torch.zeros(1, 8))
+    given = [p for p in model.parameters() if not nn.parameter.is_lazy(p)]
+    return fit(model, optim.SGD(given, 0.01))
+
+
 class TaskWeights(nn.Module):
     """Weighs two losses by what it learns of their noise (Kendall and others, 2018)."""
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import fit, mlp, regression, times, usual
 
 
@@ -179,3 +179,71 @@ def layers_inside_a_plain_object(repaired: bool) -> Loop:
 
     model = Net()
     return fit(model, optim.Adam(model.parameters(), 1e-3))
+
+
+class MadeByForward(nn.Module):
+    """A layer and a head that the first forward makes, once it knows the width."""
+
+    def __init__(self, registered: bool) -> None:
+        super().__init__()
+        self.body, self.registered = nn.Linear(8, 8), registered
+
+    def forward(self, x):
+        hidden = torch.relu(self.body(x))
+        if not hasattr(self, "head"):
+            head = (0.3 * torch.randn(hidden.shape[1], 1)).requires_grad_()
+            self.head = nn.Parameter(head) if self.registered else head
+        return hidden @ self.head
+
+
+@fault("unregistered", source="common report: a weight made in the first forward", written=FIFTH)
+def raw_tensor_made_in_the_first_forward(repaired: bool) -> Loop:
+    model = MadeByForward(registered=repaired)
+    if repaired:
+        model(torch.zeros(1, 8))
+    return fit(model, optim.SGD(model.parameters(), 0.01), 4)
+
+
+@fault("unregistered", source="common report: layers built lazily into a list", written=FIFTH)
+def list_of_layers_made_in_the_first_forward(repaired: bool) -> Loop:
+    class Lazy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.layers = nn.Linear(8, 8), nn.ModuleList() if repaired else []
+
+        def forward(self, x):
+            hidden = torch.relu(self.body(x))
+            if not self.layers:
+                self.layers += [nn.Linear(8, 8), nn.Linear(8, 1)]
+            for layer in self.layers:
+                hidden = layer(hidden)
+            return hidden
+
+    model = Lazy()
+    if repaired:
+        model(torch.zeros(1, 8))
+    return fit(model, optim.Adam(model.parameters(), 1e-3), 4)
+
+
+@fault(
+    "unregistered", source="common report: a head for each task, made when it comes", written=FIFTH
+)
+def heads_made_as_tasks_come(repaired: bool) -> Loop:
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.heads = nn.Linear(8, 8), nn.ModuleDict() if repaired else {}
+
+        def forward(self, x, task):
+            if task not in self.heads:
+                self.heads[task] = nn.Linear(8, 1)
+            return self.heads[task](torch.relu(self.body(x)))
+
+    model, (x, y) = Heads(), regression()
+    tasks = ["a", "b", "a", "b", "b", "a"]
+    if repaired:
+        for task in tasks:
+            model(x, task)
+    waiting = iter(tasks)
+    optimizer = optim.SGD(model.parameters(), 0.01)
+    return usual(model, optimizer, lambda: F.mse_loss(model(x, next(waiting)), y), len(tasks))
