@@ -27,6 +27,7 @@ LESSONS = (
     "watching_convergence",
     "fact_check",
     "schedules",
+    "hooks",
 )
 """The modules of this folder in the order of the course."""
 
