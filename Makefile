@@ -4,6 +4,7 @@
 #   make test    everything that CI runs; test-oldest, test-newest: on other versions of libraries
 #   make soak    half an hour and more of the same at random, SOAK_MINUTES=30
 #   make sweeps  every stop of every slider: sweeps against runs alone, to the last bit
+#   make seeds   every experiment of the course with ten other seeds
 #   make scorecard  checkup and its rivals on the collection of broken and healthy loops
 #   make codes   the table of checkup's codes
 #   make frameworks  trainings of other people's frameworks, watched by checkup
@@ -18,7 +19,7 @@ CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab lectures test soak sweeps test-oldest test-oldest-drawing drawing test-newest test-float64 frameworks trainings scorecard score codes lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab lectures test soak sweeps seeds test-oldest test-oldest-drawing drawing test-newest test-float64 frameworks trainings scorecard score codes lint types unit notebooks bench hub execute fact-check clean
 
 $(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub $(VENV)/.frameworks $(VENV)/.rivals: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -108,6 +109,10 @@ sweeps: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.random_models $(SWEEP_MODELS)
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.grid $(SWEEP_UPDATES)
 	ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.grid $(SWEEP_UPDATES)
+
+# Every experiment of the lessons as it stands and with ten other seeds: about 10 minutes.
+seeds: $(VENV)/.dev
+	GRADWIDGETS_PROGRESS= OMP_NUM_THREADS=1 $(BIN)/python -m tests.lessons.seeds
 
 bench: $(VENV)/.bench $(VENV)/.dev
 	$(BIN)/python -m benchmarks

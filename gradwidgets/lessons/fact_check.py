@@ -17,6 +17,7 @@ from IPython.utils.capture import capture_output
 from gradwidgets.components import Choice, LoopScheduler, StaticFallback
 from gradwidgets.core import Control, not_allowed
 from gradwidgets.lessons.claims import FILE, VERDICTS, Claim, read_cells, read_claims, source_of
+from gradwidgets.lessons.needed_cells import needed_cells
 from gradwidgets.lessons.predict import LINE
 
 ALL = "all"
@@ -80,9 +81,9 @@ class FactCheck(StaticFallback):
         ]
 
     def run(self, claim_id: str) -> None:
-        """Run the experiment of a claim: its lesson from the top, in a namespace of its own.
+        """Run the experiment of a claim, in a namespace of its own, and show what it puts out.
 
-        Only what the cells that settle the claim put out is shown.
+        It is the cells of a lesson that settle the claim, after those that they need.
 
         Raises:
             ValueError: there is no claim of that id, or no lesson settles it.
@@ -91,8 +92,9 @@ class FactCheck(StaticFallback):
         claim = known.get(claim_id)
         if claim is None or claim.experiment is None:
             raise not_allowed("claim_id", claim_id, 'the id of a claim, such as "000-11"')
+        lines = textwrap.TextWrapper(LINE, subsequent_indent="  ", break_on_hyphens=False)
         for text in (f"{claim.quote} ({claim.source})", f"{claim.verdict}: {claim.truth}", ""):
-            print(textwrap.fill(text, LINE, subsequent_indent="  "))  # noqa: T201, a cell's output
+            print(lines.fill(text))  # noqa: T201, a cell's output
         print(f'From the lesson "{claim.experiment.title}":\n')  # noqa: T201
         _run_cells(self.folder / claim.experiment.notebook, claim.experiment.cells)
 
@@ -135,7 +137,7 @@ class _Row:
     def _clicked(self, _: ipywidgets.Button) -> None:
         if not self._running:
             self._running = True
-            words = "Running the lesson up to this experiment; it may take half a minute."
+            words = "Running. It may take some seconds."
             self._result.outputs = (_output("text/plain", words),)
             self._scheduler.soon(self._show_result)
 
@@ -181,30 +183,24 @@ def _lessons() -> Path:
 
 
 def _run_cells(path: Path, shown: Sequence[str]) -> None:
-    """Run a notebook's code cells up to the last of the ids `shown`; only those say something."""
+    """Run the cells `shown` of a notebook after those that they need; only they say something."""
     space: dict[str, Any] = {"__name__": "__main__"}
-    missing = list(shown)
-    for cell in read_cells(path):
-        if not missing:
-            return
-        if cell["cell_type"] != "code":
-            continue
+    for cell in needed_cells(read_cells(path), shown):
         name = f"<{path.stem} {cell['id']}>"
-        if cell["id"] in missing:
-            missing.remove(cell["id"])
-            _run_and_display(source_of(cell), name, space)
+        if cell["id"] in shown:
+            run_cell(source_of(cell), name, space)
             continue
         with capture_output():
-            exec(compile(source_of(cell), name, "exec"), space)
-            plt.close("all")
+            run_cell(source_of(cell), name, space)
+        plt.close("all")
 
 
-def _run_and_display(source: str, name: str, space: dict[str, Any]) -> None:
+def run_cell(source: str, name: str, space: dict[str, Any]) -> None:
     """Run a cell and display the value of its last line, as a notebook does."""
     tree = ast.parse(source)
     if isinstance(last := tree.body[-1], ast.Expr):
         value = ast.Assign([ast.Name(LAST, ast.Store())], last.value)
         tree.body[-1] = ast.fix_missing_locations(ast.copy_location(value, last))
     exec(compile(tree, name, "exec"), space)
-    if (shown := space.pop(LAST, None)) is not None:
+    if isinstance(last, ast.Expr) and (shown := space.pop(LAST)) is not None:
         display(shown)  # type: ignore[no-untyped-call]

@@ -46,6 +46,13 @@ def outputs_of(path):
     return nbformat.from_dict(json.loads(file.read_text(encoding="utf-8")))
 
 
+def text_of(path, *cells):
+    """What these cells of a notebook put out as text."""
+    outputs = outputs_of(path)
+    said = [output for name in cells for output in outputs[name]]
+    return "".join(each.get("text") or f"{each.data['text/plain']}\n" for each in said)
+
+
 def write(path):
     """Run a notebook and keep its outputs; the notebook itself is written without any."""
     book = read(path)
