@@ -26,6 +26,7 @@ LESSONS = (
     "why_do_my_parameters_not_update",
     "watching_convergence",
     "fact_check",
+    "beyond_one_process",
     "schedules",
     "hooks",
 )
