@@ -21,6 +21,7 @@ class Mark(NamedTuple):
     module: ModuleSeen
     time: int
     training: bool
+    parallel: int  # id of the DistributedDataParallel within whose forward it ran; 0 for none
 
 
 def put_mark(tensor: Tensor, mark: Mark) -> None:

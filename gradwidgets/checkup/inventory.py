@@ -233,6 +233,7 @@ class Inventory:
             if parameter.escape is not None:
                 parameter.escape.settle()
         self._look_at_outsiders()
+        self._record.averaged_by = surroundings.averaged(self._record.parameters)
 
     def _look_for_moves(self) -> None:
         """Notice parameters that changed although no optimizer stepped them."""

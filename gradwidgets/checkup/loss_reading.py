@@ -28,6 +28,7 @@ def read_loss(record: Record, backward: Backward, roots: list[Any]) -> list[grap
         backward.loss = float(tensors[0].detach())
     found, count = _read_nodes(record, backward, starts)
     backward.outdated |= _outdated(record, backward, found)
+    backward.parallel |= {mark.parallel for mark in found if mark.parallel}
     if starts and not backward.kind[0]:  # not for a checkpointed part of the same graph
         _read_end(backward, starts[0], count)
         backward.direction = criterion.direction(starts[0])
@@ -99,7 +100,7 @@ def _read_end(backward: Backward, root: Node, count: int) -> None:
 def _outdated(record: Record, backward: Backward, marks: list[graph.Mark]) -> set[int]:
     """Indices of the optimizers that have stepped since the forward of their modules."""
     latest: dict[int, int] = {}  # optimizer index -> last forward of a module it trains
-    for module, time, _ in marks:
+    for module, time, _, _ in marks:
         for index in module.trained_by:
             latest[index] = max(latest.get(index, 0), time)
             backward.earliest[index] = min(backward.earliest.get(index, time), time)

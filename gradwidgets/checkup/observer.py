@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad
 from torch.optim import Optimizer
 from torch.optim.optimizer import (
@@ -123,6 +124,7 @@ class Observer:
         self._open_steps: list[step_readings.OpenStep] = []
         self._scaler_steps = False
         self._within_forward = 0
+        self._parallel = [0]
         self._evaluated_again: tuple[OptimizerSeen, int] | None = None
         self._begin()
         self.blind = bool(self.failures)
@@ -154,6 +156,7 @@ class Observer:
             self._open.callback(handle.remove)
         for owner, name, around in (
             (nn.Module, "__call__", self.on_call),
+            (DistributedDataParallel, "forward", self.on_parallel),
             (torch.autograd, "backward", self.on_backward),  # `Tensor.backward` calls it
             (torch.autograd, "grad", self.on_grad),
             (Optimizer, "zero_grad", self.on_zero_grad),
@@ -249,6 +252,14 @@ class Observer:
             self._after_forward(known, args, kwargs, output)
         return output
 
+    def on_parallel(self, call: Call, wrapper: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """Note what runs within this wrapper, which averages gradients over processes."""
+        self._parallel.append(id(wrapper))
+        try:
+            return call(wrapper, *args, **kwargs)
+        finally:
+            self._parallel.pop()
+
     @_safely
     def _after_forward(self, known: ModuleSeen, args: Any, kwargs: Any, output: Any) -> None:
         """Count the run, mark its output's graph, keep sketches of its inputs and outputs."""
@@ -262,7 +273,7 @@ class Observer:
             self._timeline.tick("forward", "" if learning else "no grad")
         if not learning:
             return
-        mark = graph.Mark(known, self._timeline.now, known.module.training)
+        mark = graph.Mark(known, self._timeline.now, known.module.training, self._parallel[-1])
         for tensor in graph.tensors_in(output):
             graph.put_mark(tensor, mark)
             if known.is_layer:

@@ -83,6 +83,7 @@ class Backward:
     other_leaves: list[tuple[int, ...]] = field(default_factory=list)  # shapes: inputs, rebuilt
     outdated: set[int] = field(default_factory=set)  # optimizers that stepped after its forward
     eval_modules: set[str] = field(default_factory=set)
+    parallel: set[int] = field(default_factory=set)  # ids of the DDP wrappers it goes through
     failed: str = ""  # the error that it raised
     # The gradient log:
     reached: set[int] = field(default_factory=set)  # id of every parameter that got a gradient
@@ -340,6 +341,9 @@ class Record:
     modules: dict[int, ModuleSeen] = field(default_factory=dict)
     hidden: dict[int, str] = field(default_factory=dict)  # unregistered tensors: id -> where
     trained_elsewhere: set[int] = field(default_factory=set)  # ids in optimizers of other models
+    averaged_by: dict[int, int] = field(
+        default_factory=dict
+    )  # id of a tensor -> of its DDP wrapper
     untied: list[tuple[str, str]] = field(default_factory=list)
     ignored_flags: list[str] = field(default_factory=list)  # modules with a `requires_grad`
     duplicates: set[str] = field(default_factory=set)

@@ -9,7 +9,9 @@ import gc
 from collections.abc import Collection, Iterator
 from typing import TypeVar
 
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from gradwidgets.checkup import anatomy
@@ -61,6 +63,20 @@ def _holds(thing: object, keys: Keys) -> bool:
             found = found or id(value) in keys
         elif depth and not anatomy.is_a(value, nn.Module):
             waiting += [(part, depth - 1) for _, part in anatomy.parts(value)]
+    return found
+
+
+def averaged(keys: Keys) -> dict[int, int]:
+    """The wrapper that averages a tensor's gradient over several processes: both by id."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return {}
+    found = {}
+    for wrapper in _all_of(DistributedDataParallel):
+        own = vars(wrapper)
+        if own["process_group"].size() > 1:
+            for name, tensor in anatomy.named_parameters([own["_modules"]["module"]]):
+                if id(tensor) in keys and name not in own["parameters_to_ignore"]:
+                    found[id(tensor)] = id(wrapper)
     return found
 
 

@@ -152,7 +152,8 @@ def gathered(tmp_path: Path) -> Callable[[str], dict[str, Any]]:
         finally:
             for process in processes:
                 process.kill()
-        return json.loads(file.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        text = file.read_text(encoding="utf-8") if file.exists() else "{}"
+        return json.loads(text)  # type: ignore[no-any-return]
 
     return run
 
@@ -166,10 +167,29 @@ def test_a_wrapper_that_is_passed_by_leaves_ranks_with_other_weights(
 ) -> None:
     found = gathered("broken")
     grave = [one for one in found["findings"] if one["severity"] != "info"]
-    assert [one["code"] for one in grave] == ["ranks-differ"]
+    assert [one["code"] for one in grave] == ["ranks-differ", "ranks-differ"]
+    assert grave[1]["message"].startswith(
+        "4 of 4 steps of SGD read gradients of this process alone"
+    )
     assert grave[0]["message"] == "4 of 4 parameters are not the same on all of 2 ranks"
     assert grave[0]["parameters"] == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert found["steps"] == 4
+
+
+def test_a_wrapper_that_is_passed_by_in_turn_is_told_by_each_rank(
+    gathered: Callable[[str], dict[str, Any]],
+) -> None:
+    found = told(gathered("broken in turn"))
+    assert [code for code, _ in found] == ["ranks-differ", "ranks-differ"]
+    assert found[1][1].startswith("2 of 4 steps of SGD read gradients of this process alone")
+    assert told(gathered("repaired in turn")) == []
+
+
+def test_a_wrapper_that_is_rightly_passed_by_is_no_fault(
+    gathered: Callable[[str], dict[str, Any]],
+) -> None:
+    """Its own ranks hold the same parameters in the end."""
+    gathered("healthy")
 
 
 def test_ranks_that_train_together_get_one_clean_report(

@@ -57,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     updates.mask_undone,
     updates.replaced,
     wiring.eval_mode,
+    wiring.not_averaged,
     wiring.duplicate,
     wiring.untied,
     order.leftover,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -9,13 +10,16 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from gradwidgets.checkup import anatomy
+from gradwidgets.checkup import thresholds as limit
 from gradwidgets.checkup.record import (
     ModuleSeen,
     OptimizerSeen,
     Outsider,
     Parameter,
     Record,
+    Step,
     names_of,
+    norms_around_edit,
 )
 from gradwidgets.checkup.report import Finding, counted
 
@@ -306,6 +310,42 @@ def eval_mode(record: Record) -> Iterator[Finding]:
             "no dropout, and batch statistics neither used nor updated",
             "call model.train() before the training batches, again after each validation",
         )
+
+
+def not_averaged(record: Record) -> Iterator[Finding]:
+    """A step read gradients not averaged by DistributedDataParallel: the forward passed by it."""
+    for optimizer in record.optimizers:
+        steps = [step for step in record.steps_of(optimizer) if step.measured and step.read]
+        alone = [names for step in steps if (names := _of_one_process(step, record))]
+        if alone:
+            yield Finding(
+                "ranks-differ",
+                "error",
+                tuple(dict.fromkeys(name for names in alone for name in names)),
+                f"{len(alone)} of {counted(len(steps), 'step')} of {optimizer.name} read gradients "
+                "of this process alone: the forward had passed by DistributedDataParallel, which "
+                "averages them only if it is called itself",
+                "call the wrapper in every forward that is trained; the module inside it "
+                "(ddp.module) is for state_dict() and for forwards under no_grad",
+            )
+
+
+def _of_one_process(step: Step, record: Record) -> list[str]:
+    """Parameters whose gradient should be the mean over processes, and was not averaged.
+
+    The wrapper averages all that is in .grad at the last backward. The loop may do it by hand.
+    """
+    last = max(step.read, key=lambda backward: backward.time)
+    wrapper = record.averaged_by
+    alone = [
+        reading.parameter.name
+        for reading in step.readings
+        if (key := id(reading.parameter.tensor)) in last.leaves & wrapper.keys()
+        if wrapper[key] not in last.parallel
+    ]
+    raw, read = norms_around_edit(step.readings)
+    edited = not math.isclose(raw, read, rel_tol=limit.EDITED)
+    return [] if edited and not record.clips else alone
 
 
 def duplicate(record: Record) -> Iterator[Finding]:
