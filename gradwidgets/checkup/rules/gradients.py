@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import takewhile
 
 from gradwidgets.checkup import thresholds as limit
-from gradwidgets.checkup.record import Parameter, Reading, Record, Step, names_of, norms_around_edit
+from gradwidgets.checkup.record import (
+    ModuleSeen,
+    Parameter,
+    Reading,
+    Record,
+    Step,
+    names_of,
+    norms_around_edit,
+)
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -79,11 +87,30 @@ def vanishing(record: Record) -> Iterator[Finding]:
         steps = [s for s in record.steps_of(optimizer) if s.has_new_gradient and not _is_gated(s)]
         best = _best_ratios(steps, record)
         least = limit.VANISHING_GRADIENT * max(best.values(), default=0.0)
-        names = [name for name, ratio in best.items() if ratio < least]
+        starved = [name for name, ratio in best.items() if ratio < least]
+        names = [name for name in starved if not _is_spared(name, best.keys() - starved, record)]
         if names:
             yield _vanishing(names, f"below {limit.VANISHING_GRADIENT:g} of the largest")
         elif steps and all(_is_flat(step, record) for step in steps):
             yield _vanishing(list(best), "too small to show in the loss")
+
+
+def _is_spared(name: str, alive: Set[str], record: Record) -> bool:
+    """True for a branch that the loss hardly asks for now, as a level of a pyramid without a box.
+
+    The gradient does not die on its way: layers that ran before it are alive, and one that runs
+    more often, on each of such branches.
+    """
+    order = [(module, _names_in(module, record)) for module in record.execution]
+    at = next((index for index, (_, names) in enumerate(order) if name in names), 0)
+    before = any(names & alive for _, names in order[:at])
+    return before and any(m.runs > order[at][0].runs for m, names in order if names & alive)
+
+
+def _names_in(module: ModuleSeen, record: Record) -> set[str]:
+    """The names of a module's own parameters that are watched."""
+    known = record.parameters
+    return {known[id(t)].name for t in module.own_parameters() if id(t) in known}
 
 
 def _is_flat(step: Step, record: Record) -> bool:

@@ -299,3 +299,47 @@ def classes(
     """Inputs and classes that a linear map gives them."""
     x = torch.randn(samples, features)
     return x, (x @ torch.randn(features, count)).argmax(1)
+
+
+class Pyramid(nn.Module):
+    """A detector of one stage: levels of a pyramid, and heads that all levels share."""
+
+    def __init__(self, *stem: nn.Module, levels: int = 3, width: int = 8) -> None:
+        super().__init__()
+
+        def convolution(stride: int = 1, channels: int = width) -> nn.Conv2d:
+            return nn.Conv2d(width, channels, 3, stride, padding=1)
+
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, 2, padding=1), nn.ReLU(), *stem)
+        self.down = nn.ModuleList(convolution(2) for _ in range(levels))
+        self.smooth = nn.ModuleList(convolution() for _ in range(levels))
+        self.classes = nn.Sequential(convolution(), nn.ReLU(), convolution(channels=2))
+        self.boxes = nn.Sequential(convolution(), nn.ReLU(), convolution(channels=4))
+        for layer in (*self.classes[::2], *self.boxes[::2]):
+            nn.init.normal_(layer.weight, std=0.01)
+        nn.init.constant_(self.classes[-1].bias, -4.6)  # one in a hundred is an object
+
+    def forward(self, x):
+        x, found = self.stem(x), []
+        for down, smooth in zip(self.down, self.smooth, strict=True):
+            x = torch.relu(down(x))
+            level = smooth(x)
+            found.append((self.classes(level), self.boxes(level)))
+        return found
+
+
+def focal_losses(
+    found: list[tuple[torch.Tensor, torch.Tensor]], hit: Sequence[int]
+) -> torch.Tensor:
+    """The losses of RetinaNet; on each level of `hit` there is one box of one picture."""
+    total = torch.zeros(())
+    for level, (classes, boxes) in enumerate(found):
+        target = torch.zeros_like(classes)
+        if level in hit:
+            target[0, 0, 0, 0] = 1
+            total = total + F.l1_loss(boxes[0, :, 0, 0], torch.ones(4), reduction="sum")
+        chance = classes.sigmoid()
+        wrong = chance * (1 - target) + (1 - chance) * target
+        each = F.binary_cross_entropy_with_logits(classes, target, reduction="none")
+        total = total + ((0.75 - 0.5 * target) * wrong.square() * each).sum()
+    return total

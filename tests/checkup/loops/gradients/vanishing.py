@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
 from tests.checkup.loops.collection import FIFTH, SECOND, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import fit, regression, usual
+from tests.checkup.loops.parts import Pyramid, fit, focal_losses, regression, usual
 
 
 @fault("vanishing", source="common report: ten sigmoid layers", written=WITH_RULES)
@@ -52,3 +52,14 @@ def sigmoid_layers_beside_a_closed_branch(repaired: bool) -> Loop:
     layers = [part for width in widths for part in (nn.Linear(width, 16), activation())]
     model = nn.Sequential(*layers, Branch(), nn.Linear(16, 1))
     return fit(model, optim.SGD(model.parameters(), 0.1), 4)
+
+
+@fault("vanishing", source="empty levels excuse no stem that passes nothing on", written=FIFTH)
+def sigmoid_stem_of_a_pyramid(repaired: bool) -> Loop:
+    stem: list[nn.Module] = []
+    for _ in range(6):
+        passing = [nn.BatchNorm2d(8), nn.ReLU()] if repaired else [nn.Sigmoid()]
+        stem += [nn.Conv2d(8, 8, 3, padding=1), *passing]
+    model, x = Pyramid(*stem), torch.randn(2, 3, 32, 32)
+    optimizer = optim.AdamW(model.parameters(), 1e-4)
+    return usual(model, optimizer, lambda: focal_losses(model(x), hit=(0, 1, 2)), 3)

@@ -9,7 +9,16 @@ from torch import nn, optim
 from torch.nn.utils import prune
 
 from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import fit, images, mlp, regression, sequences, usual
+from tests.checkup.loops.parts import (
+    Pyramid,
+    fit,
+    focal_losses,
+    images,
+    mlp,
+    regression,
+    sequences,
+    usual,
+)
 
 
 @no_fault(source="pytorch docs: lazy modules", written=WITH_RULES)
@@ -284,3 +293,17 @@ def layer_scale_that_opens() -> Loop:
 
     model = nn.Sequential(nn.Linear(8, 16), *[Block() for _ in range(6)], nn.Linear(16, 1))
     return fit(model, optim.AdamW(model.parameters(), 1e-3), 6)
+
+
+@no_fault(source="torchvision's RetinaNet: levels that no box hit", written=FIFTH)
+def pyramid_with_empty_levels() -> Loop:
+    model, x = Pyramid(levels=5), torch.randn(2, 3, 128, 128)
+    optimizer = optim.AdamW(model.parameters(), 1e-4)
+    return usual(model, optimizer, lambda: focal_losses(model(x), hit=(0,)), 3)
+
+
+@no_fault(source="torchvision's RetinaNet: small boxes in every picture", written=FIFTH)
+def pyramid_with_boxes_of_two_sizes() -> Loop:
+    model, x = Pyramid(levels=4), torch.randn(2, 3, 64, 64)
+    optimizer = optim.SGD(model.parameters(), 1e-3, momentum=0.9)
+    return usual(model, optimizer, lambda: focal_losses(model(x), hit=(0, 1)), 3)
