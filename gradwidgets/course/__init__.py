@@ -29,6 +29,7 @@ LESSONS = (
     "beyond_one_process",
     "schedules",
     "hooks",
+    "fine_tuning",
 )
 """The modules of this folder in the order of the course."""
 

@@ -1,0 +1,48 @@
+"""Lesson 15: what its texts say beyond what its own cells show."""
+
+import pytest
+import torch
+from torch import nn
+
+
+def moved_by(name, a, b, updates=1):
+    """How far A and B are from their start, with lr 0.1."""
+    x = torch.linspace(-1, 1, 32).reshape(4, 8)
+    start = [a.detach().clone(), b.detach().clone()]
+    optimizer = getattr(torch.optim, name)([a, b], lr=0.1)
+    for _ in range(updates):
+        optimizer.zero_grad()
+        (x @ a.T @ b.T - 1).square().mean().backward()
+        optimizer.step()
+    return [(p - q).norm().item() for p, q in zip((a, b), start, strict=True)]
+
+
+def matrices(a=1.0):
+    torch.manual_seed(0)
+    return nn.Parameter(a * torch.randn(2, 8)), nn.Parameter(torch.zeros(5, 2))
+
+
+def test_what_moves_a_in_adamws_first_update_is_its_weight_decay():
+    a, b = matrices()
+    decay = 0.1 * 0.01 * a.norm().item()  # lr times the default of weight_decay
+    assert moved_by("AdamW", a, b)[0] == pytest.approx(decay, rel=1e-4)
+    assert moved_by("Adam", *matrices())[0] == 0
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_two_matrices_of_zeros_never_move(name):
+    assert moved_by(name, *matrices(a=0.0), updates=50) == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_both_move_once_b_has(name):
+    assert all(moved_by(name, *matrices(), updates=2))
+
+
+def test_a_head_behind_a_block_without_a_graph_learns():
+    block, head = nn.Linear(4, 4), nn.Linear(4, 1)
+    with pytest.warns(UserWarning, match="None of the inputs have requires_grad"):
+        output = torch.utils.checkpoint.checkpoint(block, torch.ones(8, 4), use_reentrant=True)
+    head(output).sum().backward()
+    assert block.weight.grad is None
+    assert head.weight.grad.any()
