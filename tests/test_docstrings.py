@@ -15,16 +15,18 @@ import pytest
 import gradwidgets
 
 PACKAGE = Path(gradwidgets.__file__).parent
-FILES = sorted(PACKAGE.rglob("*.py"))
+NOTEBOOKS = PACKAGE.with_name("gradwidgets_notebooks")
+FILES = sorted([*PACKAGE.rglob("*.py"), *NOTEBOOKS.rglob("*.py")])
 FACES = [
     "gradwidgets",
+    "gradwidgets_notebooks",
     *(f"gradwidgets.{path.parent.name}" for path in PACKAGE.glob("*/__init__.py")),
 ]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def short(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+    return str(path.relative_to(PACKAGE.parent))
 
 
 def public() -> Iterator[tuple[str, object]]:

@@ -105,7 +105,9 @@ def experiments(folder: Path) -> dict[str, Experiment]:
     Cells that fold their code away, as questions do, count only if there are no others.
     """
     found: dict[str, Experiment] = {}
-    for path in sorted(folder.glob("*.ipynb"), key=lambda path: (path.name == FIRST, path.name)):
+    first = FIRST.removesuffix(".ipynb")  # also of 00_start_here_new.ipynb, beside changed work
+    paths = folder.glob("*.ipynb")
+    for path in sorted(paths, key=lambda path: (path.name.startswith(first), path.name)):
         with _naming_damaged(path):
             cells = read_cells(path)
             title = source_of(cells[0]).split("\n")[0].lstrip("# ")

@@ -19,6 +19,7 @@ from gradwidgets.core import Control, not_allowed
 from gradwidgets.lessons.claims import FILE, VERDICTS, Claim, read_cells, read_claims, source_of
 from gradwidgets.lessons.needed_cells import needed_cells
 from gradwidgets.lessons.predict import LINE
+from gradwidgets_notebooks import course_folder
 
 ALL = "all"
 LAST = "_"
@@ -31,10 +32,10 @@ class FactCheck(StaticFallback):
     Each claim that is found has a button that runs its experiment and shows what it says.
 
     Args:
-        folder: where the lessons are; None looks here and in `notebooks`.
+        folder: where the lessons are; None looks here, and takes those of the package otherwise.
 
     Raises:
-        FileNotFoundError: there are no claims.
+        FileNotFoundError: there are no claims in the folder.
         ValueError: the file of the claims or a lesson is damaged; names it.
 
     Attributes:
@@ -176,10 +177,8 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 
 def _lessons() -> Path:
-    for folder in (Path(), Path("notebooks")):
-        if (folder / FILE).exists():
-            return folder
-    raise FileNotFoundError(f"no {FILE} here; give the folder of the lessons")
+    """The lessons that lie here; else those that came with the package."""
+    return Path() if Path(FILE).exists() else course_folder()
 
 
 def _run_cells(path: Path, shown: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from gradwidgets.script import script
 from tests.trust.effort import tried
 
 PACKAGE = Path(__file__).parents[2] / "gradwidgets"
+COMMAND = PACKAGE.with_name("gradwidgets_notebooks")
 NAMES = {"eval", "exec", "compile", "__import__", "import_module"}
 """Functions that make code of a text, or load some by name."""
 METHODS = {"import_module", "get_code", "exec_module", "load", "loads", "loadtxt", "genfromtxt"}
@@ -27,6 +28,7 @@ RUNNERS = {
     ("course/two_processes.py", "marshal"): "the learner's own functions, on their way",
     ("course/two_processes.py", "pickle"): "the same; what comes back is not unpickled",
     ("course/two_processes.py", "subprocess"): "the two processes that lesson 12 is about",
+    ("doctor.py", "subprocess"): "makes a lab in a new Python, for `gradwidgets doctor`",
 }
 """Where one of these is imported, and what for."""
 EXCEPTIONS = {
@@ -70,12 +72,15 @@ def test_code_is_made_and_texts_are_read_only_where_it_is_known_of_what() -> Non
     assert found == EXCEPTIONS.keys()
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted([*PACKAGE.rglob("*.py"), *COMMAND.rglob("*.py")]), ids=lambda path: path.name
+)
 def test_nothing_is_unpickled_and_no_process_is_started(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        here = path.relative_to(PACKAGE).as_posix()
+        home = COMMAND if path.is_relative_to(COMMAND) else PACKAGE
+        here = path.relative_to(home).as_posix()
         found = {(here, module.split(".")[0]) for module in modules}
         assert {name for _, name in found - RUNNERS.keys()} & MODULES == set()
         assert not (isinstance(node, ast.Attribute) and node.attr in ("system", "popen"))
