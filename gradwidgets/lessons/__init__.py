@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from gradwidgets.lessons.fact_check import FactCheck
     from gradwidgets.lessons.lesson import Lesson
     from gradwidgets.lessons.predict import Predict
+    from gradwidgets.lessons.settled import Settled
     from gradwidgets.lessons.table import Table
     from gradwidgets.lessons.walkthrough import Scene, Walkthrough
 
-__all__ = ["Predict", "Lesson", "Table", "Scene", "Walkthrough", "FactCheck", "VERDICTS"]
+__all__ = ["Predict", "Lesson", "Table", "Scene", "Walkthrough", "FactCheck", "Settled", "VERDICTS"]
 
 __getattr__ = lazily(  # old homework imports `lessons.grading`, and is graded without widgets
     __name__,
@@ -25,6 +26,7 @@ __getattr__ = lazily(  # old homework imports `lessons.grading`, and is graded w
         "Scene": "gradwidgets.lessons.walkthrough",
         "Walkthrough": "gradwidgets.lessons.walkthrough",
         "FactCheck": "gradwidgets.lessons.fact_check",
+        "Settled": "gradwidgets.lessons.settled",
         "VERDICTS": "gradwidgets.lessons.claims",
     },
 )

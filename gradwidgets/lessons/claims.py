@@ -1,6 +1,7 @@
 """Sentences of tutorials, what is true, and the cells of a lesson that settle each.
 
-The quotes stand in `claims.json` beside the lessons, with the title and file name of each tutorial.
+The quotes stand in `claims.json` beside the lessons, with the title and file name of each tutorial;
+what documentation says is told in our own words there, with the title and address of the page.
 The cells that settle a claim name it in their metadata (`"gradwidgets": {"claims": [...]}`), and
 nowhere else is that written.
 
@@ -51,15 +52,16 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of a tutorial.
+    """A sentence of a tutorial, or what a page of documentation says.
 
     Args:
-        id: the tutorial's number and the claim's, such as "000-11".
-        quote: the sentence, word for word.
-        source: the title of the tutorial.
+        id: the source's number and the claim's, such as "000-11".
+        quote: the sentence, word for word; or its meaning, if `paraphrased`.
+        source: the title of the tutorial or page.
         verdict: one of `VERDICTS`.
         truth: what is true, and in which context.
         experiment: what settles it; None where its lesson is not in the folder.
+        paraphrased: if `quote` is in our own words.
 
     Raises:
         ValueError: a text is none, or the verdict none of `VERDICTS`.
@@ -71,11 +73,20 @@ class Claim:
     verdict: str
     truth: str
     experiment: Experiment | None
+    paraphrased: bool = False
 
     def __post_init__(self) -> None:
         for name in ("id", "quote", "source", "truth"):
             validate.Text()(name, getattr(self, name))
         validate.OneOf(VERDICTS)("verdict", self.verdict)
+
+    @property
+    def said(self) -> str:
+        """The claim and where it stands; a sentence taken from there is in quotation marks."""
+        if self.paraphrased:
+            return f"{self.quote} ({self.source}; in our words)"
+        marks = "\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"
+        return f"{marks[0]}{self.quote}{marks[1]} ({self.source})"
 
     @property
     def place(self) -> str:
@@ -94,9 +105,18 @@ def read_claims(folder: Path) -> tuple[Claim, ...]:
         table = json.loads(path.read_text(encoding="utf-8"))
         titles = {number: source["title"] for number, source in table["sources"].items()}
         return tuple(
-            Claim(**row, source=titles[row["id"].split("-")[0]], experiment=found.get(row["id"]))
+            _claim(row, titles[row["id"].split("-")[0]], found.get(row["id"]))
             for row in table["claims"]
         )
+
+
+def _claim(row: dict[str, str], source: str, experiment: Experiment | None) -> Claim:
+    """A claim of the file, told by its `quote` or its `paraphrase`."""
+    told = dict(row)
+    paraphrase = told.pop("paraphrase", None)
+    if paraphrase is not None:
+        told["quote"] = paraphrase
+    return Claim(**told, source=source, experiment=experiment, paraphrased=paraphrase is not None)
 
 
 def experiments(folder: Path) -> dict[str, Experiment]:
@@ -157,18 +177,16 @@ def source_of(cell: Cell) -> str:
 
 def table_of(claims: Sequence[Claim]) -> str:
     """The claims as a table in Markdown; the last column leads to the experiment."""
-    lines = ["| what a tutorial says | verdict | what is true | experiment |", "|:--|:--|:--|:--|"]
+    lines = ["| what is said | verdict | what is true | experiment |", "|:--|:--|:--|:--|"]
     for claim in claims:
-        quote = claim.quote.replace("|", "\\|")  # else it would end the cell
+        said = claim.said.replace("|", "\\|")  # else it would end the cell
         verdict = claim.verdict.replace(" ", "\N{NO-BREAK SPACE}")
-        said = f"\N{LEFT DOUBLE QUOTATION MARK}{quote}\N{RIGHT DOUBLE QUOTATION MARK}"
-        said += f"<br>({claim.source})"
         lines.append(f"| {said} | **{verdict}** | {claim.truth} | {claim.place} |")
     return "\n".join(lines)
 
 
 def whole_table(folder: Path) -> str:
-    """The claims that have an experiment, lesson by lesson, and the tutorials that make them."""
+    """The claims that have an experiment, lesson by lesson, and the sources that make them."""
     lessons: dict[tuple[str, str], list[Claim]] = {}
     for claim in read_claims(folder):
         if claim.experiment:
@@ -178,13 +196,16 @@ def whole_table(folder: Path) -> str:
         f"### {notebook[:2]} {title}\n\n{table_of(claims)}"
         for (notebook, title), claims in sorted(lessons.items())
     ]
-    return "\n\n".join([*tables, f"### The tutorials\n\n{_sources(folder)}"])
+    return "\n\n".join([*tables, f"### The sources\n\n{_sources(folder)}"])
 
 
 def _sources(folder: Path) -> str:
     sources = json.loads((folder / FILE).read_text(encoding="utf-8"))["sources"]
-    rows = [f"| {key} | {each['title']} | {each['file']} |" for key, each in sources.items()]
-    return "\n".join(["| number | title | file |", "|:--|:--|:--|", *rows])
+    rows = [
+        f"| {key} | {each['title']} | {each.get('file') or '<' + each['page'] + '>'} |"
+        for key, each in sources.items()
+    ]
+    return "\n".join(["| number | title | file or page |", "|:--|:--|:--|", *rows])
 
 
 def write_table(folder: Path) -> None:

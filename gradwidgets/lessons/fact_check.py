@@ -6,6 +6,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Callable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,22 @@ from IPython.utils.capture import capture_output
 
 from gradwidgets.components import Choice, LoopScheduler, StaticFallback
 from gradwidgets.core import Control, not_allowed
-from gradwidgets.lessons.claims import FILE, VERDICTS, Claim, read_cells, read_claims, source_of
+from gradwidgets.lessons.claims import (
+    FILE,
+    VERDICTS,
+    Claim,
+    Experiment,
+    read_cells,
+    read_claims,
+    source_of,
+)
 from gradwidgets.lessons.needed_cells import needed_cells
 from gradwidgets.lessons.predict import LINE
 from gradwidgets_notebooks import course_folder
 
 ALL = "all"
+WRAPPED = {"flex_flow": "row wrap"}
+"""The layout of what stands side by side: one below the other where that is too narrow."""
 LAST = "_"
 """The variable that holds the value of a cell's last line, as at a prompt."""
 
@@ -58,7 +69,7 @@ class FactCheck(StaticFallback):
         self._count = ipywidgets.HTML()
         self._rows: dict[str, _Row] = {}
         self._found = ipywidgets.VBox()
-        fields = ipywidgets.HBox([self.words, self.verdict])
+        fields = ipywidgets.HBox([self.words, self.verdict], layout=WRAPPED)
         self.widget = ipywidgets.VBox([fields, self._count, self._found])
         self._scheduler = LoopScheduler()
         for field in (self.words, self.verdict):
@@ -94,10 +105,13 @@ class FactCheck(StaticFallback):
         if claim is None or claim.experiment is None:
             raise not_allowed("claim_id", claim_id, 'the id of a claim, such as "000-11"')
         lines = textwrap.TextWrapper(LINE, subsequent_indent="  ", break_on_hyphens=False)
-        for text in (f"{claim.quote} ({claim.source})", f"{claim.verdict}: {claim.truth}", ""):
+        for text in (claim.said, f"{claim.verdict}: {claim.truth}", ""):
             print(lines.fill(text))  # noqa: T201, a cell's output
-        print(f'From the lesson "{claim.experiment.title}":\n')  # noqa: T201
-        _run_cells(self.folder / claim.experiment.notebook, claim.experiment.cells)
+        self._run_experiment(claim.experiment)
+
+    def _run_experiment(self, experiment: Experiment) -> None:
+        print(f'From the lesson "{experiment.title}":\n')  # noqa: T201
+        _run_cells(self.folder / experiment.notebook, experiment.cells)
 
     def _show(self) -> None:
         found = self.find(self.words.value, self.verdict.value)
@@ -108,7 +122,7 @@ class FactCheck(StaticFallback):
 
     def _row(self, claim: Claim) -> _Row:
         if claim.id not in self._rows:
-            self._rows[claim.id] = _Row(claim, self.run, self._scheduler)
+            self._rows[claim.id] = _Row(claim, self._run_experiment, self._scheduler)
         return self._rows[claim.id]
 
     def __repr__(self) -> str:
@@ -118,12 +132,13 @@ class FactCheck(StaticFallback):
 class _Row:
     """One claim, and the button that runs its experiment below it."""
 
-    def __init__(self, claim: Claim, run: Callable[[str], None], scheduler: LoopScheduler) -> None:
-        self._claim, self._run, self._scheduler = claim, run, scheduler
+    def __init__(
+        self, claim: Claim, run: Callable[[Experiment], None], scheduler: LoopScheduler
+    ) -> None:
+        self._experiment, self._run, self._scheduler = claim.experiment, run, scheduler
         self._running = False
-        text = f"\u201c{claim.quote}\u201d ({claim.source})"
-        text += f"\n\n**{claim.verdict}**: {claim.truth} {claim.place}"
-        said = ipywidgets.Output(layout={"flex": "1 1 0", "min_width": "0"})
+        text = f"{claim.said}\n\n**{claim.verdict}**: {claim.truth} {claim.place}"
+        said = ipywidgets.Output(layout={"flex": "1 1 20rem", "min_width": "0"})
         said.outputs = (_output("text/markdown", text),)
         button = ipywidgets.Button(
             description=f"Run {claim.id}",
@@ -133,21 +148,22 @@ class _Row:
         )
         button.on_click(self._clicked)
         self._result = ipywidgets.Output()
-        self.widget = ipywidgets.VBox([ipywidgets.HBox([said, button]), self._result])
+        row = ipywidgets.HBox([said, button], layout=WRAPPED)
+        self.widget = ipywidgets.VBox([row, self._result])
 
     def _clicked(self, _: ipywidgets.Button) -> None:
-        if not self._running:
+        if self._experiment and not self._running:
             self._running = True
             words = "Running. It may take some seconds."
             self._result.outputs = (_output("text/plain", words),)
             self._scheduler.soon(self._show_result)
 
     def _show_result(self) -> None:
+        assert self._experiment is not None
         try:
             with capture_output() as said:
-                self._run(self._claim.id)
-            texts = [_output("text/plain", said.stdout.rstrip())]
-            self._result.outputs = (*texts, *map(_displayed, said.outputs))
+                self._run(self._experiment)
+            self._result.outputs = (_unbroken(said.stdout.rstrip()), *map(_displayed, said.outputs))
         except Exception as error:  # a lesson may be damaged, or edited by the learner
             words = f"The experiment failed: {type(error).__name__}: {error}"
             self._result.outputs = (_output("text/plain", words),)
@@ -159,7 +175,17 @@ def _output(kind: str, text: str) -> dict[str, Any]:
     return {"output_type": "display_data", "data": {kind: text}, "metadata": {}}
 
 
+def _unbroken(text: str) -> dict[str, Any]:
+    """A text whose lines are not broken, as the rows of a table must not; they can be scrolled."""
+    style = "white-space: pre; word-break: normal; overflow-x: auto; margin: 0; padding: 0"
+    output = _output("text/html", f'<pre style="{style}">{escape(text)}</pre>')
+    output["data"]["text/plain"] = text
+    return output
+
+
 def _displayed(output: Any) -> dict[str, Any]:
+    if set(output.data) == {"text/plain"}:
+        return _unbroken(output.data["text/plain"])
     return {"output_type": "display_data", "data": output.data, "metadata": output.metadata}
 
 

@@ -120,7 +120,7 @@ def texts(path, shift):
 
 def tried(lesson):
     """All experiments of a lesson."""
-    return [*questions(lesson), *claims(lesson)]
+    return [*(questions(lesson) if lesson in LESSONS else ()), *claims(lesson)]
 
 
 def main(lessons):
@@ -145,4 +145,4 @@ def main(lessons):
 
 
 if __name__ == "__main__":
-    sys.exit(not main(sys.argv[1:] or LESSONS))
+    sys.exit(not main(sys.argv[1:] or [*LESSONS, "documentation"]))

@@ -236,6 +236,11 @@ def rest_or_not(text):
     return moving and arrived[2] < constant / 2 and all(e[1:] == [0, constant] for e in silent)
 
 
+def rounds_away(text):
+    float32, bfloat16 = map(float, re.findall(r"': '(\S+)'", text))
+    return float32 < 0.005 < bfloat16 and text.endswith("verdict: true\n")
+
+
 STORIES = {
     "start_here": {"run-far": run_far},
     "autograd_and_grad": {
@@ -291,5 +296,6 @@ STORIES = {
         "jump-run": three_jumps,
         "flat-run": rest_or_not,
     },
+    "documentation": {"lora-merge-run": rounds_away},
 }
 """By lesson and cell: true if a text shows what the verdict rests on."""

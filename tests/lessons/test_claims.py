@@ -18,7 +18,10 @@ from tests.lessons.notebooks import FOLDER, PATHS, code_cells, read
 from tests.lessons.references import outputs_of, text_of
 
 TUTORIALS = {"000": 16, "001": 28, "002": 11, "003": 15, "004": 23}
-EVERY = [f"{tutorial}-{n:02}" for tutorial, last in TUTORIALS.items() for n in range(1, last + 1)]
+PAGES = [f"{number}-01" for number in range(101, 119)]
+"""Statements of documentation, told in our own words, one a page."""
+QUOTED = [f"{tutorial}-{n:02}" for tutorial, last in TUTORIALS.items() for n in range(1, last + 1)]
+EVERY = QUOTED + PAGES
 SOURCES = json.loads((FOLDER / FILE).read_text(encoding="utf-8"))["sources"]
 COMPARED = "ea38cbeb4aeb60a5"
 """The first digits of the SHA-256 of all quotes."""
@@ -33,6 +36,10 @@ def claims_of(cell):
     return cell.metadata.get("gradwidgets", {}).get("claims", [])
 
 
+def quotes():
+    return [row for row in table() if "quote" in row]
+
+
 def settled_in(paths):
     return {claim for path in paths for cell in code_cells(path) for claim in claims_of(cell)}
 
@@ -43,9 +50,10 @@ def test_all_claims_are_there_once_and_in_order():
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row["id"])
 def test_a_claim_says_what_is_claimed_and_what_is_true(row):
-    assert set(row) == {"id", "quote", "verdict", "truth"}
+    told = "quote" if row["id"] in QUOTED else "paraphrase"
+    assert set(row) == {"id", told, "verdict", "truth"}
     assert row["verdict"] in VERDICTS
-    for text in (row["quote"], row["truth"]):
+    for text in (row[told], row["truth"]):
         assert text.strip() == text
         assert 10 < len(text) <= 300
     assert "|" not in row["truth"]  # it would end its cell of the table
@@ -53,7 +61,7 @@ def test_a_claim_says_what_is_claimed_and_what_is_true(row):
 
 
 def test_no_text_stands_twice():
-    texts = Counter(row[field] for row in table() for field in ("quote", "truth"))
+    texts = Counter(row[field] for row in table() for field in set(row) - {"id", "verdict"})
     assert [text for text, count in texts.items() if count > 1] == []
 
 
@@ -77,7 +85,7 @@ def decoded(text):
 
 
 @pytest.mark.skipif("GRADWIDGETS_SOURCES" not in os.environ, reason="needs the tutorials' files")
-@pytest.mark.parametrize("row", table(), ids=lambda row: row["id"])
+@pytest.mark.parametrize("row", quotes(), ids=lambda row: row["id"])
 def test_a_quote_stands_in_its_tutorial_word_for_word(row):
     file = SOURCES[row["id"][:3]]["file"]
     text = (Path(os.environ["GRADWIDGETS_SOURCES"]) / file).read_text(encoding="utf-8")
@@ -86,14 +94,34 @@ def test_a_quote_stands_in_its_tutorial_word_for_word(row):
 
 def test_the_quotes_are_those_that_were_compared_with_their_tutorials():
     """Whoever changes one runs the test above with the folder of the files, then this one."""
-    quotes = "\n".join(plain(row["quote"]) for row in table())
-    assert hashlib.sha256(quotes.encode()).hexdigest()[:16] == COMPARED
+    compared = "\n".join(plain(row["quote"]) for row in quotes())
+    assert hashlib.sha256(compared.encode()).hexdigest()[:16] == COMPARED
 
 
 def test_other_texts_tell_how_many_claims_there_are():
     text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
-    assert f"{len(EVERY)} sentences of five tutorials" in text
-    assert len(SOURCES) == len(TUTORIALS) == 5
+    assert f"{len(QUOTED)} sentences of five tutorials" in text
+    assert f"{len(PAGES)} statements of documentation" in text
+    assert len(TUTORIALS) == 5
+    assert set(SOURCES) == {*TUTORIALS, *(claim[:3] for claim in PAGES)}
+
+
+@pytest.mark.parametrize("claim", [each for each in read_claims(FOLDER) if each.paraphrased])
+def test_the_verdict_on_documentation_is_what_its_cell_computes(claim):
+    """A `Settled` says it last; nbval compares that with what the cell says now."""
+    (cell,) = claim.experiment.cells
+    text = text_of(FOLDER / claim.experiment.notebook, cell)
+    assert text.endswith(f"verdict: {claim.verdict}\n")
+    assert text.count("\nholds: ") + text.count("\nfails: ") + text.startswith("holds: ") >= 2
+    assert SOURCES[claim.id[:3]]["page"].startswith("https://")
+
+
+def test_documentation_is_told_as_it_stands_in_the_notebook():
+    text = "\n".join(cell.source for cell in read(FOLDER / "17_documentation.ipynb").cells)
+    for row in table():
+        if row["id"] in PAGES:
+            source = SOURCES[row["id"][:3]]
+            assert f"{row['paraphrase']} ([{source['title']}]({source['page']}))" in text
 
 
 def test_a_lesson_after_the_first_settles_every_claim():
