@@ -2,6 +2,7 @@
 #   make lab     open JupyterLab at the first notebook
 #   make lectures  show the lectures as an app
 #   make test    everything that CI runs; test-oldest, test-newest: on other versions of libraries
+#   make test-colab  the widgets on Colab's versions of libraries
 #   make soak    half an hour and more of the same at random, SOAK_MINUTES=30
 #   make sweeps  every stop of every slider: sweeps against runs alone, to the last bit
 #   make seeds   every experiment of the course with ten other seeds
@@ -19,7 +20,7 @@ CONSTRAINTS ?= -c constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: lab lectures test soak sweeps seeds test-oldest test-oldest-drawing drawing test-newest test-float64 frameworks trainings scorecard score codes lint types unit notebooks bench hub execute fact-check clean
+.PHONY: lab lectures test soak sweeps seeds test-oldest test-oldest-drawing drawing test-colab widgets-in-lab test-newest test-float64 frameworks trainings scorecard score codes lint types unit notebooks bench hub execute fact-check clean
 
 $(VENV)/.lab $(VENV)/.lecture $(VENV)/.dev $(VENV)/.bench $(VENV)/.hub $(VENV)/.frameworks $(VENV)/.rivals: $(VENV)/.%: pyproject.toml $(wildcard constraints*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -67,6 +68,15 @@ drawing: $(VENV)/.dev
 
 test-newest:
 	$(MAKE) test VENV=.venv-newest CONSTRAINTS=
+
+# The widgets with the versions of libraries that Colab has, in JupyterLab.
+COLAB := VENV=.venv-colab CONSTRAINTS='-c constraints.txt -c constraints-colab.txt'
+test-colab:
+	$(MAKE) drawing widgets-in-lab $(COLAB)
+
+widgets-in-lab: $(VENV)/.dev
+	$(BIN)/pytest -n 2 tests/browser/test_lab.py tests/browser/test_bar_tables.py \
+		tests/browser/test_predict.py tests/browser/test_stepper.py
 
 # The tests where a user has set torch's default dtype.
 test-float64: $(VENV)/.dev

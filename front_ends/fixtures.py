@@ -79,7 +79,7 @@ def server(tmp_path_factory):
         process = subprocess.Popen(command, cwd=home / "work", env=env, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(f"{address}/api/status")
+        wait_for(f"{address}/api/status")
         yield address, home / "work"
     finally:
         process.terminate()
@@ -89,7 +89,12 @@ def server(tmp_path_factory):
             process.kill()
 
 
-def _wait_for(address):
+def wait_for(address):
+    """Wait until somebody answers there; a minute at most.
+
+    Raises:
+        TimeoutError: nobody does.
+    """
     for _ in range(300):
         try:
             urllib.request.urlopen(address, timeout=2).close()

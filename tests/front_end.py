@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ipywidgets import Widget
 
 from gradwidgets import GradLab
+
+try:
+    from ipywidgets.widgets.widget import _instances as widgets
+except ImportError:  # ipywidgets 7
+    widgets = Widget.widgets
+"""Every widget that is not closed, by its model's id."""
 
 
 def send(widget: Widget, message: Any) -> None:
@@ -21,9 +28,10 @@ def screen_of(lab: GradLab) -> Any:
     return lab.widget.children[1]
 
 
-def buttons_of(lab: GradLab) -> dict[str, Any]:
-    """A lab's buttons by what stands on them."""
-    return {button.description: button for button in lab.widget.children[2].children}
+def buttons_of(lab: GradLab) -> dict[str, Callable[[], None]]:
+    """What presses a lab's buttons, by what stands on them."""
+    row = lab.widget.children[2]
+    return {label: partial(send, row, {"pressed": label}) for label in row.labels}
 
 
 def lines_of(lab: GradLab) -> list[list[Any]]:

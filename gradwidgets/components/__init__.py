@@ -11,14 +11,19 @@ from gradwidgets.components.scheduler import STEP, Action, LatestTask, LoopSched
 if TYPE_CHECKING:
     from gradwidgets.components.assets import script_of, style_of
     from gradwidgets.components.bar_table import BarTable
+    from gradwidgets.components.buttons import Buttons
+    from gradwidgets.components.check import Check
     from gradwidgets.components.choice import Choice
     from gradwidgets.components.fallback import StaticFallback, StaticView, close
     from gradwidgets.components.slider import Slider
+    from gradwidgets.components.text_field import TextField
 
 __all__ = [
     "STEP",
     "Action",
     "BarTable",
+    "Buttons",
+    "Check",
     "Choice",
     "LatestTask",
     "LoopScheduler",
@@ -27,6 +32,7 @@ __all__ = [
     "StaticFallback",
     "StaticView",
     "Steps",
+    "TextField",
     "as_text",
     "cell",
     "close",
@@ -39,8 +45,11 @@ __getattr__ = lazily(
     __name__,
     {
         "BarTable": "gradwidgets.components.bar_table",
+        "Buttons": "gradwidgets.components.buttons",
+        "Check": "gradwidgets.components.check",
         "Choice": "gradwidgets.components.choice",
         "Slider": "gradwidgets.components.slider",
+        "TextField": "gradwidgets.components.text_field",
         "StaticFallback": "gradwidgets.components.fallback",
         "StaticView": "gradwidgets.components.fallback",
         "close": "gradwidgets.components.fallback",

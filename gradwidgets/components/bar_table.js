@@ -64,14 +64,13 @@ function render({ model, el }) {
     notes.replaceChildren(...page.notes.map((note) => create("li", {}, ...prose(note))));
     notes.hidden = !page.notes.length;
   }
-  model.on("change:page", update);
   el.classList.add("gradwidgets-bars");
   el.append(region, status, notes);
   const freeKeys = keepKeys(el);
-  update();
+  const freeModel = whenever(model, ["page"], update);
   return () => {
     freeKeys();
-    model.off(null, update);
+    freeModel();
   };
 }
 

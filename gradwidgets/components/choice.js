@@ -17,14 +17,13 @@ function render({ model, el }) {
     model.set("index", list.selectedIndex);
     model.save_changes();
   });
-  model.on("change:label change:help change:texts change:index change:disabled", update);
   el.classList.add("gradwidgets-choice");
   el.append(label, list);
   const freeKeys = keepKeys(el);
-  update();
+  const freeModel = whenever(model, ["label", "help", "texts", "index", "disabled"], update);
   return () => {
     freeKeys();
-    model.off(null, update);
+    freeModel();
   };
 }
 

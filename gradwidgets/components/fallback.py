@@ -6,10 +6,13 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import anywidget
 import ipywidgets
 from IPython.display import display, update_display
+
+from gradwidgets.components.in_marimo import known, laid_out, words_of
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 PAGE = """<style>
@@ -74,6 +77,10 @@ class StaticFallback:
             {VIEW: self.widget.get_view_spec(), "text/plain": ""}, raw=True
         )
         self._shown_as = key
+
+    def _display_(self) -> Any:
+        """Shown by marimo, which asks for this before all else."""
+        return laid_out(self.widget) if known(self.widget) else words_of(repr(self))
 
     def show_static_again(self) -> None:
         """Bring the static view that was shown up to date, for the notebook that is saved."""

@@ -15,6 +15,14 @@ function uniqueId() {
   return `gradwidgets-${Math.random().toString(36).slice(2)}`;
 }
 
+// Calls `update` now, and whenever one of the model's values of these names changes. One name at a
+// time: not every front end knows several in one string. Returns a function that ends this.
+function whenever(model, names, update) {
+  for (const name of names) model.on(`change:${name}`, update);
+  update();
+  return () => names.forEach((name) => model.off(`change:${name}`, update));
+}
+
 // Jupyter takes keys for itself: "d d" on a button or a checkbox would delete the cell. Inside the
 // box that `el` stands in it does not act on them, and nobody outside sees them. A walkthrough
 // decides for itself. Returns a function that ends this.

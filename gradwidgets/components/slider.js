@@ -71,19 +71,17 @@ function render({ model, el }) {
     show(index);
     tell({ index, moved_at });
     const move = { slider: model.get("name"), index, moved_at };
-    el.dispatchEvent(new CustomEvent("gradwidgets-moved", { bubbles: true, detail: move }));
+    el.dispatchEvent(new CustomEvent("gradwidgets-moved", { bubbles: true, composed: true, detail: move }));
   });
   input.addEventListener("focus", () => tell({ focused: true }));
   input.addEventListener("blur", () => tell({ focused: false }));
-  model.on("change:label change:help change:texts change:index change:disabled", update);
-  model.on("change:bars change:bars_text", draw);
   el.classList.add("gradwidgets-slider");
   el.append(label, value, input, outcomes, words);
-  update();
-  draw();
+  const freeModel = whenever(model, ["label", "help", "texts", "index", "disabled"], update);
+  const freeBars = whenever(model, ["bars", "bars_text"], draw);
   return () => {
-    model.off(null, update);
-    model.off(null, draw);
+    freeModel();
+    freeBars();
   };
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from gradwidgets.components import Choice, Slider
+from gradwidgets.components import Check, Choice, Slider
 from gradwidgets.core import GROUPS, Control, Recipe, settings
 from gradwidgets.lab.screen import Move
 from gradwidgets.sweep import SWEPT_TOGETHER
@@ -130,7 +130,8 @@ class Controls:
             inside = [w for name, w in self.widgets.items() if self._specs[name].group == group]
             if inside:
                 box = ipywidgets.VBox(inside)
-                fold = ipywidgets.Accordion([box], titles=(group,), selected_index=0)
+                fold = ipywidgets.Accordion([box], selected_index=0)
+                fold.set_title(0, group)
                 folds.append(fold.add_class("gradwidgets-group"))
         columns = "repeat(auto-fit, minmax(185px, 1fr))"
         return ipywidgets.GridBox(
@@ -140,7 +141,5 @@ class Controls:
 
 def _widget(name: str, control: Control, value: Any) -> Any:
     if control.stops == (False, True):
-        return ipywidgets.Checkbox(
-            value, description=control.label, tooltip=control.help, indent=False
-        )
+        return Check(control.label, control.help, value)
     return Slider(control, value, name) if control.slider else Choice(control, value)

@@ -10,12 +10,20 @@ from typing import Any
 
 import ipywidgets
 
-from gradwidgets.components import Action, LoopScheduler, Slider, StaticFallback, StaticView, close
+from gradwidgets.components import (
+    Action,
+    Buttons,
+    LoopScheduler,
+    Slider,
+    StaticFallback,
+    StaticView,
+    close,
+)
 from gradwidgets.core import History, Problem, Recipe, not_allowed, patience_of, problems
 from gradwidgets.export import save_page
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture
-from gradwidgets.lab.screen import Listing, Screen, toolbar
+from gradwidgets.lab.screen import Listing, Screen
 from gradwidgets.lab.work import LabWork, Stage
 from gradwidgets.plots import suited
 from gradwidgets.script import Line, script, script_lines
@@ -101,7 +109,7 @@ class GradLab(StaticFallback):
         self._work: LabWork = LabWork(
             self.problem, start, compare, self._picture, ahead, scheduler, self._list
         )
-        rows = [self._controls.layout(), self._screen, toolbar(self._buttons(), soon)]
+        rows = [self._controls.layout(), self._screen, Buttons(self._buttons(), soon)]
         self.widget = ipywidgets.VBox([*rows, self._listing])
         with scheduler.now():
             self._work.request(start)

@@ -54,11 +54,9 @@ function render({ model, el }) {
     if (label) showMark();
     shown = label;
   }
-  model.on("change:lines change:label", update);
   el.classList.add("gradwidgets-listing");
   el.append(bar, code);
-  update();
-  return () => model.off(null, update);
+  return whenever(model, ["lines", "label"], update);
 }
 
 export default { render };

@@ -1,7 +1,8 @@
 // The picture with its description, the sentence, progress with cancel, errors, downloads.
 const isDark = () => {
-  const light = document.body.dataset.jpThemeLight;
-  return light === undefined ? document.body.classList.contains("vscode-dark") : light === "false";
+  const { dataset, classList } = document.body;
+  if (dataset.jpThemeLight !== undefined) return dataset.jpThemeLight === "false"; // Jupyter
+  return classList.contains("vscode-dark") || classList.contains("dark"); // VS Code, marimo
 };
 
 const NARROW = 640; // CSS pixels, below which three panels side by side cannot be read
@@ -89,8 +90,6 @@ function render({ model, el }) {
     model.set("narrow", width < NARROW);
     model.save_changes();
   }
-  model.on("change:png change:answered", repaint);
-  model.on("change:answered change:alt change:sentence change:trace change:progress", describe);
   model.on("msg:custom", (message, buffers) => messages[message.kind](message, buffers));
   document.addEventListener("gradwidgets-moved", follow);
   const theme = new MutationObserver(adapt);
@@ -100,8 +99,9 @@ function render({ model, el }) {
   el.classList.add("gradwidgets-screen");
   el.append(img, working, sentence, details);
   const freeKeys = keepKeys(el);
-  repaint();
-  describe();
+  const freePicture = whenever(model, ["png", "answered"], repaint);
+  const told = ["answered", "alt", "sentence", "trace", "progress"];
+  const freeWords = whenever(model, told, describe);
   adapt();
   model.send({ kind: "shown" });
   return () => {
@@ -109,8 +109,8 @@ function render({ model, el }) {
     theme.disconnect();
     size.disconnect();
     document.removeEventListener("gradwidgets-moved", follow);
-    model.off(null, repaint);
-    model.off(null, describe);
+    freePicture();
+    freeWords();
     URL.revokeObjectURL(img.src);
     model.send({ kind: "gone" }); // last: it raises where the kernel has gone
   };

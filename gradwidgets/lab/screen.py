@@ -1,4 +1,4 @@
-"""The parts of a lab below its controls: the screen, the buttons, and lines of code to read."""
+"""The parts of a lab below its controls: the screen, and lines of code to read."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-import ipywidgets
 import traitlets
 
 from gradwidgets.components import Action, script_of, style_of
 from gradwidgets.script import Line
 
 LISTING = Path(__file__).with_name("listing")
-EDGE = "1px solid transparent"
-"""Seen where people force colours of their own on pages, which takes fills away."""
 
 Move = tuple[str, int]
 """The name of a slider, and the index of the stop to which it may be moved."""
@@ -108,16 +105,3 @@ class Listing(anywidget.AnyWidget):
     def hide(self) -> None:
         """Show nothing."""
         self.lines = []
-
-
-def toolbar(
-    rows: Sequence[tuple[str, str, Action]], soon: Callable[[Action], None]
-) -> ipywidgets.Widget:
-    """One button for each row of label, tooltip and action, which `soon` carries out."""
-    buttons = []
-    for label, tooltip, action in rows:
-        layout = {"width": "auto", "border": EDGE}
-        button = ipywidgets.Button(description=label, tooltip=tooltip, layout=layout)
-        button.on_click(lambda _, action=action: soon(action))
-        buttons.append(button)
-    return ipywidgets.HBox(buttons, layout={"flex_flow": "row wrap", "grid_gap": "4px"})

@@ -104,6 +104,7 @@ function render({ model, el }) {
   const slide = () => document.body.dataset.jpDeckMode && form.closest(".jp-Cell");
 
   function settle() {
+    if (model.get("chosen") >= 0 && !("answer" in model.get("shown"))) return; // it comes later
     waiting = false;
     update();
     if (held && [document.body, null].includes(document.activeElement)) (slide() || status).focus();
@@ -111,12 +112,11 @@ function render({ model, el }) {
   }
 
   status.tabIndex = -1;
-  model.on("change:chosen change:error", settle);
   el.append(form);
-  update();
+  const freeModel = whenever(model, ["chosen", "shown", "error"], settle);
   return () => {
     freeKeys();
-    model.off(null, settle);
+    freeModel();
   };
 }
 

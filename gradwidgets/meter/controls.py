@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets
 
-from gradwidgets.components import Choice, Slider
+from gradwidgets.components import Check, Choice, Slider, TextField
 from gradwidgets.core import Control, linear, not_allowed, validate
 from gradwidgets.meter.measure import DTYPES, MODES
 
@@ -54,17 +54,11 @@ def split_controls(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
     """
     if accumulation_steps not in STEPS.stops:
         raise not_allowed("accumulation_steps", accumulation_steps, f"one of {STEPS.stops}")
-    sizes = ipywidgets.Text(
-        description="sizes",
-        tooltip="Samples in each micro-batch; type your own, such as 10, 10, 10, 2.",
-        continuous_update=False,
-        style={"description_width": "initial"},
-        layout={"width": "auto"},
-    )
+    help_ = "Samples in each micro-batch; type your own, such as 10, 10, 10, 2."
     return {
         "accumulation_steps": Slider(STEPS, accumulation_steps),
-        "ragged": _checkbox("make the last one differ", ragged),
-        "sizes": sizes,
+        "ragged": Check("make the last one differ", "The last micro-batch is smaller.", ragged),
+        "sizes": TextField("sizes", help_),
     }
 
 
@@ -73,7 +67,7 @@ def setup_controls(data: str, padding: float, batch_norm: bool, dropout: float) 
     return {
         "data": _choice("data", SETUPS, data),
         "padding": Slider(PADDING, padding),
-        "batch_norm": _checkbox("BatchNorm", batch_norm),
+        "batch_norm": Check("BatchNorm", "The model has a BatchNorm layer.", batch_norm),
         "dropout": Slider(DROPOUT, dropout),
     }
 
@@ -115,10 +109,6 @@ def grid(controls: Sequence[Any]) -> ipywidgets.GridBox:
     columns = "repeat(auto-fit, minmax(185px, 1fr))"
     layout = {"grid_template_columns": columns, "grid_gap": "4px 12px", "width": "100%"}
     return ipywidgets.GridBox(list(controls), layout=layout)
-
-
-def _checkbox(description: str, value: bool) -> ipywidgets.Checkbox:
-    return ipywidgets.Checkbox(value, description=description, indent=False)
 
 
 def _choice(label: str, options: tuple[str, ...], value: str) -> Choice:

@@ -221,9 +221,7 @@ function render({ model, el }) {
       button.setAttribute("aria-disabled", idle);
     }
   }
-  model.on("change:page", update);
-  update();
-  return () => model.off(null, update);
+  return whenever(model, ["page"], update);
 }
 
 export default { render };

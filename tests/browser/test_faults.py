@@ -114,13 +114,17 @@ MEMORY = """
 import gc, threading
 from pathlib import Path
 import matplotlib.pyplot as plt
-from ipywidgets.widgets.widget import _instances
+try:
+    from ipywidgets.widgets.widget import _instances as widgets
+except ImportError:  # ipywidgets 7
+    from ipywidgets import Widget
+    widgets = Widget.widgets
 
 def figures():
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
     hands = sum(t.name.startswith("gradwidgets") for t in threading.enumerate())
-    return [round(resident), len(_instances), len(plt.get_fignums()), 1 + hands]
+    return [round(resident), len(widgets), len(plt.get_fignums()), 1 + hands]
 """
 
 

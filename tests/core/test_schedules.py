@@ -448,9 +448,7 @@ def test_a_function_with_a_memory_begins_again_with_each_run() -> None:
 def test_correct_use_makes_pytorch_warn_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings(
-            "ignore", "The epoch parameter"
-        )  # SequentialLR of torch 2.6 uses it
+        warnings.filterwarnings("ignore", "The epoch parameter")  # torch 2.6's SequentialLR uses it
         for fields, _ in CASES.values():
             for kind in ("Adam", "SGD"):
                 train("moons", Recipe(kind, 0.05, updates=8, accumulation_steps=2, **fields))

@@ -84,11 +84,7 @@ def test_an_unknown_control_is_refused_by_name():
 
 def test_groups_fold_and_hold_their_controls():
     layout = Controls(["scale", "mask", "l2", "lr"], Recipe()).layout()
-    assert [fold.titles for fold in layout.children] == [
-        ("Gradient",),
-        ("Penalty",),
-        ("Optimizer",),
-    ]
+    assert [fold.get_title(0) for fold in layout.children] == ["Gradient", "Penalty", "Optimizer"]
     first = layout.children[0].children[0]
     assert [widget.label for widget in first.children] == ["scale", "mask"]
     assert all(isinstance(widget, Slider) for widget in first.children)

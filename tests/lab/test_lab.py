@@ -4,13 +4,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from ipywidgets.widgets.widget import _instances
 from PIL import Image
 from torch import nn
 
 from gradwidgets import GradLab, Problem, Recipe, TrainingError, train
 from gradwidgets.core import problems
-from tests.front_end import lines_of, screen_of
+from tests.front_end import lines_of, screen_of, widgets
 
 FAST = Recipe(lr=0.5, updates=20)
 
@@ -276,11 +275,11 @@ def test_panels_that_cannot_show_the_problem_are_refused():
 
 
 def test_closing_a_lab_removes_its_widgets():
-    before = set(_instances)
+    before = set(widgets)
     lab = GradLab("moons", recipe=FAST)
-    assert set(_instances) > before
+    assert set(widgets) > before
     lab.close()
-    assert set(_instances) == before
+    assert set(widgets) == before
 
 
 def test_the_start_is_told_by_the_level_that_its_own_sentence_gives():

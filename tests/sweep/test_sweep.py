@@ -71,6 +71,7 @@ def together(problem, start, field, values):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        warnings.filterwarnings("ignore", "The epoch parameter")  # torch 2.6's SequentialLR uses it
         return sweep(problem, start, field, values)
 
 

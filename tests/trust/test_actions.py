@@ -101,7 +101,7 @@ class Learner:
             self.banded = not self.banded
         elif name in ("Code", "Share"):
             self.listed = "" if self.listed == name.lower() else name.lower()
-        self.buttons[name].click()
+        self.buttons[name]()
 
     async def focus(self, name: str, focused: bool) -> None:
         widget = self.lab.controls[name]

@@ -12,13 +12,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from ipywidgets.widgets.widget import _instances
 from torch import nn
 from torch.nn.modules import module
 from torch.optim import optimizer
 
 from gradwidgets import GradLab, Ledger, Meter, Predict, Problem, Recipe, Stepper, Walkthrough
-from tests.front_end import send
+from tests.front_end import send, widgets
 
 FAST = Recipe(optimizer="Adam", updates=20, accumulation_steps=2, scale=2.0)
 MODEL = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))
@@ -89,7 +88,7 @@ def held() -> dict[str, Any]:
     """All that a widget could leave behind."""
     gc.collect()
     return {
-        "widgets": len(_instances),
+        "widgets": len(widgets),
         "figures": plt.get_fignums(),
         "threads": threading.active_count(),
         "hooks": hooks(),
