@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 PARTS = ("gradwidgets", "torch", "numpy", "matplotlib", "ipywidgets", "anywidget", "jupyterlab")
@@ -27,6 +28,7 @@ ANOTHER = (
     "may be that of another Python: `jupyter kernelspec list` names its folder, and "
     "`jupyter kernelspec remove python3` removes it"
 )
+EXTENSIONS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
 LIMIT = 300
 """Seconds: the first import of PyTorch on a slow disk takes minutes."""
 
@@ -61,7 +63,11 @@ def findings() -> Iterator[Finding]:
     versions = [_version(part) for part in PARTS]
     yield from versions
     yield _a_lab()
-    yield _a_kernel(jupyter=not versions[-1].advice)
+    if versions[-1].advice:
+        yield Finding("a kernel", "not tried without JupyterLab", INSTALL)
+    else:
+        yield _extensions()
+        yield _a_kernel()
 
 
 def _version(part: str) -> Finding:
@@ -107,10 +113,19 @@ def _a_lab() -> Finding:
     return Finding("a lab", f"cannot be made: {said}", f"{INSTALL} --upgrade")
 
 
-def _a_kernel(jupyter: bool) -> Finding:
+def _extensions() -> Finding:
+    """Look for the JavaScript of widgets where JupyterLab does."""
+    from jupyter_core.paths import jupyter_path
+
+    folders = [Path(folder) for folder in jupyter_path("labextensions")]
+    missing = [one for one in EXTENSIONS if not any((each / one).is_dir() for each in folders)]
+    if not missing:
+        return Finding("in JupyterLab", "widgets can be shown")
+    return Finding("in JupyterLab", f"no {' and no '.join(missing)}", f"{INSTALL} --upgrade")
+
+
+def _a_kernel() -> Finding:
     """Start the kernel that the lessons name, and make a lab there."""
-    if not jupyter:
-        return Finding("a kernel", "not tried without JupyterLab", INSTALL)
     try:
         return Finding("a kernel", f"answers ({_ask_kernel()})")
     except Exception as problem:  # of any kind: it is what the learner came to hear

@@ -258,4 +258,5 @@ def test_the_doctor_asks_a_kernel_and_this_python() -> None:
     from gradwidgets_notebooks import doctor
 
     assert doctor._a_lab() == Finding("a lab", "can be made")
-    assert doctor._a_kernel(jupyter=True) == Finding("a kernel", f"answers ({sys.executable})")
+    assert doctor._extensions() == Finding("in JupyterLab", "widgets can be shown")
+    assert doctor._a_kernel() == Finding("a kernel", f"answers ({sys.executable})")

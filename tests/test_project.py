@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 
 import pytest
+
+import gradwidgets
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,6 +62,20 @@ def test_repo2docker_can_run_what_follows_the_environment() -> None:
     installed = re.findall(r"hub/\w+\.py", script.read_text(encoding="utf-8"))
     assert all((ROOT / name).is_file() for name in installed)
     assert "hub/ipython_config.py" in installed
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("CITATION.cff", "CHANGELOG.md")]
+    found = [re.search(r"^(?:version: |## \[)([\d.]+)", text, re.MULTILINE) for text in texts]
+    assert [match and match[1] for match in found] == [gradwidgets.__version__] * 2
+
+
+def test_every_python_that_is_promised_is_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert project["requires-python"] == f">={named[0]}"
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    assert f"python: {json.dumps(named)}" in workflow
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=short)
