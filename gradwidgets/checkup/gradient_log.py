@@ -126,7 +126,9 @@ class GradientLog:
             return True
         if not all(backward.applied for backward in parameter.contents):
             return False
-        return parameter.norm is None or not math.isclose(value, parameter.norm, rel_tol=SAME)
+        if parameter.norm is None or math.isnan(value):
+            return parameter.norm is None or not math.isnan(parameter.norm)
+        return not math.isclose(value, parameter.norm, rel_tol=SAME)
 
     def _clear(self, parameter: Parameter) -> None:
         for backward in parameter.contents:
@@ -192,6 +194,14 @@ class GradientLog:
                 parameter.norm = 0.0
             for backward in parameter.contents:
                 backward.clipped = backward.clipped or now
+
+    @staticmethod
+    def measure(parameters: Sequence[Parameter]) -> None:
+        """Measure gradients again: that they are others now is no news."""
+        held = [parameter for parameter in parameters if parameter.tensor.grad is not None]
+        found = norms([p.tensor.grad for p in held if p.tensor.grad is not None])
+        for parameter, value in zip(held, found, strict=True):
+            parameter.norm = value
 
     def unscaled(self, parameters: Iterable[Parameter], scale: float) -> None:
         """Divide the raw norms as a GradScaler did the gradients: that is not an edit."""

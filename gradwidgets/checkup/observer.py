@@ -134,7 +134,8 @@ class Observer:
         self._inventory.begin()
         for parameter in self.record.parameters.values():
             if not math.isfinite(parameter.first_size or 0.0):
-                self._note_non_finite(f"parameter {parameter.name}, before the first event")
+                place = f"parameter {parameter.name}, before the first event"
+                self._note_non_finite(place, given=True)
 
     @_safely
     def _entry_of(self, optimizer: Optimizer) -> OptimizerSeen | None:
@@ -220,9 +221,17 @@ class Observer:
         elif got_gradients and not self.record.execution:
             self.record.unseen.append("the modules: none was called, or in a compiled function")
 
-    def _note_non_finite(self, place: str | None) -> None:
-        """Keep the first place only; everything after it is a consequence."""
-        self.record.first_non_finite = self.record.first_non_finite or place
+    def _note_non_finite(self, place: str | None, given: bool = False) -> None:
+        """Keep the first place only; everything after it is a consequence.
+
+        Args:
+            place: where it was seen, None if it was not.
+            given: it was there before training could bring it about: in the data, at the start.
+        """
+        if place and not self.record.first_non_finite:
+            self.record.first_non_finite = place
+            self.record.non_finite_since = self._timeline.now
+            self.record.non_finite_given = given
 
     @_safely
     def _look_at_gradients(self, optimizer: OptimizerSeen | None = None) -> None:
@@ -336,7 +345,8 @@ class Observer:
             backward.eval_modules |= {path for key, path in forgotten.items() if key in inside}
         loss = backward.loss or 0.0
         if not math.isfinite(loss) and not (math.isinf(loss) and self.record.scaler_used):
-            self._note_non_finite(self._where_not_finite())
+            place = self._where_not_finite()
+            self._note_non_finite(place, given=place.startswith("input of"))
 
     def _where_not_finite(self) -> str:
         """The first layer whose input or output is not finite, when the loss is not."""
@@ -539,13 +549,24 @@ class Observer:
         """Note which gradients are clipped to a norm."""
         parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
         self._clipping(parameters, max_norm, total_norm)
-        return call(parameters, max_norm, total_norm, *args, **kwargs)
+        result = call(parameters, max_norm, total_norm, *args, **kwargs)
+        self._clipped(parameters)
+        return result
 
     def on_clip_value(self, call: Call, parameters: Any, *args: Any, **kwargs: Any) -> Any:
         """Note which gradients are clipped element by element."""
         parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
         self._clipping(parameters, kwargs.get("clip_value", (*args, math.inf)[0]))
-        return call(parameters, *args, **kwargs)
+        result = call(parameters, *args, **kwargs)
+        self._clipped(parameters)
+        return result
+
+    @_safely
+    def _clipped(self, held: list[Tensor]) -> None:
+        """Take gradients that a step has applied, and that are clipped now, for the same ones."""
+        if self.record.clips and self.record.clips[-1].state == "applied":
+            known = self.record.parameters
+            self._gradient_log.measure([known[id(p)] for p in held if id(p) in known])
 
     @_safely
     def _clipping(self, held: list[Tensor], limit: Any, norm: Any = None) -> None:
@@ -556,12 +577,12 @@ class Observer:
         gradients = [p.grad for p in held if p.grad is not None]
         if total is None:
             total = max((float(g.abs().max()) for g in gradients if g.numel()), default=0.0)
-        contents = [backward for parameter in known for backward in parameter.contents]
         state: ClipState = "fresh"
         if not total:
             state = "nothing" if not held else "empty" if known else "elsewhere"
-        elif contents and all(backward.applied for backward in contents):
-            state = "applied"
+        elif _all_applied(known):
+            self._gradient_log.look(known, self._timeline.now)  # they may have been assigned since
+            state = "applied" if _all_applied(known) else "fresh"
         keep(self.record.clips, Clip(state, limit, len(held)))
         if total > limit:
             self._gradient_log.clipped(known, self._timeline.now, to_zero=limit == 0)
@@ -580,6 +601,12 @@ class Observer:
                 f"gradient of {bad[-1]} ({len(bad)} of {len(holders)} gradients, which clipping "
                 "spreads to all)"
             )
+
+
+def _all_applied(parameters: list[Parameter]) -> bool:
+    """True if a step has applied all that is in the gradients of trained parameters."""
+    contents = [backward for p in parameters if p.optimizers for backward in p.contents]
+    return bool(contents) and all(backward.applied for backward in contents)
 
 
 def _unless_compiled(hook: Call) -> Call:

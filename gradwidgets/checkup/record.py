@@ -356,6 +356,8 @@ class Record:
     steps: list[Step] = field(default_factory=list)
     clips: list[Clip] = field(default_factory=list)
     first_non_finite: str | None = None
+    non_finite_since: int | None = None
+    non_finite_given: bool = False  # in the data, or before the first event
     grad_calls: int = 0  # torch.autograd.grad
     higher_grads: list[HigherGrad] = field(default_factory=list)
     scaler_used: bool = False

@@ -87,6 +87,9 @@ class Finding:
         parameters: Names of the parameters (or modules) concerned.
         message: What was seen.
         fix: What to do about it.
+        concerns: Names of all parameters that it is about, where `parameters` does not list them.
+        began: The number of the event from which on it was seen; None where that is not known.
+        given: True if the loop was given it (NaN in the data), and nothing in it is the cause.
 
     >>> print(Finding("no-step", "error", ("0.weight",), "no step", "call optimizer.step()"))
     error no-step [0.weight]
@@ -99,6 +102,9 @@ class Finding:
     parameters: tuple[str, ...]
     message: str
     fix: str
+    concerns: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    began: int | None = field(default=None, compare=False, repr=False)
+    given: bool = field(default=False, compare=False, repr=False)
 
     @property
     def section(self) -> str | None:

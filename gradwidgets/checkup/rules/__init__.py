@@ -72,10 +72,10 @@ _UNREAD = {"no-backward", "no-step", "cleared-before-step", "leftover"}
 
 CONSEQUENCES: dict[str, set[str]] = {
     "frozen": {"no-graph", "detached"} | _UNREAD,
-    "not-in-model": {"not-in-optimizer", "detached", "no-backward", "duplicate"},
+    "not-in-model": {"not-in-optimizer", "no-backward", "duplicate"},
     "step-before-backward": {"not-cleared", "step-twice", "accumulating"} | _UNREAD,
     "no-graph": {"detached", "non-finite"} | _UNREAD,
-    "unregistered": {"detached", "no-graph", "no-backward"},
+    "unregistered": {"no-graph", "no-backward"},
     "detached": {"zero-gradient", "vanishing", "accumulating"} | _UNREAD,
     "amp-skipping": {"non-finite", "clipped-away", "accumulating"} | _UNREAD,
     "no-backward": {"step-twice", "update-too-small"},
@@ -134,12 +134,40 @@ def _found_by(rule: Rule, record: Record) -> tuple[list[Finding], str]:
 
 
 def _explains(root: Finding, finding: Finding) -> bool:
+    """True if one finding can be the cause of another: neither later, nor of other parameters."""
     is_root = root.severity != "info" or root.code == "amp-skipping"
     if not is_root or finding.code not in CONSEQUENCES.get(root.code, set()):
         return False
-    both = root.parameters and finding.parameters and root.code in _OF_THEIR_OWN
-    return not both or bool(set(root.parameters) & set(finding.parameters))
+    early = finding.began is not None and finding.began < (root.began or 0)
+    if early or finding.given:
+        return False
+    caused, own = (set(one.parameters or one.concerns) for one in (root, finding))
+    if not caused or not own or _spreads(root.code, finding.code):
+        return True
+    return own <= caused if finding.code in _CALLS else bool(own & caused)
 
 
-_OF_THEIR_OWN = {"frozen", "detached", "zero-gradient"}
-"""Roots that spoil no other parameters: what is wrong with those has a cause of its own."""
+_CALLS = _UNREAD | {"not-cleared", "step-twice", "accumulating", "amp-skipping"}
+"""Findings about all parameters of an optimizer: a cause in a part of them explains no more."""
+
+_SPREADING = {
+    "amp-scale",
+    "ascending",
+    "exploding",
+    "non-finite",
+    "not-cleared",
+    "step-twice",
+    "update-too-large",
+}
+_ELSEWHERE = {"not-in-model", "unregistered"}
+
+
+def _spreads(root: str, finding: str) -> bool:
+    """True if a cause in some parameters can show in others.
+
+    Parameters that have become too large, or not a number, spoil all gradients; what an optimizer
+    holds in place of the model's parameters has other names than these.
+    """
+    if root in _ELSEWHERE:
+        return finding != "duplicate"
+    return root in _SPREADING and finding not in _CALLS

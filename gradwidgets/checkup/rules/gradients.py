@@ -29,6 +29,8 @@ def non_finite(record: Record) -> Iterator[Finding]:
             f"NaN or infinity, first in: {record.first_non_finite}",
             "check the data for NaN; keep log, sqrt, division and norm away from zero; "
             "torch.autograd.set_detect_anomaly(True) names the operation",
+            began=record.non_finite_since,
+            given=record.non_finite_given,
         )
 
 
@@ -78,6 +80,8 @@ def _exploding(step: Step, how: str) -> Finding:
         f"the gradient is {how}",
         "lower the lr, clip with torch.nn.utils.clip_grad_norm_, normalise inputs and targets, "
         "and check the initialisation",
+        concerns=names_of(step.judged),
+        began=step.time,
     )
 
 
@@ -173,8 +177,9 @@ def zero_gradient(record: Record) -> Iterator[Finding]:
     """A parameter's whole gradient is exactly zero at every step."""
     judged = [step for step in record.steps if not _opens_gate(step)]
     readings = [r for step in judged for r in step.readings if r.new]
-    alive = {id(r.parameter) for r in readings if r.grad or r.raw}
-    dead = [r for r in readings if id(r.parameter) not in alive and r.parameter.has_elements]
+    finite = [r for r in readings if math.isfinite(r.grad or 0.0)]
+    alive = {id(r.parameter) for r in finite if r.grad or r.raw}
+    dead = [r for r in finite if id(r.parameter) not in alive and r.parameter.has_elements]
     names = [name for name in names_of(dead) if not _has_live_weight(name, readings)]
     if names:
         yield Finding(
@@ -184,6 +189,7 @@ def zero_gradient(record: Record) -> Iterator[Finding]:
             f"the gradient of {counted(len(names), 'parameter')} is exactly zero at every step",
             "look for units that are always off (dead ReLU), all-zero initialisation, round, "
             "sign or a comparison in the path, or a softmax over one class",
+            began=min(step.time for step in judged if any(r in dead for r in step.readings)) - 1,
         )
 
 
@@ -290,6 +296,8 @@ def clipped_away(record: Record) -> Iterator[Finding]:
                 (),
                 f"between backward and step the gradient's norm falls from {raw:.2g} to {left:.2g}",
                 "raise max_norm; with a GradScaler call scaler.unscale_(optimizer) before clipping",
+                concerns=names_of(steps[-1].readings),
+                began=steps[0].time,
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradwidgets.checkup.record import OptimizerSeen, Record
+from gradwidgets.checkup.record import Backward, OptimizerSeen, Record
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -80,27 +80,40 @@ def ascending(record: Record) -> Iterator[Finding]:
     """The update raises the error: maximize=True, a negative lr, or a negated loss."""
     for optimizer in record.optimizers:
         keys = {id(p.tensor) for p in optimizer.parameters}
-        directions = [b.direction for b in record.real_backwards if b.reached & keys]
+        own = [b for b in record.real_backwards if b.reached & keys]
+        directions = [backward.direction for backward in own]
         steps = record.steps_of(optimizer)
         reversed_ = any(step.maximize or min(step.lrs) < 0 for step in steps)
+        late = steps[0].time + 1 if steps else None
         if reversed_ and 1 in directions and -1 not in directions:
-            yield _ascending(optimizer, "it is set to maximize, and the loss measures an error")
+            yield _ascending(
+                optimizer, "it is set to maximize, and the loss measures an error", late
+            )
         elif reversed_ and directions and not any(directions):
-            yield _ascending(optimizer, "it is set to maximize", certain=False)
-        elif not reversed_ and directions and _all_negated(record):
-            yield _ascending(optimizer, "the loss is a negated error, or a likelihood not negated")
+            yield _ascending(optimizer, "it is set to maximize", late, certain=False)
+        elif not reversed_ and directions and _all_negated(own, record):
+            reason = "the loss is a negated error, or a likelihood not negated"
+            yield _ascending(optimizer, reason, late)
 
 
-def _all_negated(record: Record) -> bool:
-    """True if every loss is negated; in adversarial training, only one of a pair is."""
-    return all(backward.direction < 0 for backward in record.real_backwards)
+def _all_negated(own: list[Backward], record: Record) -> bool:
+    """True if each loss that shares a parameter with these is negated.
+
+    In adversarial training, only one of a pair is.
+    """
+    leaves = {leaf for backward in own for leaf in backward.leaves}
+    related = [b for b in record.real_backwards if b.leaves & leaves]
+    return all(backward.direction < 0 for backward in related)
 
 
-def _ascending(optimizer: OptimizerSeen, reason: str, certain: bool = True) -> Finding:
+def _ascending(
+    optimizer: OptimizerSeen, reason: str, began: int | None, certain: bool = True
+) -> Finding:
     return Finding(
         "ascending",
         "error" if certain else "info",
         (),
         f"{optimizer.name} climbs: {reason}",
         "minimise errors and negative log-likelihoods; use maximize=True for rewards only",
+        began=began,
     )

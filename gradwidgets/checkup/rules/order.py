@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from gradwidgets.checkup.record import Backward, Record, Step, norms_around_edit
+from gradwidgets.checkup.record import Backward, Record, Step, names_of, norms_around_edit
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -70,6 +70,7 @@ def no_backward(record: Record) -> Iterator[Finding]:
                 (),
                 f"{optimizer.name} stepped {often} and no gradient came{aside}",
                 "call loss.backward() (with its parentheses) before optimizer.step()",
+                concerns=names_of(held),
             )
 
 
@@ -92,6 +93,7 @@ def no_step(record: Record) -> Iterator[Finding]:
                 "which never stepped",
                 "call optimizer.step() (with its parentheses) after backward; scheduler.step() "
                 "only changes the learning rate",
+                concerns=names_of(held),
             )
 
 
@@ -109,6 +111,7 @@ def not_cleared(record: Record) -> Iterator[Finding]:
             f"{steps} of {counted(len(record.steps), 'step')} read a gradient that still contained "
             f"up to {counted(most, 'backward call')} already used by an earlier step",
             "call optimizer.zero_grad() once per step, before backward",
+            began=next(s.time for s in record.steps if any(r in stale for r in s.readings)),
         )
 
 
@@ -127,6 +130,23 @@ def _lost(record: Record) -> list[Backward]:
     ]
 
 
+def _reached(backwards: list[Backward], record: Record) -> tuple[str, ...]:
+    """Parameters of optimizers that got a gradient from one of these backward calls."""
+    reached = {key for backward in backwards for key in backward.reached}
+    return names_of(p for key, p in record.parameters.items() if key in reached and p.optimizers)
+
+
+def _meant(lost: list[Backward], record: Record) -> tuple[str, ...]:
+    """The parameters that backward calls were for: those of the next step if they reached none."""
+    names: dict[str, None] = {}
+    for backward in lost:
+        following = next((step for step in record.steps if step.time > backward.time), None)
+        held = following.optimizer.parameters if following else []
+        passed_by = held and not any(id(p.tensor) in backward.reached for p in held)
+        names.update(dict.fromkeys(names_of(held) if passed_by else _reached([backward], record)))
+    return tuple(names)
+
+
 def cleared_before_step(record: Record) -> Iterator[Finding]:
     """Gradients were cleared before a step at least as often as steps used them."""
     lost = _lost(record)
@@ -140,6 +160,7 @@ def cleared_before_step(record: Record) -> Iterator[Finding]:
             "gradients cleared before any step read them",
             "move zero_grad() before backward, or behind step(); when accumulating, call it once "
             "per step and not per batch",
+            concerns=_meant(lost, record),
         )
 
 
@@ -158,6 +179,7 @@ def reads_nothing(record: Record) -> Iterator[Finding]:
                 "nothing has moved: all were cleared before",
                 "each step needs a backward of its own right before it; SAM needs a second forward "
                 "and backward between its first and its second step",
+                concerns=names_of(held),
             )
 
 
@@ -179,6 +201,8 @@ def step_twice(record: Record) -> Iterator[Finding]:
                 f"{len(again)} of {counted(optimizer.steps, 'step')} of {optimizer.name} applied "
                 "a gradient that an earlier step had already applied",
                 "call optimizer.step() once per backward",
+                concerns=names_of(optimizer.parameters),
+                began=again[0].time,
             )
 
 
@@ -218,6 +242,7 @@ def amp_skipping(record: Record) -> Iterator[Finding]:
                 f"{optimizer.name}; its scale is now {optimizer.last_scale:g}",
                 "call scaler.update() so that the scale falls; if it keeps falling, the "
                 "unscaled gradients are infinite themselves: look for NaN in data and loss",
+                concerns=names_of(optimizer.parameters),
             )
 
 
@@ -233,6 +258,7 @@ def never_cleared_scaled(record: Record) -> Iterator[Finding]:
                 f"GradScaler skipped for {optimizer.name} still held the infinite gradients of an "
                 "earlier one: infinity plus anything stays infinite",
                 "call optimizer.zero_grad() once per step, after a skipped one, too",
+                concerns=names_of(optimizer.parameters),
             )
 
 
@@ -250,6 +276,7 @@ def amp_scale(record: Record) -> Iterator[Finding]:
                 f"gradients {_scale_left(scaled[-1]):g} times too large: the loss was scaled, and "
                 "nothing divided the gradients",
                 "call scaler.step(optimizer) and scaler.update() in place of optimizer.step()",
+                began=scaled[0].time,
             )
         divided = [step for step in steps if _divided_only(step)]
         if divided:
@@ -295,4 +322,5 @@ def leftover(record: Record) -> Iterator[Finding]:
             f"no step read the gradients of the last {len(waiting)} of "
             f"{counted(len(record.backwards), 'backward call')}",
             "if the loop ends here, step once more for the incomplete group of batches",
+            concerns=_reached(waiting, record),
         )

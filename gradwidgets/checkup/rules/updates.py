@@ -186,6 +186,7 @@ def update_too_large(record: Record) -> Iterator[Finding]:
                     f"one step of {optimizer.name} changes a parameter by {worst:.2g} times its "
                     f"size, at lr {max(step.lrs):g}",
                     "lower the lr by a factor of ten or more, or warm it up",
+                    began=step.time,
                 )
                 break
 
