@@ -42,6 +42,21 @@ LIMITS = """\
 ## Limits
 """
 
+NOT_SEEN = """\
+## Not seen
+
+Whether data and targets are right, whether the model is able to learn them, and how it does on new
+data.
+
+Nor a `DataLoader` that begins again at every step, as it does with `next(iter(loader))` inside
+of the loop: without shuffling each step gets the first batch. Losses and gradients are then those
+of a fit to one batch, which is a good test of a loop and is often meant; a loop that is left by
+`break`, or a framework that is told to train on one batch, begins its loader again at every step,
+too. With shuffling, or data that are made or changed at random, each step gets another batch after
+all. So to count how often a loader begins would not tell the fault from what is meant. Write
+`for batch in loader`, or make the iterator once, before the loop.
+"""
+
 
 @dataclass
 class Code:
@@ -159,7 +174,7 @@ def page() -> str:
         parts.append(f"## {section}\n")
         parts += [_entry(code, held[code], tested[code][0]) for code in sorted(within)]
     parts += [LIMITS, *_reasons()]
-    return "\n".join(parts)
+    return "\n".join([*parts, NOT_SEEN])
 
 
 def _table(found: dict[str, Code], tested: dict[str, list[Builder]]) -> str:

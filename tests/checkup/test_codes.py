@@ -6,10 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import optim
+from torch.utils.data import DataLoader, TensorDataset
 
-from gradwidgets.checkup import thresholds
+from gradwidgets.checkup import checkup, thresholds
 from tests.checkup.codes import codes, loops, page, reasons
-from tests.checkup.loops import BETWEEN_PROCESSES, collect
+from tests.checkup.loops import BETWEEN_PROCESSES, collect, mlp, regression
 
 BROKEN, _ = collect()
 HELD = codes()
@@ -57,3 +61,22 @@ def test_the_loop_that_is_shown_is_blamed_in_the_page_s_words(code: str) -> None
         assert fits(re.sub("^follows from [a-z-]+: ", "", one.message), held.seen)
         assert fits(one.fix, held.cures)
     assert found[0].severity in HELD[found[0].code].severities
+
+
+def test_a_loader_that_begins_again_looks_like_a_fit_to_one_batch() -> None:
+    """So the page says that it is not seen."""
+    reports = []
+    for again in (True, False):
+        torch.manual_seed(0)
+        model, loader = mlp(), DataLoader(TensorDataset(*regression()), batch_size=8)
+        optimizer, first = optim.SGD(model.parameters(), lr=0.1), next(iter(loader))
+        with checkup(model, optimizer) as report:
+            for _ in range(6):
+                x, y = next(iter(loader)) if again else first
+                optimizer.zero_grad()
+                F.mse_loss(model(x), y).backward()
+                optimizer.step()
+        reports.append(report.to_dict())
+    assert reports[0] == reports[1]
+    assert reports[0]["findings"] == []
+    assert "`DataLoader` that begins again at every step" in PAGE
