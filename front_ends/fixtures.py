@@ -59,9 +59,9 @@ def server(tmp_path_factory):
     for name, text in SETTINGS.items():
         file = home / "config/lab/user-settings/@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
     (home / "work").mkdir()
-    (home / "config" / "jupyter_server_config.py").write_text(CONFIG)
+    (home / "config" / "jupyter_server_config.py").write_text(CONFIG, encoding="utf-8")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -75,7 +75,7 @@ def server(tmp_path_factory):
         f"--port={port}",
         "--ServerApp.port_retries=0",
     ]
-    with (home / "log").open("w") as log:
+    with (home / "log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(command, cwd=home / "work", env=env, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:

@@ -31,7 +31,9 @@ def with_the_edit(folder: Path, sweep: bool = True) -> None:
     put_before(core / "edit_table.py", "EDITS: ", f"{entry}\n\n")
     table = core / "edit_table.py"
     text = table.read_text(encoding="utf-8")
-    table.write_text(text.replace("(ScaleEntry(), ", "(ScaleEntry(), SignEntry(), "))
+    table.write_text(
+        text.replace("(ScaleEntry(), ", "(ScaleEntry(), SignEntry(), "), encoding="utf-8"
+    )
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,6 +19,9 @@ else:
     tomllib = pytest.importorskip("tomli")
 
 ROOT = Path(__file__).parent.parent
+PROGRAMS = sorted(
+    path for path in ROOT.rglob("*.py") if not path.relative_to(ROOT).parts[0].startswith(".")
+)
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 
@@ -58,10 +63,24 @@ def test_environment_yml_holds_the_dependencies_of_pyproject() -> None:
 
 def test_repo2docker_can_run_what_follows_the_environment() -> None:
     script = ROOT / "postBuild"
-    assert script.stat().st_mode & 0o111
+    assert os.name == "nt" or script.stat().st_mode & 0o111
     installed = re.findall(r"hub/\w+\.py", script.read_text(encoding="utf-8"))
     assert all((ROOT / name).is_file() for name in installed)
     assert "hub/ipython_config.py" in installed
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=short)
+def test_a_text_file_is_opened_with_its_encoding(path: Path) -> None:
+    """Windows would take another one."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            last = getattr(node.args[-1], "value", None) if node.args else None
+            needs = name in ("read_text", "write_text") or (
+                name == "open" and last in ("r", "w", "a")
+            )
+            said = "utf-8" in [last, *(getattr(k.value, "value", None) for k in node.keywords)]
+            assert said or not needs, f"line {node.lineno}"
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -67,7 +67,7 @@ def running_hub(folder: Path) -> Iterator[str]:
     (folder / "jupyterhub_config.py").write_text(config, encoding="utf-8")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command = [sys.executable, "-m", "jupyterhub", "--config=jupyterhub_config.py"]
-    with (folder / "log").open("w") as log:
+    with (folder / "log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, cwd=folder, env={**os.environ, "PATH": path}, stdout=log, stderr=log
         )
@@ -109,7 +109,9 @@ def wait_for(address: str, log: Path) -> None:
             urllib.request.urlopen(address, timeout=2).close()
             return
         time.sleep(0.2)
-    raise TimeoutError(f"no answer from {address}; the log ends: {log.read_text()[-2000:]}")
+    raise TimeoutError(
+        f"no answer from {address}; the log ends: {log.read_text(encoding='utf-8')[-2000:]}"
+    )
 
 
 def chromium() -> str:

@@ -195,7 +195,7 @@ def test_pin_reset_share_and_downloads(lab):
     with lab.page.expect_download() as download:
         lab.page.get_by_role("button", name="Save numbers").click()
     assert download.value.suggested_filename == "moons.csv"
-    assert download.value.path().read_text() == train("moons", START).to_csv()
+    assert download.value.path().read_text(encoding="utf-8") == train("moons", START).to_csv()
 
 
 def test_an_error_is_shown_as_text_and_the_controls_stay_alive(front_end):

@@ -143,7 +143,7 @@ def voila(chromium, tmp_path):
             port = probe.getsockname()[1]
         work = shutil.copytree(FOLDER, tmp_path / "lectures")
         command = [sys.executable, "-m", "voila", f"{name}.ipynb", "--no-browser", f"--port={port}"]
-        with (tmp_path / "log").open("w") as log:
+        with (tmp_path / "log").open("w", encoding="utf-8") as log:
             env = {**os.environ, "JUPYTER_PATH": str(work)}
             servers.append(subprocess.Popen(command, cwd=work, env=env, stdout=log, stderr=log))
         context = chromium.new_context(viewport={"width": 1280, "height": 720})

@@ -83,7 +83,7 @@ def test_healthy_loop_gets_no_error_and_no_warning(case: Case) -> None:
 
 def test_every_code_that_the_package_raises_has_a_file_of_loops() -> None:
     package = Path(__file__).parents[2] / "gradwidgets" / "checkup"
-    source = "".join(path.read_text() for path in package.rglob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
     raised = set(re.findall(r'Finding\(\s*"([a-z-]+)"', source))
     assert raised == {case.codes[0] for case in BROKEN} | BETWEEN_PROCESSES
     assert raised >= {code for case in BROKEN for code in case.codes}

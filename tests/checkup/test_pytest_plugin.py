@@ -43,7 +43,7 @@ def test_own_error(checkup):
 
 
 def test_a_broken_loop_fails_its_test(tmp_path: Path) -> None:
-    (tmp_path / "test_loops.py").write_text(TESTS)
+    (tmp_path / "test_loops.py").write_text(TESTS, encoding="utf-8")
     installed = any(one.value == "gradwidgets_pytest" for one in entry_points(group="pytest11"))
     load = [] if installed else ["-p", "gradwidgets_pytest"]
     root = str(Path(__file__).parents[2])

@@ -22,6 +22,8 @@ from tests.checkup.scorecard.trials import Trial, trial
 BROKEN, HEALTHY = collect()
 CHECKUP, RIVAL = TOOLS[:2]
 
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="each trial is a forked process")
+
 
 def loop_of(updates: int = 3, accumulate: int = 2, scaled: bool = False) -> Loop:
     model, (x, y) = mlp(), regression()
@@ -109,6 +111,7 @@ def asking(ask: Any) -> Any:
     return dataclasses.replace(RIVAL, ask=ask)
 
 
+@forks
 def test_a_trial_is_a_process_of_its_own_and_ends() -> None:
     def spoil(_: Case) -> list[Word]:
         torch.set_default_dtype(torch.float16)
@@ -124,6 +127,7 @@ def test_a_trial_is_a_process_of_its_own_and_ends() -> None:
     assert trial(asking(lambda _: time.sleep(60)), BROKEN[0], 0.1).failure == "took more than 0.1 s"
 
 
+@forks
 def test_checkup_itself_is_asked() -> None:
     case = BROKEN[0]
     found = trial(CHECKUP, case)

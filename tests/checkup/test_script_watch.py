@@ -44,8 +44,8 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    (tmp_path / "train.py").write_text(SCRIPT)
-    (tmp_path / "beside.py").write_text("STEPS = 3")
+    (tmp_path / "train.py").write_text(SCRIPT, encoding="utf-8")
+    (tmp_path / "beside.py").write_text("STEPS = 3", encoding="utf-8")
     return tmp_path / "train.py"
 
 
@@ -74,7 +74,7 @@ def test_the_exit_code_is_the_scripts_and_files_are_written(
     assert stopped.value.code == 3
     watched = capsys.readouterr()
     assert watched.err.startswith("checkup: not-cleared (3 steps watched)\n")
-    (document,), log = (json.loads(path.read_text()) for path in written)
+    (document,), log = (json.loads(path.read_text(encoding="utf-8")) for path in written)
     assert document["findings"][0]["code"] == "not-cleared"
     assert log["runs"][0]["results"][0]["ruleId"] == "not-cleared"
     monkeypatch.setattr(sys, "argv", ["pytest", "3"])
@@ -102,12 +102,12 @@ def test_every_report_is_written_and_told_apart(
     monkeypatch.setattr(sys, "argv", ["pytest"])
     monkeypatch.setattr(sys, "path", [*sys.path])
     script, *written = (tmp_path / name for name in ("two.py", "found.json", "found.sarif"))
-    script.write_text(TWO)
+    script.write_text(TWO, encoding="utf-8")
     main(["--json", str(written[0]), "--sarif", str(written[1]), str(script)])
     told = capsys.readouterr().err
     assert told.startswith("report 1 of 2, up to another model's optimizer:\ncheckup: zero-lr (2 ")
     assert "report 2 of 2, to the end:\ncheckup: nothing wrong seen (2 steps watched)" in told
-    documents, log = (json.loads(path.read_text()) for path in written)
+    documents, log = (json.loads(path.read_text(encoding="utf-8")) for path in written)
     assert [document["steps"] for document in documents] == [2, 2]
     assert [{one["ruleId"] for one in run["results"]} for run in log["runs"]] == [
         {one["code"] for one in document["findings"]} for document in documents
@@ -148,7 +148,7 @@ def test_a_report_is_written_where_the_user_was(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "below").mkdir()
     script = tmp_path / "moves.py"
-    script.write_text(f"import os\nos.chdir('below')\n{TWO}")
+    script.write_text(f"import os\nos.chdir('below')\n{TWO}", encoding="utf-8")
     main(["--json", "found.json", str(script)])
     assert [path.name for path in tmp_path.rglob("*.json")] == ["found.json"]
     assert (tmp_path / "found.json").is_file()

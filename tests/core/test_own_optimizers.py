@@ -237,8 +237,10 @@ def test_a_program_imports_what_is_installed(
     library = tmp_path / "site-packages" / "a_library_of_optimizers"
     library.mkdir(parents=True)
     own = "import torch\n\n\nclass Plain(torch.optim.SGD):\n    pass\n"
-    (library / "inner.py").write_text(own)
-    (library / "__init__.py").write_text("from a_library_of_optimizers.inner import Plain\n")
+    (library / "inner.py").write_text(own, encoding="utf-8")
+    (library / "__init__.py").write_text(
+        "from a_library_of_optimizers.inner import Plain\n", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(str(library.parent))
     from a_library_of_optimizers import Plain  # type: ignore[import-not-found]
 

@@ -20,7 +20,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks' own
 
 PAGE = Path(__file__).parents[2] / "FRAMEWORKS.md"
 RECIPES = dict(
-    re.findall(r"^## (.+?)\n.*?```python\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    re.findall(
+        r"^## (.+?)\n.*?```python\n(.*?)```",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
 )
 
 

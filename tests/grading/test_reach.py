@@ -52,7 +52,10 @@ def seen(tmp_path_factory):
         files = {"torch_of_mine.py": "", "train-step": PROBE}
         hand_in(course, "hw1", student, files)
     run(course, "nbgrader", "autograde", "hw1")
-    return {name: json.loads((course / f"{name}.json").read_text()) for name in ("ada", "bob")}
+    return {
+        name: json.loads((course / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("ada", "bob")
+    }
 
 
 def test_code_reaches_all_that_the_account_can_so_the_account_must_be_isolated(seen):

@@ -114,7 +114,9 @@ def test_an_optimizer_of_ones_own_is_chosen_by_its_name(tmp_path: Path) -> None:
     assert lab.recipe == start
     assert lab.history.loss.tolist() == train("moons", start).loss.tolist()
     assert "recipe=Recipe(optimizer=Twice, options={'ahead': 0.05}, updates=3)" in lab.share()
-    page = lab.save_page(tmp_path / "page.html", "lr", values=(0.1, 0.2)).read_text()
+    page = lab.save_page(tmp_path / "page.html", "lr", values=(0.1, 0.2)).read_text(
+        encoding="utf-8"
+    )
     assert "optimizer Twice" in page
     assert "class Twice(Optimizer):" in page
     lab.recipe = Recipe(updates=3)  # which has no `ahead`: its own choice is then refused in words
@@ -129,7 +131,9 @@ def test_a_lab_with_groups_says_so_and_keeps_them(tmp_path: Path) -> None:
     lab.controls["lr"].value = 0.5
     assert lab.recipe == Recipe(lr=0.5, groups=groups, updates=4)
     assert f"groups={groups!r}" in lab.share()
-    page = lab.save_page(tmp_path / "page.html", "lr", values=(0.1, 0.5)).read_text()
+    page = lab.save_page(tmp_path / "page.html", "lr", values=(0.1, 0.5)).read_text(
+        encoding="utf-8"
+    )
     assert "group 0.*: lr 0.01, frozen until update 2 by lr" in page
     lab.controls["optimizer"].value = "LBFGS"
     assert "LBFGS refuses them" in lab.summary
@@ -154,7 +158,7 @@ def test_a_group_of_the_recipe_has_controls_of_its_own(tmp_path: Path) -> None:
     again = eval(lab.share(), {"GradLab": GradLab, "Recipe": Recipe})
     assert again.recipe == lab.recipe
     assert again.history.summary() == lab.history.summary()
-    page = lab.save_page(tmp_path / "page.html", until, values=(0, 3)).read_text()
+    page = lab.save_page(tmp_path / "page.html", until, values=(0, 3)).read_text(encoding="utf-8")
     assert "*bias: frozen until" in page
     assert "not at all" in page
     lab.reset()

@@ -229,7 +229,7 @@ def test_save_writes_picture_and_numbers(lab, tmp_path):
     saved, shown = pixels((tmp_path / "a.png").read_bytes()), pixels(lab.picture)
     assert (saved[-len(shown) :] == shown).all()
     lab.save(tmp_path / "a.csv")
-    rows = (tmp_path / "a.csv").read_text().splitlines()
+    rows = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
     assert rows[0].startswith("update,loss,grad_norm")
     assert float(rows[1].split(",")[1]) == lab.history.loss[0]
     with pytest.raises(ValueError, match=r"'.gif' is not allowed; give '.png' or '.csv'"):

@@ -50,7 +50,7 @@ def test_an_exercise_is_kept_once_it_passes(file):
     lesson.exercises["check_sum"](5)  # what has passed stays passed
     lesson.questions["more"]().commit("yes")
     assert a_lesson().done() == (1, 1)
-    assert json.loads(file.read_text()) == {
+    assert json.loads(file.read_text(encoding="utf-8")) == {
         "answers": {"sums.more": "yes"},
         "passed": ["sums.check_sum"],
     }
@@ -85,16 +85,18 @@ def test_deleting_the_file_begins_again(file):
 
 
 def test_an_answer_that_is_no_choice_any_more_leaves_the_question_open(file):
-    file.write_text(json.dumps({"answers": {"sums.more": "perhaps"}, "passed": []}))
+    file.write_text(
+        json.dumps({"answers": {"sums.more": "perhaps"}, "passed": []}), encoding="utf-8"
+    )
     assert not a_lesson().questions["more"]().answered
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"mine": 1}', "\x00", '{"answers": 3, "passed": 4}'])
 def test_a_file_that_is_not_ours_is_left_alone_and_said(file, text):
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.warns(UserWarning, match="progress is not kept"):
         a_lesson().questions["more"]().commit("yes")
-    assert file.read_text() == text
+    assert file.read_text(encoding="utf-8") == text
     assert list(file.parent.iterdir()) == [file]
 
 
