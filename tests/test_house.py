@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "meter": {"core", "sweep", "components"},
     "lab": {"core", "script", "sweep", "plots", "export", "components"},
     "lessons": {"core", "components", "lab", "grading"},
-    "course": {"core", "checkup", "sweep", "script", "grading", "lab", "lessons"},
+    "course": {"core", "checkup", "sweep", "script", "grading", "lab", "lessons", "meter"},
 }
 """Who may import whom, each folder from another's face only. `lessons` keeps an old name of
 `grading` for homework that has been handed out."""

@@ -30,6 +30,7 @@ LESSONS = (
     "schedules",
     "hooks",
     "fine_tuning",
+    "batch_and_bits",
 )
 """The modules of this folder in the order of the course."""
 

@@ -9,20 +9,17 @@ import importlib
 import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from unittest.mock import patch
 
 import matplotlib as mpl
-import torch
 from IPython.utils.capture import capture_output
 
-from gradwidgets.core import isolation
 from gradwidgets.course import LESSONS
 from gradwidgets.lessons.claims import claims_of, read_cells, source_of
 from gradwidgets.lessons.fact_check import run_cell
 from gradwidgets.lessons.needed_cells import needed_cells
 from tests.lessons.notebooks import PATHS
+from tests.lessons.other_seeds import other_seeds
 from tests.lessons.stories import STORIES
 
 SHIFTS = range(1000, 11000, 1000)
@@ -53,25 +50,6 @@ class Tried:
     def holds(self):
         """True if it comes out so as often as its lesson tells."""
         return self.same >= OFTEN.get(self.name, len(SHIFTS))
-
-
-@contextmanager
-def other_seeds(shift):
-    """Add `shift` to every seed that is given to torch or to a run of `train` inside."""
-    seed_torch, seed_run = torch.manual_seed, isolation._seed
-
-    class Generator(torch.Generator):
-        def manual_seed(self, seed):
-            return super().manual_seed(seed + shift)
-
-    with (
-        torch.random.fork_rng(devices=[]),
-        patch.object(torch, "manual_seed", lambda seed: seed_torch(seed + shift)),
-        patch.object(torch, "Generator", Generator),
-        patch.object(isolation, "_seed", lambda seed: seed_run(seed + shift)),
-    ):
-        seed_torch(shift)  # for what draws without a seed
-        yield
 
 
 def judged(name, said, holds):

@@ -241,6 +241,25 @@ def rounds_away(text):
     return float32 < 0.005 < bfloat16 and text.endswith("verdict: true\n")
 
 
+def two_processes(text):
+    *_, first, second = rows(text)
+    far = all(float(own) > 0.1 and float(after) == 0 for _, own, after in (first, second))
+    return far and text.count(": True") == 2
+
+
+def unequal_shares(text):
+    even, *others = rows(text)[2:]
+    apart = float(even[1]) == 0 and all(float(each[1]) > 0.05 for each in others)
+    return apart and all(each[2] == "True" for each in [even, *others])
+
+
+def ddp(text):
+    alone, mean = row(text, "one process"), row(text, "mean of the ranks")
+    near = all(abs(one - other) <= 0.01 for one, other in zip(alone, mean, strict=True))
+    differ = row(text, "rank 0")[0] != row(text, "rank 1")[0]
+    return ": True" in text and near and differ and alone[1] < alone[0]
+
+
 STORIES = {
     "start_here": {"run-far": run_far},
     "autograd_and_grad": {
@@ -297,5 +316,10 @@ STORIES = {
         "flat-run": rest_or_not,
     },
     "documentation": {"lora-merge-run": rounds_away},
+    "beyond_one_process": {
+        "halves-run": two_processes,
+        "uneven-run": unequal_shares,
+        "ddp-run": ddp,
+    },
 }
 """By lesson and cell: true if a text shows what the verdict rests on."""
