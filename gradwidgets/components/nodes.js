@@ -23,12 +23,17 @@ function whenever(model, names, update) {
   return () => names.forEach((name) => model.off(`change:${name}`, update));
 }
 
+// Where an event began, and what holds the keyboard, also inside a shadow root, as in marimo.
+const beginningOf = (event) => event.composedPath()[0];
+const focusedIn = (el) => el.getRootNode().activeElement;
+
 // Jupyter takes keys for itself: "d d" on a button or a checkbox would delete the cell. Inside the
 // box that `el` stands in it does not act on them, and nobody outside sees them. A walkthrough
 // decides for itself. Returns a function that ends this.
 function keepKeys(el) {
   const stop = (event) => event.stopPropagation();
-  function pressed({ target }) {
+  function pressed(event) {
+    const target = beginningOf(event);
     const box = el.closest(".widget-vbox") ?? el;
     if (!box.contains(target) || el.closest(".gradwidgets-walkthrough")) return;
     target.setAttribute("data-lm-suppress-shortcuts", "true");

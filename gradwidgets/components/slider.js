@@ -71,7 +71,7 @@ function render({ model, el }) {
     show(index);
     tell({ index, moved_at });
     const move = { slider: model.get("name"), index, moved_at };
-    el.dispatchEvent(new CustomEvent("gradwidgets-moved", { bubbles: true, composed: true, detail: move }));
+    el.dispatchEvent(new CustomEvent("gradwidgets-moved", { bubbles: true, detail: move }));
   });
   input.addEventListener("focus", () => tell({ focused: true }));
   input.addEventListener("blur", () => tell({ focused: false }));

@@ -8,6 +8,7 @@ function render({ model, el }) {
     label.textContent = model.get("label");
     label.title = field.title = model.get("help");
     field.value = model.get("value");
+    field.disabled = model.get("disabled");
   }
   field.addEventListener("change", () => {
     model.set("value", field.value);
@@ -16,7 +17,7 @@ function render({ model, el }) {
   el.classList.add("gradwidgets-text-field");
   el.append(label, field);
   const freeKeys = keepKeys(el);
-  const freeModel = whenever(model, ["label", "help", "value"], update);
+  const freeModel = whenever(model, ["label", "help", "value", "disabled"], update);
   return () => {
     freeKeys();
     freeModel();

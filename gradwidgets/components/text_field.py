@@ -21,6 +21,7 @@ class TextField(anywidget.AnyWidget):
     label = traitlets.Unicode().tag(sync=True)
     help = traitlets.Unicode().tag(sync=True)
     value = traitlets.Unicode().tag(sync=True)
+    disabled = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, label: str, help: str, value: str = "") -> None:  # noqa: A002, the trait's name
         super().__init__(label=label, help=help, value=value)

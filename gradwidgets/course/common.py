@@ -43,7 +43,9 @@ def nearest(value: float, choices: Mapping[float, str]) -> str:
 def kind_of(value: object) -> str:
     """A value's type, as a check names what it was given.
 
-    >>> kind_of(None), kind_of(0.5)
-    ('nothing', 'a float')
+    >>> kind_of(None), kind_of(0.5), kind_of(2)
+    ('nothing', 'a float', 'an int')
     """
-    return "nothing" if value is None else f"a {type(value).__name__}"
+    name = type(value).__name__
+    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    return "nothing" if value is None else f"{article} {name}"

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core import problems, train
-from gradwidgets.course.common import flat, nearest
+from gradwidgets.course.common import flat, kind_of, nearest
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("scaling_gradients")
@@ -148,8 +148,7 @@ def check_scaled_step(scaled_step: Callable[..., object]) -> str:
             expected = expected - 0.1 * velocity
             before, loss = flat(model), scaled_step(model, optimizer, x, y, c)
             if not isinstance(loss, float):
-                kind = "nothing" if loss is None else f"a {type(loss).__name__}"
-                return f"Not yet: it returns {kind}. Return a float: loss.item()"
+                return f"Not yet: it returns {kind_of(loss)}. Return a float: loss.item()"
             if torch.equal(flat(model), before):
                 return "Not yet: nothing has moved. Is there a step()?"
             if abs(loss - error.square().mean().item()) > 1e-9:
@@ -243,8 +242,7 @@ def check_largest_scale(largest_scale: Callable[..., object]) -> str:
 
         answer = largest_scale(loss, w.clone(), lr)
         if isinstance(answer, bool | str) or not hasattr(answer, "__float__"):
-            kind = "nothing" if answer is None else f"a {type(answer).__name__}"
-            return f"Not yet: it returns {kind}. Return a number."
+            return f"Not yet: it returns {kind_of(answer)}. Return a number."
         scale = float(answer)
         if not ends_lower(loss, w, lr * scale * 0.98):
             return f"Not yet: in valley {seed}, just below scale {scale:.2f}, SGD does not settle."

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core import History, end_level, problems, train
+from gradwidgets.course.common import kind_of
 from gradwidgets.lab import GradLab
 from gradwidgets.lessons import Lesson
 
@@ -200,8 +201,7 @@ def check_train_step(train_step: Callable[..., object]) -> str:
             error = x @ weight.T + bias - y
             loss = train_step(yours, optimizer, x, y)
             if not isinstance(loss, float):
-                kind = "nothing" if loss is None else f"a {type(loss).__name__}"
-                return f"Not yet: it returns {kind}. Return a float: loss.item()"
+                return f"Not yet: it returns {kind_of(loss)}. Return a float: loss.item()"
             if abs(loss - error.square().mean().item()) > 1e-5:
                 return f"Not yet: the loss of update {update} should be the mean squared error."
             weight -= 0.1 * 2 * (error.T @ x) / 8

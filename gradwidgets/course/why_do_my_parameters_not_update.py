@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from gradwidgets.checkup import Report, checkup
+from gradwidgets.course.common import kind_of
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("why_do_my_parameters_not_update")
@@ -132,7 +133,7 @@ def _models() -> list[nn.Module]:
 def _wrong_list(found: object, wanted: dict[int, str]) -> str:
     """The fault of a list of parameters; "" if it has none."""
     if isinstance(found, torch.Tensor) or not isinstance(found, Iterable):
-        return f"it returns {'nothing' if found is None else f'a {type(found).__name__}'}"
+        return f"it returns {kind_of(found)}"
     given = list(found)
     strangers = [type(each).__name__ for each in given if not isinstance(each, nn.Parameter)]
     if strangers:

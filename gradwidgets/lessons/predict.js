@@ -64,7 +64,7 @@ function render({ model, el }) {
     const choice = picked();
     if (choice < 0 || waiting || model.get("chosen") >= 0) return;
     waiting = true;
-    held = form.contains(document.activeElement);
+    held = form.contains(focusedIn(el));
     update();
     const votes = tally ? counted() : []; // what was just typed may still be on its way
     model.send({ kind: "commit", choice: model.get("choices")[choice], votes });
@@ -107,7 +107,7 @@ function render({ model, el }) {
     if (model.get("chosen") >= 0 && !("answer" in model.get("shown"))) return; // it comes later
     waiting = false;
     update();
-    if (held && [document.body, null].includes(document.activeElement)) (slide() || status).focus();
+    if (held && [document.body, null].includes(focusedIn(el))) (slide() || status).focus();
     held = false;
   }
 

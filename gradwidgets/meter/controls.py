@@ -54,11 +54,12 @@ def split_controls(accumulation_steps: int, ragged: bool) -> dict[str, Any]:
     """
     if accumulation_steps not in STEPS.stops:
         raise not_allowed("accumulation_steps", accumulation_steps, f"one of {STEPS.stops}")
-    help_ = "Samples in each micro-batch; type your own, such as 10, 10, 10, 2."
+    rest = "The last micro-batch takes what is left."
+    sizes = "Samples in each micro-batch; type your own, such as 10, 10, 10, 2."
     return {
         "accumulation_steps": Slider(STEPS, accumulation_steps),
-        "ragged": Check("make the last one differ", "The last micro-batch is smaller.", ragged),
-        "sizes": TextField("sizes", help_),
+        "ragged": Check("make the last one differ", rest, ragged),
+        "sizes": TextField("sizes", sizes),
     }
 
 

@@ -170,11 +170,16 @@ def recipe_sizes(problem: Problem | str, recipe: Recipe) -> tuple[int, ...]:
 
 
 def ragged_sizes(count: int, accumulation_steps: int) -> tuple[int, ...]:
-    """Equal sizes but for the last, which takes what is left: 32 in 4 are 10, 10, 10, 2."""
+    """Equal sizes but for the last, which takes what is left: 32 in 4 are 10, 10, 10, 2.
+
+    The last one differs wherever there are more samples than micro-batches.
+    """
     steps = min(count, accumulation_steps)
     if steps == 1:
         return (count,)
     size = (count - 1) // (steps - 1)
+    if size > 1 and size * steps == count:
+        size -= 1
     return (*[size] * (steps - 1), count - size * (steps - 1))
 
 

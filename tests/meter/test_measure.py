@@ -338,6 +338,7 @@ def test_ragged_sizes_use_every_sample(count: int, steps: int) -> None:
     assert (len(sizes), sum(sizes)) == (min(count, steps), count)
     assert min(sizes) > 0
     assert len(set(sizes[:-1])) <= 1
+    assert (sizes[-1] != sizes[0]) == (1 < steps < count)
 
 
 @pytest.mark.parametrize(

@@ -91,12 +91,17 @@ def test_tokens_are_told_where_they_weigh_other_than_samples():
     assert page(Meter("tokens", padding=0.0))["notes"] == []
 
 
+def disabled(view):
+    """The controls that the browser is told to disable."""
+    return {name for name, control in view.controls.items() if control.get_state()["disabled"]}
+
+
 def test_what_does_not_apply_cannot_be_moved():
     view = Meter("tokens")
-    off = {name for name, control in view.controls.items() if control.disabled}
+    off = disabled(view)
     assert off == {"batch_norm", "dropout", "after", "factor"}
     view.controls["data"].value = "samples"
-    off = {name for name, control in view.controls.items() if control.disabled}
+    off = disabled(view)
     assert off == {"padding", "after", "factor"}
 
 
@@ -317,7 +322,7 @@ def test_rules_for_lr_are_compared_on_demand():
         cell["text"] for cell in sgd.page()["rows"][3]["cells"]
     ]
     assert "Adam: of the three rules" in sentence(view)
-    off = {name for name, control in view.controls.items() if control.disabled}
+    off = disabled(view)
     assert off == {"after", "accumulation_steps", "ragged", "sizes", "mode", "dtype"}
 
 
