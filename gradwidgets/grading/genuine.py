@@ -24,7 +24,8 @@ from torch import nn
 
 HOLDERS = (
     *(torch, torch.Tensor, torch.autograd, torch.autograd.graph),
-    *(nn.functional, nn.utils, nn.Module, nn.Parameter, nn.Linear, nn.Tanh, nn.Sequential),
+    *(nn.functional, nn.utils, nn.Module, nn.Parameter),
+    *(nn.Linear, nn.LayerNorm, nn.Tanh, nn.Sequential),
     *(torch.optim, torch.optim.Optimizer, torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW),
     *(sys.modules[f"torch.optim.{name}"] for name in ("optimizer", "sgd", "adam")),
     *(np, np.linalg, math, random, builtins),

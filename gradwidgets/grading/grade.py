@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from gradwidgets.core import not_allowed
-from gradwidgets.grading import hw1_loop, hw2_edits, hw3_accumulation
+from gradwidgets.grading import hw1_loop, hw2_edits, hw3_accumulation, hw4_schedules
 from gradwidgets.grading.check import Check, Function, Task, Verdict, Wrong, total
 from gradwidgets.grading.genuine import hooks_and_modes, replaced_functions
 
 TASKS: dict[str, Task] = {
     name: Task(name, checks)
-    for homework in (hw1_loop, hw2_edits, hw3_accumulation)
+    for homework in (hw1_loop, hw2_edits, hw3_accumulation, hw4_schedules)
     for name, checks in homework.CHECKS.items()
 }
 """Every function that can be judged, by its name."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Rates = float | Sequence[float]
 
 
 def loss_and_gradients(weights: Sequence[Array], x: Array, y: Array) -> tuple[float, list[Array]]:
@@ -34,19 +35,24 @@ def loss_and_gradients(weights: Sequence[Array], x: Array, y: Array) -> tuple[fl
 
 
 class PlainSGD:
-    """SGD with momentum and coupled weight decay, as PyTorch documents `torch.optim.SGD`."""
+    """SGD with momentum and coupled weight decay, as PyTorch documents `torch.optim.SGD`.
 
-    def __init__(self, lr: float, momentum: float = 0.0, decay: float = 0.0) -> None:
+    `lr` and `decay` are one number for all weights, or one for each.
+    """
+
+    def __init__(self, lr: Rates, momentum: float = 0.0, decay: Rates = 0.0) -> None:
         self.lr, self.momentum, self.decay = lr, momentum, decay
         self._buffers: dict[int, Array] = {}
 
     def stepped(self, weights: Sequence[Array], gradients: Sequence[Array | None]) -> list[Array]:
         """The weights after a step; where the gradient is None, as they were."""
         after = list(weights)
+        lrs = np.broadcast_to(self.lr, len(after))
+        decays = np.broadcast_to(self.decay, len(after))
         for index, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
             if gradient is not None:
-                decayed = gradient + self.decay * weight
+                decayed = gradient + decays[index] * weight
                 before = self._buffers.get(index, np.zeros_like(decayed))
                 self._buffers[index] = decayed + self.momentum * before
-                after[index] = weight - self.lr * self._buffers[index]
+                after[index] = weight - lrs[index] * self._buffers[index]
         return after

@@ -105,6 +105,19 @@ def diagnose(model, optimizer, loss, x, y):
     return "learning rate is zero" if 0 in rates else "healthy"
 """
 
+HALF_SCHEDULE = """
+def learning_rate(update, peak, warmup, total):
+    if update < warmup:
+        return peak * (update + 1) / warmup
+    return peak * (total - update) / (total - warmup)
+"""
+
+HALF_UNFREEZE = """
+def unfreeze(layers, optimizer, count):
+    for index, layer in enumerate(layers):
+        layer.requires_grad_(index >= len(layers) - count)
+"""
+
 ALL = "everything as the source solves it"
 
 HANDED_IN = {
@@ -136,6 +149,10 @@ HANDED_IN = {
     },
     "hw2": {"perfect": ALL, "half": {"scale": ALL, "mask": HALF_MASK, "freeze": HALF_FREEZE}},
     "hw3": {"perfect": ALL, "half": {"accumulate": HALF_ACCUMULATE, "diagnose": HALF_DIAGNOSE}},
+    "hw4": {
+        "perfect": ALL,
+        "half": {"learning-rate": HALF_SCHEDULE, "make-groups": ALL, "unfreeze": HALF_UNFREEZE},
+    },
 }
 
 EARNED = {
@@ -156,5 +173,6 @@ EARNED = {
     },
     "hw2": {"perfect": [1, 2, 2, 3, 3, 3], "half": [1, 1, 0, 0, 0, 1]},
     "hw3": {"perfect": [5, 7], "half": [2, 3]},
+    "hw4": {"perfect": [4, 4, 4, 5], "half": [3, 0, 4, 2]},
 }
 """The points of each test cell, in the notebook's order."""

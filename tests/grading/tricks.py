@@ -9,6 +9,7 @@ def nothing(*arguments):
 
 train_step = loop_a = loop_b = loop_c = scale = mask = penalty = clip = nothing
 masked_step = freeze = accumulate = diagnose = nothing
+learning_rate = scheduled_loop = make_groups = unfreeze = nothing
 """
 
 ALWAYS_EQUAL = """
@@ -49,6 +50,7 @@ def scale(parameters, factor):
             p.tolist = lambda: Same()
             p.grad = p.grad.as_subclass(SameTensor)
 def diagnose(model, optimizer, loss, x, y): return SameText("healthy")
+def learning_rate(update, peak, warmup, total): return Same()
 """
 
 CLEARS_IN_STEP = """

@@ -9,6 +9,26 @@ def accumulate(model, optimizer, loss, micro_batches):
 DIAGNOSE = """
 def diagnose(model, optimizer, loss, x, y):
 """
+RATE = """
+def learning_rate(update, peak, warmup, total):
+"""
+LOOP = """
+def scheduled_loop(model, optimizer, loss, batches, schedule):
+"""
+UPDATE = "optimizer.zero_grad(); loss(model(x), y).backward(); optimizer.step()\n"
+GROUPS = """
+def make_groups(model, head, lr, head_lr, decay):
+"""
+UNFREEZE = """
+def unfreeze(layers, optimizer, count):
+"""
+ADD = """
+    held = {p for group in optimizer.param_groups for p in group["params"]}
+    for layer in layers[len(layers) - count:]:
+        for p in layer.parameters():
+            p.requires_grad_(True)
+            if p not in held: optimizer.add_param_group({"params": [p]})
+"""
 
 WRONG = {
     "train_step": {
@@ -165,5 +185,238 @@ WRONG = {
         + "    optimizer.zero_grad(); loss(model(x), y).backward()\n"
         + "    return 'no gradient' if any(p.grad is None for p in model.parameters())\\\n"
         + "        and all(p.requires_grad for p in model.parameters()) else 'healthy'": 2,
+    },
+    "learning_rate": {
+        # counts from 1: the first update has 0
+        RATE
+        + "    if update < warmup: return peak * update / warmup\n"
+        + "    return peak * max(total - update, 0) / (total - warmup)": 0,
+        # falls like a cosine
+        RATE
+        + "    import math\n"
+        + "    if update < warmup: return peak * (update + 1) / warmup\n"
+        + "    share = min((update - warmup) / (total - warmup), 1)\n"
+        + "    return peak * 0.5 * (1 + math.cos(math.pi * share))": 0,
+        # falls from the start of the run
+        RATE + "    return peak * min((update + 1) / max(warmup, 1), (total - update) / total)": 0,
+        # stays at the peak
+        RATE + "    return peak * min((update + 1) / warmup, 1.0) if warmup else peak": 0,
+        # divides by zero without warm-up
+        RATE
+        + "    up = (update + 1) / warmup\n"
+        + "    return peak * min(up, 1.0, max(total - update, 0) / (total - warmup))": 3,
+        # negative after the end
+        RATE
+        + "    if update < warmup: return peak * (update + 1) / warmup\n"
+        + "    return peak * (total - update) / (total - warmup)": 3,
+        # an integer after the end
+        RATE
+        + "    if update >= total: return 0\n"
+        + "    if update < warmup: return peak * (update + 1) / warmup\n"
+        + "    return peak * (total - update) / (total - warmup)": 3,
+        # a tensor
+        RATE + "    return torch.tensor(peak * (update + 1) / max(warmup, 1))": 0,
+        # by a scheduler of torch's: right
+        RATE
+        + "    rise = lambda n: (n + 1) / warmup if n < warmup else max(total - n, 0) / "
+        + "(total - warmup)\n"
+        + "    o = torch.optim.SGD([torch.zeros(1)], lr=peak)\n"
+        + "    s = torch.optim.lr_scheduler.LambdaLR(o, rise)\n"
+        + "    for _ in range(update): o.step(); s.step()\n"
+        + "    return o.param_groups[0]['lr']": 4,
+        # as the smaller of two lines: right
+        RATE
+        + "    rise = (update + 1) / warmup if warmup > update else 1.0\n"
+        + "    fall = (total - update) / (total - warmup)\n"
+        + "    return float(peak * max(0.0, min(rise, fall)))": 4,
+    },
+    "scheduled_loop": {
+        # ignores the schedule
+        LOOP + "    for x, y in batches: " + UPDATE: 0,
+        # the factor is taken for the learning rate
+        LOOP
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        for g in optimizer.param_groups: g['lr'] = schedule(n)\n"
+        + "        "
+        + UPDATE: 0,
+        # multiplies what was multiplied before
+        LOOP
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        for g in optimizer.param_groups: g['lr'] *= schedule(n)\n"
+        + "        "
+        + UPDATE: 0,
+        # one update too late
+        LOOP
+        + "    before = [g['lr'] for g in optimizer.param_groups]\n"
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        "
+        + UPDATE
+        + "        for g, lr in zip(optimizer.param_groups, before): g['lr'] = lr * schedule(n)": 0,
+        # never clears
+        LOOP
+        + "    before = [g['lr'] for g in optimizer.param_groups]\n"
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        for g, lr in zip(optimizer.param_groups, before): g['lr'] = lr * schedule(n)\n"
+        + "        loss(model(x), y).backward(); optimizer.step()": 0,
+        # the first group's for all
+        LOOP
+        + "    lr = optimizer.param_groups[0]['lr']\n"
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        for g in optimizer.param_groups: g['lr'] = lr * schedule(n)\n"
+        + "        "
+        + UPDATE
+        + "    for g in optimizer.param_groups: g['lr'] = lr": 2,
+        # only the first group
+        LOOP
+        + "    lr = optimizer.param_groups[0]['lr']\n"
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        optimizer.param_groups[0]['lr'] = lr * schedule(n)\n"
+        + "        "
+        + UPDATE
+        + "    optimizer.param_groups[0]['lr'] = lr": 2,
+        # leaves the last learning rate behind
+        LOOP
+        + "    before = [g['lr'] for g in optimizer.param_groups]\n"
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        for g, lr in zip(optimizer.param_groups, before): g['lr'] = lr * schedule(n)\n"
+        + "        "
+        + UPDATE: 3,
+        # scales the gradient instead: with plain SGD the same, with momentum not
+        LOOP
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        optimizer.zero_grad(); (schedule(n) * loss(model(x), y)).backward()\n"
+        + "        optimizer.step()": 3,
+        # with torch's scheduler, and puts back: right
+        LOOP
+        + "    before = [g['lr'] for g in optimizer.param_groups]\n"
+        + "    for g in optimizer.param_groups: g.pop('initial_lr', None)\n"
+        + "    s = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)\n"
+        + "    for x, y in batches:\n"
+        + "        optimizer.zero_grad(); loss(model(x), y).backward()\n"
+        + "        optimizer.step(); s.step()\n"
+        + "    for g, lr in zip(optimizer.param_groups, before): g['lr'] = lr": 4,
+        # puts back after each update: right
+        LOOP
+        + "    for n, (x, y) in enumerate(batches):\n"
+        + "        before = [g['lr'] for g in optimizer.param_groups]\n"
+        + "        for g in optimizer.param_groups: g['lr'] = g['lr'] * schedule(n)\n"
+        + "        "
+        + UPDATE
+        + "        for g, lr in zip(optimizer.param_groups, before): g['lr'] = lr": 4,
+    },
+    "make_groups": {
+        GROUPS + "    ...": 0,
+        # everything decays
+        GROUPS
+        + "    heads = set(head.parameters())\n"
+        + "    body = [p for p in model.parameters() if p not in heads]\n"
+        + "    return [{'params': body, 'lr': lr, 'weight_decay': decay},\n"
+        + "            {'params': list(heads), 'lr': head_lr, 'weight_decay': decay}]": 0,
+        # the head is held twice
+        GROUPS
+        + "    return [{'params': [p], 'lr': lr, 'weight_decay': decay * (p.ndim > 1)}\n"
+        + "            for p in model.parameters()] + [{'params': list(head.parameters()),\n"
+        + "            'lr': head_lr, 'weight_decay': 0.0}]": 0,
+        # the head's lr is forgotten
+        GROUPS
+        + "    return [{'params': [p], 'lr': lr, 'weight_decay': decay * (p.ndim > 1)}\n"
+        + "            for p in model.parameters()]": 0,
+        # says nothing of the decay of biases: the optimizer's own is used
+        GROUPS
+        + "    heads = set(head.parameters())\n"
+        + "    return [{'params': [p], 'lr': head_lr if p in heads else lr,\n"
+        + "             **({'weight_decay': decay} if p.ndim > 1 else {})}\n"
+        + "            for p in model.parameters()]": 0,
+        # biases are left out
+        GROUPS
+        + "    heads = set(head.parameters())\n"
+        + "    return [{'params': [p], 'lr': head_lr if p in heads else lr,\n"
+        + "             'weight_decay': decay} for p in model.parameters() if p.ndim > 1]": 0,
+        # a tuple
+        GROUPS + "    return tuple({'params': [p], 'lr': lr} for p in model.parameters())": 0,
+        # goes by the name: the weights of norms decay
+        GROUPS
+        + "    heads = set(head.parameters())\n"
+        + "    return [{'params': [p], 'lr': head_lr if p in heads else lr,\n"
+        + "             'weight_decay': decay * name.endswith('weight')}\n"
+        + "            for name, p in model.named_parameters()]": 3,
+        # goes through the modules: a shared weight is held twice
+        GROUPS
+        + "    heads = set(head.parameters())\n"
+        + "    return [{'params': [p], 'lr': head_lr if p in heads else lr,\n"
+        + "             'weight_decay': decay * (p.ndim > 1)}\n"
+        + "            for m in model.modules() for p in m.parameters(recurse=False)]": 3,
+        # sees only what lies at the top
+        GROUPS
+        + "    return [{'params': [p], 'lr': head_lr if m is head else lr,\n"
+        + "             'weight_decay': decay * (p.ndim > 1)}\n"
+        + "            for m in model for p in m.parameters(recurse=False)]": 0,
+        # four groups, norms by their type: right
+        GROUPS
+        + "    norms = {p for m in model.modules() if isinstance(m, nn.LayerNorm)\n"
+        + "             for p in m.parameters()}\n"
+        + "    heads, found = {id(p) for p in head.parameters()}, {}\n"
+        + "    for name, p in model.named_parameters():\n"
+        + "        plain = p in norms or name.endswith('bias')\n"
+        + "        found.setdefault((id(p) in heads, plain), []).append(p)\n"
+        + "    return [{'params': ps, 'lr': head_lr if of_head else lr,\n"
+        + "             'weight_decay': 0 if plain else decay}\n"
+        + "            for (of_head, plain), ps in found.items()]": 4,
+    },
+    "unfreeze": {
+        UNFREEZE + "    ...": 0,
+        # everything at once
+        UNFREEZE + "    for layer in layers: layer.requires_grad_(True)": 0,
+        # from the front
+        UNFREEZE + "    for i, layer in enumerate(layers): layer.requires_grad_(i < count)": 0,
+        # one layer too few
+        UNFREEZE
+        + "    for i, layer in enumerate(layers): layer.requires_grad_(i > len(layers) - count)": 0,
+        # only the newest layer trains
+        UNFREEZE
+        + "    for i, layer in enumerate(layers):\n"
+        + "        layer.requires_grad_(i == len(layers) - count)": 0,
+        # freezes nothing, and adds what is there already
+        UNFREEZE
+        + "    for layer in layers[-count:]: optimizer.add_param_group("
+        + "{'params': list(layer.parameters())})": 0,
+        # leaves old gradients
+        UNFREEZE
+        + "    for i, layer in enumerate(layers):\n"
+        + "        layer.requires_grad_(i >= len(layers) - count)": 2,
+        # sets old gradients to zero
+        UNFREEZE
+        + "    for i, layer in enumerate(layers):\n"
+        + "        layer.requires_grad_(i >= len(layers) - count)\n"
+        + "        for p in layer.parameters():\n"
+        + "            if i < len(layers) - count: p.grad = torch.zeros_like(p)": 2,
+        # clears, but adds nothing to the optimizer
+        UNFREEZE
+        + "    for i, layer in enumerate(layers):\n"
+        + "        layer.requires_grad_(i >= len(layers) - count)\n"
+        + "        if i < len(layers) - count: layer.zero_grad()": 3,
+        # adds with a learning rate of its own
+        UNFREEZE
+        + "    for layer in layers[:len(layers) - count]: layer.requires_grad_(False).zero_grad()"
+        + ADD.replace("[p]}", '[p], "lr": 0.001}'): 3,
+        # adds each layer when its turn comes, and again in the next call
+        UNFREEZE
+        + "    for layer in layers[:len(layers) - count]: layer.requires_grad_(False).zero_grad()\n"
+        + "    layers[-count].requires_grad_(True)\n"
+        + "    if len(optimizer.param_groups[0]['params']) < 6 and count > 1:\n"
+        + "        optimizer.add_param_group({'params': list(layers[-count].parameters())})": 4,
+        # clears the frozen, adds the missing: right
+        UNFREEZE
+        + "    for layer in layers[:len(layers) - count]: layer.requires_grad_(False).zero_grad()"
+        + ADD: 5,
+        # puts them into the group that is there: right
+        UNFREEZE
+        + "    own = optimizer.param_groups[0]['params']\n"
+        + "    for i, layer in enumerate(layers):\n"
+        + "        for p in layer.parameters():\n"
+        + "            p.requires_grad = i >= len(layers) - count\n"
+        + "            if not p.requires_grad: p.grad = None\n"
+        + "            elif all(p is not q for g in optimizer.param_groups for q in g['params']):\n"
+        + "                own.append(p)": 5,
     },
 }
