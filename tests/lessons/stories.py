@@ -238,7 +238,7 @@ def rest_or_not(text):
 
 def rounds_away(text):
     float32, bfloat16 = map(float, re.findall(r"': '(\S+)'", text))
-    return float32 < 0.005 < bfloat16 and text.endswith("verdict: true\n")
+    return float32 < 0.005 < bfloat16 and text.endswith("verdict: true if\n")
 
 
 def two_processes(text):
