@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from gradwidgets.core import validate
+from gradwidgets_notebooks import FIRST
 
 FILE = "claims.json"
 VERDICTS = ("true", "true if", "outdated", "false")
-FIRST = "00_start_here.ipynb"
 PAGE = "11_fact_check.ipynb"
 TABLE_CELL = "claims"
 """The id of the page's cell that holds the table."""

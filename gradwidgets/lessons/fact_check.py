@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets
 import matplotlib.pyplot as plt
+import torch
 from IPython.display import display
 from IPython.utils.capture import capture_output
 
@@ -63,6 +65,7 @@ class FactCheck(StaticFallback):
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = _lessons() if folder is None else Path(folder)
+        self._in_working_folder = self.folder.resolve() == Path().resolve()  # so that links lead on
         self.claims = read_claims(self.folder)
         self.words = ipywidgets.Text(description="words", continuous_update=True)
         self.verdict = Choice(Control("verdict", "Run", "", (ALL, *VERDICTS), slider=False), ALL)
@@ -122,7 +125,8 @@ class FactCheck(StaticFallback):
 
     def _row(self, claim: Claim) -> _Row:
         if claim.id not in self._rows:
-            self._rows[claim.id] = _Row(claim, self._run_experiment, self._scheduler)
+            place = claim.place if self._in_working_folder else claim.id
+            self._rows[claim.id] = _Row(claim, place, self._run_experiment, self._scheduler)
         return self._rows[claim.id]
 
     def __repr__(self) -> str:
@@ -133,11 +137,11 @@ class _Row:
     """One claim, and the button that runs its experiment below it."""
 
     def __init__(
-        self, claim: Claim, run: Callable[[Experiment], None], scheduler: LoopScheduler
+        self, claim: Claim, place: str, run: Callable[[Experiment], None], scheduler: LoopScheduler
     ) -> None:
         self._experiment, self._run, self._scheduler = claim.experiment, run, scheduler
         self._running = False
-        text = f"{claim.said}\n\n**{claim.verdict}**: {claim.truth} {claim.place}"
+        text = f"{claim.said}\n\n**{claim.verdict}**: {claim.truth} {place}"
         said = ipywidgets.Output(layout={"flex": "1 1 20rem", "min_width": "0"})
         said.outputs = (_output("text/markdown", text),)
         button = ipywidgets.Button(
@@ -210,14 +214,26 @@ def _lessons() -> Path:
 def _run_cells(path: Path, shown: Sequence[str]) -> None:
     """Run the cells `shown` of a notebook after those that they need; only they say something."""
     space: dict[str, Any] = {"__name__": "__main__"}
-    for cell in needed_cells(read_cells(path), shown):
-        name = f"<{path.stem} {cell['id']}>"
-        if cell["id"] in shown:
-            run_cell(source_of(cell), name, space)
-            continue
-        with capture_output():
-            run_cell(source_of(cell), name, space)
-        plt.close("all")
+    with _same_settings():
+        for cell in needed_cells(read_cells(path), shown):
+            name = f"<{path.stem} {cell['id']}>"
+            if cell["id"] in shown:
+                run_cell(source_of(cell), name, space)
+                continue
+            with capture_output():
+                run_cell(source_of(cell), name, space)
+            plt.close("all")
+
+
+@contextmanager
+def _same_settings() -> Iterator[None]:
+    """Leave torch's random numbers and its default dtype as they were."""
+    dtype = torch.get_default_dtype()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 def run_cell(source: str, name: str, space: dict[str, Any]) -> None:

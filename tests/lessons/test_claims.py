@@ -11,9 +11,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 from gradwidgets.lessons import VERDICTS, FactCheck
-from gradwidgets.lessons.claims import FILE, FIRST, PAGE, TABLE_CELL, read_claims, whole_table
+from gradwidgets.lessons.claims import FILE, PAGE, TABLE_CELL, read_claims, whole_table
+from gradwidgets.lessons.needed_cells import needed_cells
+from gradwidgets_notebooks import FIRST
 from tests.lessons.notebooks import FOLDER, PATHS, code_cells, read
 from tests.lessons.references import outputs_of, text_of
 
@@ -189,6 +192,115 @@ def test_an_experiment_says_here_what_it_says_in_its_lesson(claim_id, capsys):
 def without_figures(text):
     """A text without the names of pictures, which are shown only where there is a front end."""
     return re.sub(r"^<Figure.*\n", "", text, flags=re.MULTILINE)
+
+
+def needed(*sources, shown=None):
+    """The numbers of the cells that the last one, or the cell of number `shown`, needs."""
+    cells = [{"id": n, "cell_type": "code", "source": each} for n, each in enumerate(sources)]
+    last = len(cells) - 1 if shown is None else shown
+    return [each["id"] for each in needed_cells(cells, [last])]
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        ("x = 1", "x += 1", "print(x)"),
+        ("x = 1", "del x", "'x' in globals() or print(x)"),
+        ("x = 1", "if 0:\n    x = 2", "print(x)"),
+        ("x = 1", "if 0:\n    x = 2\nx = x + 1", "print(x)"),
+        ("x = 1", "while 0:\n    x = 2", "print(x)"),
+        ("x = 1", "for x in []:\n    pass", "print(x)"),
+        ("x = 1", "try:\n    1 / 0\n    x = 2\nexcept ZeroDivisionError:\n    pass", "print(x)"),
+        ("x = 1", "for x in []:\n    pass\nprint(x)"),
+        ("x = []", "[x.append(1) for _ in 'abc']", "print(x)"),
+        ("x = []", "if 1:\n    {n: x.append(n) for n in 'ab'}", "print(x)"),
+        ("x = []", "with open('a') as f:\n    x.append(f)", "print(x)"),
+        ("import random, torch", "torch.manual_seed(0)", "print(torch.rand(1))"),
+        ("import torch", "torch.set_default_dtype(torch.float64)", "print(torch.ones(1))"),
+        ("x = []", "def f():\n    x.append(1)", "f()", "print(x)"),
+        ("x = []", "def f():\n    x.append(1)\nf()", "print(x)"),
+        ("x = 1", "def f():\n    global x\n    x = 2", "def g():\n    f()", "g()", "print(x)"),
+        ("A = ValueError", "try:\n    y = 1\nexcept A as e:\n    y = e", "print(y)"),
+    ],
+)
+def test_a_cell_that_changes_what_an_experiment_says_is_needed(sources):
+    """Each of these lessons says something else, or nothing, without one of its cells."""
+    assert needed(*sources) == list(range(len(sources)))
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        (("x = 1", "x = 2", "print(x)"), [1, 2]),
+        (("x = 1", "with open('a') as x:\n    pass", "print(x)"), [1, 2]),
+        (("x = 1", "y = x", "print(1)"), [2]),
+        (("x = 1", "for x in 'ab':\n    print(x)"), [1]),
+        (("x = 1", "[x for x in 'ab']"), [1]),
+        (("x = 1", "[x for x in 'ab']", "print(x)"), [0, 2]),
+        (("x = 1", "try:\n    1 / 0\nexcept ArithmeticError as x:\n    print(x)"), [1]),
+        (("%timeit 1 + 1", "x = 1", "print(x)"), [1, 2]),
+    ],
+)
+def test_a_cell_without_which_an_experiment_says_the_same_is_not_needed(sources, found):
+    assert needed(*sources) == found
+
+
+@pytest.mark.parametrize("later", ["%timeit 1 + 1", "def f(:", "print(x)"])
+def test_cells_after_an_experiment_are_not_looked_at(later):
+    assert needed("x = 1", "print(x)", later, shown=1) == [0, 1]
+
+
+def lesson_of_one_claim(folder, *sources):
+    """Write a lesson whose last cell settles one of two claims, "000-01"."""
+    sources = ("# Adding", *sources)
+    settles = {"gradwidgets": {"claims": ["000-01"]}}
+    cells = [
+        {
+            "id": f"c{n}",
+            "cell_type": "code" if n else "markdown",
+            "source": each,
+            "metadata": settles if n == len(sources) - 1 else {},
+        }
+        for n, each in enumerate(sources)
+    ]
+    (folder / "01_adding.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    claims = [
+        {"id": "000-01", "quote": "It adds.", "verdict": "true", "truth": "It does."},
+        {"id": "000-02", "quote": "It clears.", "verdict": "false", "truth": "It does not."},
+    ]
+    table = {"sources": {"000": {"title": "A page", "file": "a.txt"}}, "claims": claims}
+    (folder / FILE).write_text(json.dumps(table), encoding="utf-8")
+    return folder
+
+
+def test_an_experiment_leaves_random_numbers_and_the_default_dtype_as_they_were(tmp_path, capsys):
+    sets = "import torch\ntorch.manual_seed(5)\ntorch.set_default_dtype(torch.float64)"
+    facts = FactCheck(lesson_of_one_claim(tmp_path, sets, "print(torch.rand(1).dtype)"))
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float32)
+    first = torch.rand(3)
+    torch.manual_seed(0)
+    facts.run("000-01")
+    assert "float64" in capsys.readouterr().out
+    facts.words.value = "adds"
+    buttons_in(facts.widget)[0].click()
+    assert "float64" in texts_in(facts.widget)[-1]
+    after = torch.rand(3)
+    assert after.dtype == torch.float32
+    assert torch.equal(first, after)
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_an_id_is_a_link_only_where_the_lessons_lie_in_the_working_folder(
+    here, tmp_path, monkeypatch
+):
+    lesson_of_one_claim(tmp_path, "print(1)")
+    if here:
+        monkeypatch.chdir(tmp_path)
+    facts = FactCheck(tmp_path)
+    facts.words.value = "adds"
+    text = texts_in(facts.widget)[0]
+    assert text.endswith("[000-01](01_adding.ipynb#cell-id=c1)" if here else "It does. 000-01")
 
 
 def test_an_unknown_claim_is_refused():
