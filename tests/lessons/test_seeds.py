@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from gradwidgets import problems, train
-from tests.lessons import seeds
 from tests.lessons.notebooks import PATHS
 from tests.lessons.references import text_of
 from tests.lessons.seeds import SHIFTS, judged, other_seeds, questions
@@ -41,12 +40,11 @@ def test_a_seed_is_the_one_that_is_asked_for():
     assert torch.equal(torch.rand(1), shifted)
 
 
-def test_an_answer_that_is_lucky_does_not_hold(monkeypatch):
+def test_an_answer_that_is_lucky_does_not_hold():
     said = ["yes", *["yes"] * 8, "no", "no"]
     found = judged("a.b", said, lambda each: each == "yes")
     assert (found.same, found.differs, found.wrong, found.holds) == (8, True, "no", False)
-    monkeypatch.setitem(seeds.OFTEN, "a.b", 8)
-    assert found.holds
+    assert judged("a.b", ["yes"] * 11, lambda each: each == "yes").holds
 
 
 def test_answers_of_a_lesson_are_the_same_with_other_seeds():
