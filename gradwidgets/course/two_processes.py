@@ -33,7 +33,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 RANKS = (0, 1)
 START = "from gradwidgets.course.two_processes import serve; serve()"
-ALONE = "a process waits for the other one, in vain"
 FIRST_LIMIT = 55.0
 """Seconds that the two may take to start."""
 LENGTH = 8
@@ -119,11 +118,20 @@ class TwoProcesses:
                 elif ended:
                     raise RuntimeError(f"rank {rank} has ended")
             if len(found) < len(RANKS) and time.monotonic() > last:
-                errors = [f"in rank {rank}: {found[rank][2]}" for rank in found if found[rank][2]]
-                raise RuntimeError((errors or [ALONE])[0])
+                raise RuntimeError(_missing(found, limit))
             time.sleep(0.002)
         self._number += 1
         return [found[rank] for rank in RANKS]
+
+
+def _missing(found: dict[int, Reply], limit: float) -> str:
+    """Say why no answer is waited for any longer."""
+    errors = [f"in rank {rank}: {error}" for rank, (_, _, error) in found.items() if error]
+    if errors:
+        return errors[0]
+    if len(found) == 1:
+        return "one process has finished, and the other one still works or waits for it"
+    return f"no answer within {limit:g} seconds"
 
 
 def _read(path: Path) -> Reply:

@@ -1,6 +1,7 @@
 """Functions of a notebook run in two processes, with all that they use, and errors come back."""
 
 import math
+import time
 from functools import partial, wraps
 
 import pytest
@@ -125,8 +126,16 @@ def test_a_process_that_waits_for_the_other_is_not_waited_for(both):
         if rank == 0:
             dist.all_reduce(torch.ones(1))
 
-    with pytest.raises(RuntimeError, match="waits for the other one"):
-        both(exchanges_alone, limit=0.5)
+    with pytest.raises(RuntimeError, match="one process has finished, and the other one still"):
+        both(exchanges_alone, limit=4)
+
+
+def test_two_processes_that_are_only_slow_are_not_said_to_wait_for_each_other(both):
+    def sleeps(_):
+        time.sleep(5)
+
+    with pytest.raises(RuntimeError, match=r"^no answer within 0\.5 seconds$"):
+        both(sleeps, limit=0.5)
 
 
 @pytest.mark.parametrize("result", [lambda: open, lambda: lambda: 0, lambda: torch.nn.ReLU()])
