@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -167,13 +167,16 @@ def check_watch(watch: Callable[[nn.Module], Any]) -> str:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             return "Not yet: two things are to be returned, the norms and the handles."
         norms, handles = pair
+        if not isinstance(norms, Mapping):
+            return f"Not yet: the norms are to be a dict of lists, not {norms!r}."
         for x in data[:2]:
             model(x).square().mean().backward()
     except (RuntimeError, TypeError, ValueError) as error:
         return _refused(error)
     expected = [_gradients(unwatched, x) for x in data[:2]]
     return (
-        _written_down({name: list(kept) for name, kept in norms.items()}, expected)
+        _no_numbers(norms)
+        or _written_down({name: list(kept) for name, kept in norms.items()}, expected)
         or _changed(model, expected)
         or _goes_on(model, norms, handles, data[2])
         or "Right. Each list holds the norm of each backward's own gradient."
@@ -184,6 +187,22 @@ def _gradients(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
     loss = model(x).square().mean()
     return dict(zip(learning, torch.autograd.grad(loss, list(learning.values())), strict=True))
+
+
+def _no_numbers(norms: Mapping[str, Any]) -> str:
+    """A sentence on the first entry that is no list of numbers, or an empty one."""
+    for name, kept in norms.items():
+        if not isinstance(kept, Collection) or not all(map(_is_number, kept)):
+            return f"Not yet: the norms of {name!r} are to be a list of numbers, not {kept!r}."
+    return ""
+
+
+def _is_number(each: Any) -> bool:
+    try:
+        float(each)
+    except (RuntimeError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _written_down(norms: dict[str, list[Any]], expected: list[dict[str, Tensor]]) -> str:

@@ -167,6 +167,10 @@ RIGHT = {
 WRONG = {
     "ex-watch": [
         "def watch(model):\n    pass",
+        "def watch(model):\n    return [], []",
+        'def watch(model):\n    return {"0.weight": None}, []',
+        'def watch(model):\n    return {"0.weight": [None, None]}, []',
+        hooked("lambda g, kept=norms[name]: kept.append(g.abs())"),
         hooked("lambda g: norms[name].append(g.norm().item())"),
         hooked(
             "lambda p, kept=norms[name]: kept.append(p.grad.norm().item())",
