@@ -76,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         parents=[where],
         help="bring new and changed lessons, and keep your work",
         description="Brings new and changed lessons of the installed gradwidgets into FOLDER. A "
-        "lesson that you changed, or ran and saved, stays as it is; the newer one is laid beside "
-        "it. Your answers, in progress.json, stay.",
+        "lesson that you changed, or ran and saved, stays as it is; the newer one is saved "
+        "beside it. Your answers, in progress.json, stay.",
     )
     commands.add_parser(
         "doctor",

@@ -71,8 +71,8 @@ class Brought:
 def bring(folder: Path) -> Brought:
     """Copy the course into a folder, or what is new of it since the last time.
 
-    A file that the learner changed is never overwritten: if there is a newer one, it is laid beside
-    it once, as `..._new.ipynb`. Other files in the folder are left alone.
+    A file that the learner changed is never overwritten: if there is a newer one, it is saved
+    beside it once, as `..._new.ipynb`. Other files in the folder are left alone.
 
     Raises:
         ValueError: the folder is the one that the course is copied from.

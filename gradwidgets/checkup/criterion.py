@@ -173,7 +173,7 @@ _MOST_TERMS = 16
 
 
 def _of_sum(node: Node, depth: int) -> int:
-    """The direction of a sum, some of whose terms are a likelihood together."""
+    """The direction of a sum in which pairs of terms are a negative log-likelihood."""
     terms = _terms((node, 0))
     signs, rest = _pairs(terms)
     signs |= {sign * direction(below, depth) for sign, (below, _) in rest} if signs else set()

@@ -118,7 +118,7 @@ HEALTHY = (
 
 
 def healthy() -> None:
-    """Watch what resembles a wrapper that is passed by, and compare the ranks at the end."""
+    """Watch what resembles a wrapper that the forward skips, and compare the ranks at the end."""
     for build in HEALTHY:
         loop = build()
         report = watched(loop)

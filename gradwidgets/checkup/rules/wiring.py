@@ -313,7 +313,7 @@ def eval_mode(record: Record) -> Iterator[Finding]:
 
 
 def not_averaged(record: Record) -> Iterator[Finding]:
-    """A step read gradients not averaged by DistributedDataParallel: the forward passed by it."""
+    """A step read gradients not averaged by DistributedDataParallel: the forward skipped it."""
     for optimizer in record.optimizers:
         steps = [step for step in record.steps_of(optimizer) if step.measured and step.read]
         alone = [names for step in steps if (names := _of_one_process(step, record))]
@@ -323,8 +323,8 @@ def not_averaged(record: Record) -> Iterator[Finding]:
                 "error",
                 tuple(dict.fromkeys(name for names in alone for name in names)),
                 f"{len(alone)} of {counted(len(steps), 'step')} of {optimizer.name} read gradients "
-                "of this process alone: the forward had passed by DistributedDataParallel, which "
-                "averages them only if it is called itself",
+                "of this process alone: the forward did not go through DistributedDataParallel, "
+                "which averages them only if it is called itself",
                 "call the wrapper in every forward that is trained; the module inside it "
                 "(ddp.module) is for state_dict() and for forwards under no_grad",
             )

@@ -69,7 +69,7 @@ def network_within_the_loss() -> Loop:
     return usual(model, optim.SGD(model.parameters(), lr=0.01), loss)
 
 
-@no_fault(source="distillation: the teacher's graph is kept in vain", written=FIFTH)
+@no_fault(source="distillation: the teacher's graph is kept and never used", written=FIFTH)
 def teacher_with_a_graph() -> Loop:
     model, teacher = cnn(), cnn()
 
