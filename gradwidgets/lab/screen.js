@@ -90,7 +90,8 @@ function render({ model, el }) {
     model.set("narrow", width < NARROW);
     model.save_changes();
   }
-  model.on("msg:custom", (message, buffers) => messages[message.kind](message, buffers));
+  const heard = (message, buffers) => messages[message.kind](message, buffers);
+  model.on("msg:custom", heard);
   document.addEventListener("gradwidgets-moved", follow);
   const theme = new MutationObserver(adapt);
   theme.observe(document.body, { attributes: true });
@@ -111,6 +112,7 @@ function render({ model, el }) {
     document.removeEventListener("gradwidgets-moved", follow);
     freePicture();
     freeWords();
+    model.off("msg:custom", heard);
     URL.revokeObjectURL(img.src);
     model.send({ kind: "gone" }); // last: it raises where the kernel has gone
   };

@@ -118,8 +118,6 @@ function render({ model, el }) {
   jump.addEventListener("change", () => go(Number(jump.value)));
   motion.addEventListener("change", () => setMotion(motion.checked));
   calm.addEventListener("change", calmed);
-  model.on("change:index", show);
-  model.on("change:animate", moving);
   window.addEventListener("keydown", pressed, true);
   window.addEventListener("focusin", focused);
   el.classList.add("gradwidgets-stage");
@@ -130,15 +128,15 @@ function render({ model, el }) {
   });
   if (calm.matches && model.get("animate")) setMotion(false);
   if (!model.get("moved") && kept.get() > 0) model.send({ kind: "restore", index: kept.get() });
-  moving();
-  show();
+  const freeMotion = whenever(model, ["animate"], moving);
+  const freeScene = whenever(model, ["index"], show);
   return () => {
     cancelAnimationFrame(attached);
     calm.removeEventListener("change", calmed);
     window.removeEventListener("keydown", pressed, true);
     window.removeEventListener("focusin", focused);
-    model.off("change:index", show);
-    model.off("change:animate", moving);
+    freeMotion();
+    freeScene();
   };
 }
 
