@@ -35,6 +35,9 @@ SETTINGS = {  # and what they are if nobody says otherwise
 OLDEST = {"VENV": ".venv-oldest", "CONSTRAINTS": "-c constraints.txt -c constraints-oldest.txt"}
 COLAB = {"VENV": ".venv-colab", "CONSTRAINTS": "-c constraints.txt -c constraints-colab.txt"}
 NEWEST = {"VENV": ".venv-newest", "CONSTRAINTS": ""}
+FRAMEWORKS = {"VENV": ".venv-frameworks", "CONSTRAINTS": ""}
+RIVALS = {"VENV": ".venv-rivals"}
+ENVIRONMENTS = [each["VENV"] for each in (SETTINGS, OLDEST, COLAB, NEWEST, FRAMEWORKS, RIVALS)]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 UNIT = ("--ignore=tests/browser", "--ignore=tests/frameworks")
 
@@ -192,7 +195,7 @@ def frameworks() -> None:
     Each training is compared with the same without checkup. A framework that is not installed is
     skipped.
     """
-    within({"VENV": ".venv-frameworks", "CONSTRAINTS": ""}, trainings)
+    within(FRAMEWORKS, trainings)
 
 
 @command
@@ -204,7 +207,7 @@ def trainings() -> None:
 @command
 def scorecard() -> None:
     """Ask checkup and its rivals about every loop, and write SCORECARD.md: a quarter of an hour."""
-    within({"VENV": ".venv-rivals"}, score)
+    within(RIVALS, score)
 
 
 @command
@@ -289,7 +292,7 @@ def fact_check() -> None:
 def clean() -> None:
     """Remove the virtual environments and caches."""
     caches = (".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
-    for name in (*caches, *(path.name for path in ROOT.glob(".venv*"))):
+    for name in (*caches, *ENVIRONMENTS):
         shutil.rmtree(ROOT / name, ignore_errors=True)
 
 
@@ -297,6 +300,8 @@ def main(words: list[str]) -> int:
     """Do the commands that are named, with the settings that are given."""
     for word in words:
         name, given, value = word.partition("=")
+        if given and name not in SETTINGS:
+            sys.exit(f"{word}: there is no setting {name}; there are {', '.join(SETTINGS)}")
         if given:
             os.environ[name] = value
     names = [word for word in words if "=" not in word]

@@ -1,4 +1,4 @@
-"""`gradwidgets`, or `python -m gradwidgets`: the course copied, opened, updated, looked after."""
+"""The command `gradwidgets`: copy the course, open it, update it, look for faults."""
 
 from __future__ import annotations
 

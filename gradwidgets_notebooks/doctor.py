@@ -9,11 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 PARTS = ("gradwidgets", "torch", "numpy", "matplotlib", "ipywidgets", "anywidget", "jupyterlab")
-PIP = (f'"{sys.executable}"' if " " in sys.executable else sys.executable) + " -m pip install"
+PYTHON = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+PIP = f"{PYTHON} -m pip install" if find_spec("pip") else f"uv pip install --python {PYTHON}"
+"""uv makes environments without pip."""
 INSTALL = f'{PIP} "gradwidgets[lab]"'
 """The command that installs all that the lessons need for this Python."""
 LAB = """
@@ -58,7 +61,7 @@ class Finding:
 
 
 def findings() -> Iterator[Finding]:
-    """Look at one part after another; the last two take some seconds."""
+    """Look at one part after another; a lab and a kernel take some seconds."""
     yield Finding("Python", f"{platform.python_version()} ({sys.executable})")
     versions = [_version(part) for part in PARTS]
     yield from versions
@@ -94,9 +97,10 @@ def _asked(part: str) -> list[str]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers at the head of a version: (2, 13, 0) of "2.13.0+cpu"."""
+    """Three numbers at the head of a version: (2, 13, 0) of "2.13+cpu"."""
     head = re.match(r"\d+(\.\d+)*", version)
-    return tuple(map(int, head[0].split("."))) if head else ()
+    numbers = [int(each) for each in head[0].split(".")] if head else []
+    return tuple([*numbers, 0, 0, 0][:3])
 
 
 def _a_lab() -> Finding:
