@@ -125,11 +125,11 @@ def _way(rank: int) -> tuple[Tensor, Tensor]:
 
 
 @lesson.question(
-    "Two different starts, gradients averaged, 50 updates with SGD. How far apart are the two "
-    "models then?",
+    "Two different starts, gradients averaged, 50 updates with plain SGD. How far apart are the "
+    "two models then?",
     {
-        "nearer than at the start": "Gradients are averaged, parameters are not. Nothing pulls the "
-        "two together.",
+        "nearer than at the start": "Gradients are averaged, parameters are not. Nothing in plain "
+        "SGD pulls the two together.",
         "as far apart as at the start": "Both make the same step, so the gap between them stays.",
         "farther than at the start": "For that their steps would have to differ. Both make the "
         "same step.",

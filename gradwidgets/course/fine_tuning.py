@@ -84,7 +84,8 @@ def unfrozen_later() -> tuple[str, str]:
     "and each epoch begins with `model.train()`. What in the body changes?",
     {
         "nothing": "`model.train()` undoes the `eval()`.",
-        "the running mean and variance": "They move in training mode, and need no gradient.",
+        "the buffers of BatchNorm": "The running mean and variance and the number of batches "
+        "change in training mode, and need no gradient.",
         "the weight and bias of BatchNorm": "These are parameters, and they are frozen.",
     },
 )
@@ -107,7 +108,7 @@ def frozen_body_in_a_loop() -> tuple[str, str]:
     if parameters:
         answer = "the weight and bias of BatchNorm"
     else:
-        answer = "the running mean and variance" if changed else "nothing"
+        answer = "the buffers of BatchNorm" if changed else "nothing"
     return answer, f"Changed: {', '.join(changed)}."
 
 
@@ -253,7 +254,7 @@ def check_lora(make: Callable[[nn.Linear, int], nn.Module]) -> str:
     numbers = sum(p.numel() for p in learning)
     if numbers != 2 * (7 + 5):
         return f"Not yet: for rank 2, 7 inputs and 5 outputs it trains {numbers} numbers, not 24."
-    return _trained(module, learning, x) or _detour(module, unchanged)
+    return _trained(module, learning, x) or _side_path(module, unchanged)
 
 
 def _trained(module: nn.Module, learning: list[nn.Parameter], x: Tensor) -> str:
@@ -271,7 +272,7 @@ def _trained(module: nn.Module, learning: list[nn.Parameter], x: Tensor) -> str:
     return ""
 
 
-def _detour(module: nn.Module, linear: nn.Linear) -> str:
+def _side_path(module: nn.Module, linear: nn.Linear) -> str:
     """Look at what training has added: a matrix of rank 2, and no constant."""
     with torch.no_grad():
         inputs = torch.cat([torch.zeros(1, 7), torch.eye(7), -2 * torch.eye(7)]).double()
@@ -283,4 +284,4 @@ def _detour(module: nn.Module, linear: nn.Linear) -> str:
         return "Not yet: -2 times an input should add -2 times as much, as matrices do."
     if int(torch.linalg.matrix_rank(once)) != 2:
         return "Not yet: what is added is no product of two matrices of rank 2."
-    return "Right. It starts as the layer, and learns a detour of rank 2 beside it."
+    return "Right. It starts as the layer, and learns a side path of rank 2 beside it."

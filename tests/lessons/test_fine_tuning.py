@@ -82,3 +82,13 @@ def test_lora_in_a_checkpointed_block_behind_a_frozen_embedding(reentrant, learn
     output = checkpoint(block, words(torch.tensor([0, 1, 2])), use_reentrant=reentrant)
     head(output).sum().backward()
     assert (b.grad is not None) == learns
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_all_rows_have_a_gradient_if_the_output_layer_shares_them(shared):
+    torch.manual_seed(0)
+    words, output = nn.Embedding(4, 2), nn.Linear(2, 4, bias=False)
+    if shared:
+        output.weight = words.weight
+    cross_entropy(output(words(torch.tensor([0, 1]))), torch.tensor([1, 0])).backward()
+    assert words.weight.grad.any(1).tolist() == [True, True, shared, shared]

@@ -41,6 +41,56 @@ def test_a_post_accumulate_hook_may_change_grad_in_place():
     assert w.grad.tolist() == [1.5, 1.5]
 
 
+def test_a_post_accumulate_hook_must_return_nothing():
+    w = nn.Parameter(torch.ones(2))
+    w.register_post_accumulate_grad_hook(lambda p: p.grad.mul_(0.5))
+    with pytest.raises(RuntimeError, match="should return None"):
+        (3 * w).sum().backward()
+
+
+def test_with_a_closure_the_step_pre_hook_comes_before_its_backward():
+    w, found = nn.Parameter(torch.ones(1)), []
+    optimizer = torch.optim.SGD([w], lr=1.0)
+    optimizer.register_step_pre_hook(lambda *_: found.append(w.grad))
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (3 * w).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert found == [None]
+    assert w.item() == 1 - 3
+
+
+@pytest.mark.parametrize(
+    ("fused", "unscale", "scaled"),
+    [(False, False, False), (False, True, False), (True, False, True), (True, True, False)],
+)
+def test_only_a_fused_optimizers_pre_hook_finds_scaled_gradients(fused, unscale, scaled):
+    w, found = nn.Parameter(torch.ones(1)), []
+    optimizer = torch.optim.SGD([w], lr=1.0, fused=fused)
+    optimizer.register_step_pre_hook(lambda *_: found.append(w.grad.item()))
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaler.scale((3 * w).sum()).backward()
+    if unscale:
+        scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    assert found == [3 * 1024 if scaled else 3]
+
+
+def test_where_parts_cancel_more_parts_may_mean_more_clamping():
+    ends = []
+    for parts in ([0.04], [1.0, -0.96]):
+        w = nn.Parameter(torch.ones(1))
+        w.register_hook(lambda gradient: gradient.clamp(-0.05, 0.05))
+        for gradient in parts:
+            (gradient * w).sum().backward()
+        ends.append(w.grad.item())
+    assert ends == [pytest.approx(0.04), 0]
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_gradient_changed_in_place_changes_for_the_skip_connection(swapped):
     torch.manual_seed(0)
