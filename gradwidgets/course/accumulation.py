@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import problems
-from gradwidgets.course.common import flat, kind_of
+from gradwidgets.course.measuring import flat, kind_of
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("accumulation")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gradwidgets.core import Recipe, problems
-from gradwidgets.course.common import kind_of, nearest, seeded
+from gradwidgets.course.measuring import kind_of, nearest, seeded
 from gradwidgets.lessons import Lesson
 from gradwidgets.meter import LrRules, lr_rules
 

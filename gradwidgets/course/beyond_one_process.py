@@ -15,7 +15,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy, mse_loss
 from torch.nn.parallel import DistributedDataParallel
 
 from gradwidgets.core import problems
-from gradwidgets.course.common import flat, nearest, seeded
+from gradwidgets.course.measuring import flat, nearest, seeded
 from gradwidgets.course.two_processes import TwoProcesses
 from gradwidgets.lessons import Lesson
 

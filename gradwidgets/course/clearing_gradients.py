@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.course.common import flat, seeded
+from gradwidgets.course.measuring import flat, seeded
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("clearing_gradients")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradwidgets.course.common import nearest
+from gradwidgets.course.measuring import nearest
 from gradwidgets.lessons import VERDICTS, FactCheck, Lesson
 
 lesson = Lesson("fact_check")

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from gradwidgets.core import problems
-from gradwidgets.course.common import flat, kind_of, seeded
+from gradwidgets.course.measuring import flat, kind_of, seeded
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("fine_tuning")

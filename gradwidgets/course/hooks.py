@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from gradwidgets.course.common import seeded
+from gradwidgets.course.measuring import seeded
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("hooks")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812, the field's own name
 
 from gradwidgets.core import problems
-from gradwidgets.course.common import flat, nearest
+from gradwidgets.course.measuring import flat, nearest
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("inside_the_optimizer")

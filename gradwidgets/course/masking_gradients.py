@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core import Recipe, problems, train
-from gradwidgets.course.common import seeded
+from gradwidgets.course.measuring import seeded
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("masking_gradients")

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core import problems, train
-from gradwidgets.course.common import flat, kind_of, nearest
+from gradwidgets.course.measuring import flat, kind_of, nearest
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("scaling_gradients")

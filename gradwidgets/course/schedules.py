@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from gradwidgets.core import History, end_level, problems, train
-from gradwidgets.course.common import nearest
+from gradwidgets.course.measuring import nearest
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("schedules")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core import History, end_level, problems, train
-from gradwidgets.course.common import kind_of
+from gradwidgets.course.measuring import kind_of
 from gradwidgets.lab import GradLab
 from gradwidgets.lessons import Lesson
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from gradwidgets.core import problems
-from gradwidgets.course.common import kind_of, seeded
+from gradwidgets.course.measuring import kind_of, seeded
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("the_training_loop")

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from gradwidgets.checkup import Report, checkup
-from gradwidgets.course.common import kind_of
+from gradwidgets.course.measuring import kind_of
 from gradwidgets.lessons import Lesson
 
 lesson = Lesson("why_do_my_parameters_not_update")

@@ -1,4 +1,4 @@
-"""Shared by the modules of several lessons."""
+"""Used by the experiments and checks of several lessons: seeds, parameters, choices."""
 
 from __future__ import annotations
 
