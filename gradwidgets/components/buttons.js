@@ -9,7 +9,7 @@ function render({ model, el }) {
     });
     el.replaceChildren(...buttons);
   }
-  el.classList.add("gradwidgets-buttons");
+  el.classList.add("gradwidgets-button-row");
   const freeKeys = keepKeys(el);
   const freeModel = whenever(model, ["labels", "helps"], update);
   return () => {

@@ -5,7 +5,7 @@ function barOf(hands, all) {
   const share = all ? Math.round((100 * hands) / all) : 0;
   const fill = create("span");
   fill.style.width = `${share}%`;
-  const bar = create("span", { className: "gradwidgets-bar" }, fill);
+  const bar = create("span", { className: "gradwidgets-hands-bar" }, fill);
   return [bar, `${hands} hand${hands === 1 ? "" : "s"}, ${share} %`];
 }
 

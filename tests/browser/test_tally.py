@@ -33,7 +33,7 @@ def test_hands_are_typed_in_and_drawn(front_end, notebook7):
     keyboard.press("ArrowUp")
     expect(group).to_contain_text("18 hands, 75 %")
     expect(group).to_contain_text("0 hands, 0 %")
-    bars = group.locator(".gradwidgets-bar")
+    bars = group.locator(".gradwidgets-hands-bar")
     shares = bars.evaluate_all(
         "bars => bars.map((bar) => bar.firstChild.clientWidth / bar.clientWidth)"
     )
