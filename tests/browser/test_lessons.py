@@ -16,6 +16,14 @@ WALKED = LESSONS if SOAK else LESSONS[:1]
 """`make soak` walks through all lessons; a lesson takes a minute."""
 KNOWN = json.loads(ANSWERS.read_text(encoding="utf-8"))
 ERROR = "Error displaying widget"
+ALL_CELLS = """
+setInterval(() => {
+  const notebook = window.jupyterapp?.shell?.currentWidget?.content;
+  if (notebook?.notebookConfig && notebook.notebookConfig.windowingMode !== "none")
+    notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
+}, 200);
+"""
+"""Has JupyterLab draw cells out of sight, too. Its own settings arrive later, and undo it once."""
 
 
 @pytest.fixture(params=WALKED)
@@ -25,6 +33,7 @@ def walk(request, front_end):
     (front_end.folder / "progress.json").unlink(missing_ok=True)
     shutil.copy(path, front_end.folder)
     front_end.page.set_viewport_size({"width": 1366, "height": 900})
+    front_end.page.add_init_script(ALL_CELLS)
     front_end.open_lab(path.name)
     questions = module_of(name).lesson.questions
     return front_end, name, [questions[each] for _, each in questions_in(cells_of(name), name)]
@@ -42,9 +51,7 @@ def forms(desk):
 
 def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
     desk, name, questions = walk
-    show_all_cells(desk)
     desk.run_all()
-    show_all_cells(desk)
     expect(forms(desk)).to_have_count(len(questions))
     for index, question in enumerate(questions):
         form = forms(desk).nth(index)
@@ -58,13 +65,11 @@ def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
     save_and_leave(desk)
     desk.open_lab(path_of(name).name)
     for index, question in enumerate(questions):
-        show_all_cells(desk)
         expect(desk.page.get_by_text(f"(x) {choice_for(question, index)}")).to_be_visible()
     expect(desk.page.get_by_text(ERROR).locator("visible=true")).to_have_count(0)
     desk.errors.clear()  # JupyterLab's own complaint of widgets that are gone
 
     desk.run_all()
-    show_all_cells(desk)
     for index in range(len(questions)):
         state = "right" if index % 2 else "wrong"
         expect(forms(desk).nth(index)).to_have_attribute("data-state", state)
@@ -79,16 +84,6 @@ def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
 def commit(form, index):
     form.get_by_role("radio").nth(index).check()
     form.get_by_role("button", name="Commit").click()
-
-
-def show_all_cells(desk):
-    """Have JupyterLab draw cells out of sight too; its settings may come later and undo it."""
-    desk.page.evaluate(
-        """() => {
-            const notebook = jupyterapp.shell.currentWidget.content;
-            notebook.notebookConfig = { ...notebook.notebookConfig, windowingMode: "none" };
-        }"""
-    )
 
 
 def nothing_is_cut_off(desk):
