@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-THEIRS = "ignore:Deprecated in traitlets 4.1:DeprecationWarning"
-"""What ipywidgets 8.1.0 itself does."""
+THEIRS = (
+    "ignore:Deprecated in traitlets 4.1:DeprecationWarning",
+    "ignore:The `ipykernel.comm.Comm` class has been deprecated:DeprecationWarning",
+)
+"""Of ipywidgets 8.1.0 and of 7.7.1 themselves."""
 PROGRAMS = {
     "the core": """
 from torch import nn, optim, randn
@@ -60,7 +63,7 @@ walk.close()
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_nothing_is_warned_of(name, tmp_path):
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-W", THEIRS, "-c", PROGRAMS[name]],
+        [sys.executable, *(f"-W{each}" for each in ("error", *THEIRS)), "-c", PROGRAMS[name]],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)},
         capture_output=True,
