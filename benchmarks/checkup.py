@@ -87,10 +87,9 @@ def lesson(name: str) -> Training:
     return problem.model(), x[:size], y[:size]
 
 
-def train(build: Callable[[], Training], optimizer: str, watched: bool) -> None:
-    """The usual loop, with or without a checkup around it."""
-    torch.manual_seed(0)
-    model, x, y = build()
+def train(training: Training, optimizer: str, watched: bool) -> None:
+    """The usual loop, with or without a checkup around it; model and data are there already."""
+    model, x, y = training
     trained = getattr(optim, optimizer)(model.parameters(), lr=1e-3)
     with checkup(model, trained) if watched else nullcontext():
         for _ in range(UPDATES):
@@ -112,10 +111,12 @@ def rows() -> Iterator[Row]:
         ("problems.chars", "AdamW", partial(lesson, "chars")),
     )
     for name, optimizer, build in trainings:
+        torch.manual_seed(0)
+        training = build()
         yield Row(
             f"checkup, {UPDATES} updates, {optimizer}, {name}",
-            partial(train, build, optimizer, watched=True),
-            partial(train, build, optimizer, watched=False),
+            partial(train, training, optimizer, watched=True),
+            partial(train, training, optimizer, watched=False),
             pairs=25,
             target=TARGET,
             clock=time.process_time,

@@ -164,12 +164,34 @@ def is_spread(modules: Sequence[nn.Module]) -> bool:
     return any(local(parameter) is not parameter for _, parameter in named_parameters(modules))
 
 
+_MISSPELLED = {
+    "require_grad",
+    "require_grads",
+    "required_grad",
+    "requires_gradient",
+    "requires_gradients",
+    "requires_grads",
+    "requiresgrad",
+}
+
+
+def misspelled_flags(modules: Sequence[nn.Module]) -> list[tuple[str, str]]:
+    """Trainable parameters with a False attribute that is almost named `requires_grad`."""
+    return [
+        (name, attribute)
+        for name, parameter in named_parameters(modules)
+        if parameter.requires_grad
+        for attribute, value in getattr(parameter, "__dict__", {}).items()
+        if value is False and attribute.lower() in _MISSPELLED
+    ]
+
+
 def ignored_flags(modules: Sequence[nn.Module]) -> list[str]:
     """Modules with a plain attribute `requires_grad = False` and trainable parameters."""
     return [
         path
         for path, module in named_modules(modules)
-        if vars(module).get("requires_grad") is False
+        if any(vars(module).get(name) is False for name in ("requires_grad", *_MISSPELLED))
         and any(parameter.requires_grad for _, parameter in named_parameters([module]))
     ]
 

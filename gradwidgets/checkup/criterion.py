@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.checkup.graph import leaf_of, nodes, operation, saved, shape
+from gradwidgets.checkup.graph import leaves, nodes, operation, saved, shape
 
 Shape = tuple[int, ...]
 
@@ -336,7 +336,7 @@ def spread(root: Node) -> tuple[Shape, Shape, bool] | None:
     bends = _bends_above(end) if candidates else {}
     for node, found in candidates:
         if not any(size < math.prod(found[1]) for size in bends[node]):
-            weighed = operation(node) in ("Mul", "Div")
+            weighed = operation(node) in ("Mul", "Div") and not _is_label(node)
             return None if _pairs_on_purpose(root, found[1]) else (*found, weighed)
     return None
 
@@ -365,14 +365,36 @@ def _widened(node: Node) -> tuple[Shape, Shape] | None:
     if kind in ERRORS:
         return _enlarged(node.next_functions[0][0])
     tracked = [(below, index) for below, index in node.next_functions if below is not None]
+    if kind == "Sub" and len(tracked) == 2:
+        return _counted(*tracked)
     if kind not in ("Sub", "Expand", "Mul", "Div") or len(tracked) != 1:
         return None
     before, after = shape(*tracked[0]), shape(node)
     if not before or not after or math.prod(after) != math.prod(before) * before[0]:
         return None
-    if before[0] < 2 or (kind in ("Mul", "Div") and not _weighs_losses(node, before, after)):
+    if before[0] < 2:
         return None
+    if kind in ("Mul", "Div") and not _is_label(node):
+        return (before, after) if _weighs_losses(node, before, after) else None
     return before, after
+
+
+def _counted(rate: Edge, product: Edge) -> tuple[Shape, Shape] | None:
+    """Shapes before and after in `exp(prediction) - counts * prediction`, as of Poisson."""
+    if operation(rate[0]) != "Exp" or operation(product[0]) != "Mul":
+        return None
+    logarithms, same = _edges(rate[0]), _edges(product[0])
+    before, after = shape(*rate), shape(*product)
+    square = before and after and math.prod(after) == math.prod(before) ** 2 > 1
+    return (before, after) if square and before and after and logarithms == same else None
+
+
+def _is_label(node: Node) -> bool:
+    """True if predictions are multiplied by labels of -1 and +1, as a margin loss does."""
+    labels = _constant(node) if operation(node) == "Mul" else None
+    if labels is None or labels.numel() < 2 or labels.is_complex():
+        return False
+    return bool((labels.abs() == 1).all()) and bool(labels.max() > labels.min())
 
 
 def _enlarged(node: Node | None) -> tuple[Shape, Shape] | None:
@@ -412,11 +434,12 @@ def _pairs_on_purpose(root: Node, after: Shape) -> bool:
 # What it is given
 
 _CLASSES = {"Softmax": "the result of softmax", "Sigmoid": "the result of sigmoid"}
+_CUT = {**_CLASSES, "Relu": "the result of relu, of which none is below 0"}
 _RAW = dict.fromkeys(("Addmm", "Mm", "Bmm", "Convolution"), "the raw output of a layer")
 _TAKES = {
     "LogSoftmax": ("logits: it applies softmax itself", _CLASSES),
     "LogSigmoid": ("logits: it applies sigmoid itself", _CLASSES),
-    "BinaryCrossEntropyWithLogits": ("logits: it applies sigmoid itself", _CLASSES),
+    "BinaryCrossEntropyWithLogits": ("logits: it applies sigmoid itself", _CUT),
     "NllLoss": ("log-probabilities", {**_CLASSES, **_RAW}),
     "NllLoss2D": ("log-probabilities", {**_CLASSES, **_RAW}),
 }
@@ -430,7 +453,7 @@ _NAMES = {
 
 
 JUDGED = {*_TAKES, "Sub", "Mul"}
-"""The operations that `misfit` looks at."""
+"""The operations that `misfit` and `is_switched_off` look at."""
 
 
 def misfit(node: Node) -> tuple[str, str, str] | None:
@@ -441,9 +464,31 @@ def misfit(node: Node) -> tuple[str, str, str] | None:
     if kind not in _TAKES:
         return None
     takes, wrong = _TAKES[kind]
-    inner = _through(node.next_functions[0][0])
+    below = node.next_functions[0][0]
+    if kind.startswith("NllLoss") and below is not None and operation(below) == "LogSoftmax":
+        return _misfit_of_classes(node, below)
+    inner = _through(below)
     given = wrong.get(operation(inner)) if inner is not None else None
     return (_NAMES[kind], takes, given) if given else None
+
+
+def _misfit_of_classes(loss: Node, logarithms: Node) -> tuple[str, str, str] | None:
+    """`nll_loss` right after log_softmax: over another dimension than the classes', or of relu."""
+    dimensions, axis = len(shape(logarithms) or ()), saved(logarithms, "dim")
+    if not dimensions or not isinstance(axis, int):
+        return None
+    classes = 1 if dimensions > 1 else 0
+    if axis not in (classes, classes - dimensions, classes - dimensions + _UNSIGNED):
+        takes = "log-probabilities, which sum to one over the classes"
+        return _NAMES[operation(loss)], takes, f"those of log_softmax over dimension {axis}"
+    inner = _through(logarithms.next_functions[0][0])
+    if inner is not None and operation(inner) == "Relu":
+        return _NAMES["LogSoftmax"], _TAKES["LogSoftmax"][0], _CUT["Relu"]
+    return None
+
+
+_UNSIGNED = 2**64
+"""Added to a negative dimension that a node saves as a number without a sign."""
 
 
 def _misfit_of_difference(node: Node) -> tuple[str, str, str] | None:
@@ -541,8 +586,7 @@ def _weighs_a_likelihood(left: Node, right: Node) -> bool:
 
 
 def _leaves(node: Node) -> set[int]:
-    found = (leaf_of(n) for n in nodes([node]) if not n.next_functions)
-    return {id(leaf) for leaf in found if leaf is not None}
+    return {id(leaf) for leaf in leaves([node])}
 
 
 # By what it is divided
@@ -558,6 +602,15 @@ def factor(root: Node) -> tuple[float, Node]:
         product = product / number if operation(node) == "Div" else product * number
         node = _tracked(node)[0]
     return product, node
+
+
+def is_switched_off(node: Node) -> bool:
+    """True for 0 times a single number: a term of the loss that is kept, and does not count."""
+    size = shape(node)
+    if operation(node) != "Mul" or size is None or math.prod(size) != 1:
+        return False
+    number = _constant(node)
+    return number is not None and number.numel() == 1 and number.is_cpu and not number
 
 
 def is_mean(node: Node) -> bool:

@@ -52,6 +52,9 @@ class GradientLog:
             current = self._current
             if current is None:
                 return
+            if tensor.grad is None and len(_hooks_of(tensor)) == 1:
+                current.refused.add(key)
+                return
             parameter.ever_written = True
             current.reached.add(key)
             if tensor.grad is None:  # an earlier hook has already stepped and cleared
@@ -210,3 +213,8 @@ class GradientLog:
                 parameter.raw_norm /= scale
             for backward in parameter.contents:
                 backward.unscaled, backward.unscaled_by = True, scale
+
+
+def _hooks_of(tensor: Any) -> dict[int, Any]:
+    """The hooks that run when a gradient has been accumulated: ours, and those of the user."""
+    return tensor._post_accumulate_grad_hooks or {}

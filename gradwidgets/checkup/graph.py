@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.checkup.record import HigherGrad, ModuleSeen
+from gradwidgets.checkup.record import Backward, HigherGrad, ModuleSeen
 
 _MARKS = "gradwidgets.checkup"  # our key in the documented `metadata` of a node
 
@@ -55,18 +55,31 @@ def put_higher(tensor: Tensor, call: HigherGrad) -> None:
         _metadata(tensor.grad_fn)[_HIGHER] = call
 
 
-def notes_of(node: Node) -> tuple[list[Mark], float | None]:
-    """The marks on a node, and the scale by which a GradScaler has multiplied its result, if so.
+_ROOT = "gradwidgets.checkup root"
 
-    A result of `autograd.grad` is used by now.
-    """
+
+def put_root(node: Node, backward: Backward) -> None:
+    """Note that a backward call starts from a node."""
+    _metadata(node).setdefault(_ROOT, []).append(backward)
+
+
+class Notes(NamedTuple):
+    """All that is noted on a node."""
+
+    marks: Sequence[Mark] = ()
+    scale: float | None = None  # by which a GradScaler has multiplied its result
+    roots: Sequence[Backward] = ()  # the backward calls that started from it
+
+
+def notes_of(node: Node) -> Notes:
+    """The notes on a node; a result of `autograd.grad` is used by now."""
     notes = _metadata(node)
     if not notes:
-        return [], None
+        return Notes()
     higher: HigherGrad | None = notes.get(_HIGHER)
     if higher is not None:
         higher.used = True
-    return notes.get(_MARKS, []), notes.get(_SCALE)
+    return Notes(notes.get(_MARKS, ()), notes.get(_SCALE), notes.get(_ROOT, ()))
 
 
 def _metadata(node: Node) -> dict[str, Any]:
@@ -110,6 +123,12 @@ def leaf_of(node: Node) -> Tensor | None:
     """The leaf tensor of an AccumulateGrad node; None for any other node."""
     leaf: Tensor | None = getattr(node, "variable", None)
     return leaf
+
+
+def leaves(roots: Iterable[Node]) -> Iterator[Tensor]:
+    """The leaf tensors that require grad below some nodes."""
+    found = (leaf_of(node) for node in nodes(roots) if not node.next_functions)
+    return (leaf for leaf in found if leaf is not None)
 
 
 def shape(node: Node, index: int = 0) -> tuple[int, ...] | None:

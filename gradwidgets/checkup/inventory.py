@@ -14,7 +14,7 @@ from gradwidgets.checkup import anatomy, loss_reading, surroundings
 from gradwidgets.checkup.gradient_log import GradientLog
 from gradwidgets.checkup.record import ModuleSeen, OptimizerSeen, Outsider, Parameter, Record
 from gradwidgets.checkup.surroundings import held_by
-from gradwidgets.checkup.tensors import Sample, elements, norms
+from gradwidgets.checkup.tensors import Sample, elements, has_equal_rows, norms
 from gradwidgets.checkup.thresholds import FEW
 
 
@@ -43,10 +43,13 @@ class Inventory:
             self._enter_optimizer(optimizer, given=True)
         self._record.untied = anatomy.untied(self.modules)
         self._record.ignored_flags = anatomy.ignored_flags(self.modules)
+        self._record.misspelled_flags = anatomy.misspelled_flags(self.modules)
         parameters = list(self._record.parameters.values())
         for parameter, size in zip(parameters, _sizes(parameters), strict=True):
             parameter.first_size = size
             parameter.begun = Sample(parameter.tensor, most=FEW)
+            alike = parameter.is_matrix and parameter.tensor.requires_grad
+            parameter.alike = alike and has_equal_rows(parameter.tensor)
         if anatomy.is_spread(self.modules):
             self._record.spread = True
             self._record.unseen.append(

@@ -43,24 +43,35 @@ def _read_nodes(
     """Note what every node of a graph tells; return the marks, and the number of nodes."""
     found: list[graph.Mark] = []
     count = 0
+    for node in starts:
+        graph.put_root(node, backward)
     for node in graph.nodes(starts):
         count += 1
         kind = graph.operation(node)
         if kind == graph.LEAF:
             _read_leaf(record, backward, graph.leaf_of(node))
             continue
-        marks, scale = graph.notes_of(node)
+        marks, scale, roots = graph.notes_of(node)
         found += marks
+        backward.contains += [one for one in roots if one is not backward]
         if scale and backward.scale == 1:
             backward.scale = scale
             backward.loss = None if backward.loss is None else backward.loss / scale
-        if kind in criterion.JUDGED and backward.misfit is None:
-            backward.misfit = criterion.misfit(node)
+        if kind in criterion.JUDGED:
+            _judge(backward, node)
     if record.outsiders and not backward.leaves.isdisjoint(record.parameters):
         for key in backward.leaves & record.outsiders.keys():
             record.outsiders[key].beside = True
     ours = record.modules  # another watch may be on, and mark the same nodes
     return [mark for mark in found if ours.get(id(mark.module.module)) is mark.module], count
+
+
+def _judge(backward: Backward, node: Node) -> None:
+    """Note what a node tells of the loss: a criterion with a wrong input, a term times 0."""
+    if backward.misfit is None:
+        backward.misfit = criterion.misfit(node)
+    if criterion.is_switched_off(node):
+        backward.switched_off |= {id(leaf) for leaf in graph.leaves([node])}
 
 
 def _read_leaf(record: Record, backward: Backward, leaf: Tensor | None) -> None:

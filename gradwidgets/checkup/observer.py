@@ -285,6 +285,7 @@ class Observer:
         mark = graph.Mark(known, self._timeline.now, known.module.training, self._parallel[-1])
         for tensor in graph.tensors_in(output):
             graph.put_mark(tensor, mark)
+            known.rows += len(tensor) if tensor.dim() else 1
             if known.is_layer:
                 known.output = sketch(tensor)
         if known.is_outermost:
@@ -583,7 +584,8 @@ class Observer:
         elif _all_applied(known):
             self._gradient_log.look(known, self._timeline.now)  # they may have been assigned since
             state = "applied" if _all_applied(known) else "fresh"
-        keep(self.record.clips, Clip(state, limit, len(held)))
+        keys = frozenset(map(id, held))
+        keep(self.record.clips, Clip(state, limit, len(held), self._timeline.now, keys))
         if total > limit:
             self._gradient_log.clipped(known, self._timeline.now, to_zero=limit == 0)
         if not math.isfinite(total):

@@ -84,9 +84,12 @@ class Backward:
     outdated: set[int] = field(default_factory=set)  # optimizers that stepped after its forward
     eval_modules: set[str] = field(default_factory=set)
     parallel: set[int] = field(default_factory=set)  # ids of the DDP wrappers it goes through
+    contains: list[Backward] = field(default_factory=list)  # earlier ones, whose loss it repeats
+    switched_off: set[int] = field(default_factory=set)  # id of every leaf in a term times 0
     failed: str = ""  # the error that it raised
     # The gradient log:
     reached: set[int] = field(default_factory=set)  # id of every parameter that got a gradient
+    refused: set[int] = field(default_factory=set)  # id of each that backward came to with None
     non_finite: list[str] = field(default_factory=list)  # parameters with a non-finite gradient
     applied: bool = False  # a step has read it
     cleared: bool = False  # it was cleared unread
@@ -122,6 +125,8 @@ class Parameter:
     # `step_readings`:
     size: float | None = None  # norm of the tensor, when last measured
     before: Tensor | None = None  # a few elements before the last measured step, if it moved them
+    after: tuple[int, Tensor] | None = None  # the same after it, and the number of that step
+    alike: bool = False  # a matrix of equal rows, which so far have got equal gradients
     mask: Tensor | None = None  # which sampled elements of .grad were masked in that step
     masked: int = 0  # measured steps in a row with that mask
     escape: Escape | None = None  # masked elements that it moved all the same
@@ -209,6 +214,9 @@ class Reading:
     old: int  # backward calls in .grad that it has read before
     change: float | None = None  # norm of the change; None where it was not measured
     returned: bool = False  # the elements that the last measured step moved are as before it
+    kept: float | None = None  # share of the last step's move that is left, if it was measured
+    overwritten: bool = False  # all elements have been replaced since that step
+    alike: bool = False  # its gradient has equal rows, as the matrix has, and is not zero
     masked_again: bool = False  # the same elements of .grad are masked as in earlier steps
     escaped: int = 0  # of those, how many the step moved, and nobody put back
     stuck: bool = False  # most elements with a gradient did not move: lost to rounding
@@ -250,6 +258,7 @@ class Step:
     measured: bool  # sizes, raw norms and changes; if False, sizes are the last measured
     read: list[Backward] = field(default_factory=list)  # for the first time, at most by a parameter
     in_scaler: bool = False  # a GradScaler made the step
+    uphill: float | None = None  # cosine between change and gradient, of an optimizer not torch's
 
     @property
     def has_new_gradient(self) -> bool:
@@ -300,6 +309,8 @@ class Clip:
     state: ClipState
     max_norm: float
     count: int  # tensors that it was given
+    time: int = 0
+    held: frozenset[int] = frozenset()  # their ids
 
 
 ClipState = Literal["fresh", "nothing", "applied", "empty", "elsewhere"]
@@ -323,6 +334,7 @@ class ModuleSeen:
     runs_without_grad: int = 0  # under no_grad
     runs_in_training: int = 0  # in training mode
     reached: int = 0  # backward calls whose graph contains its output
+    rows: int = 0  # of all its outputs together
     output: Tensor | None = None  # a sketch of its last output, if it is a layer
     inputs: list[Tensor | None] = field(default_factory=list)  # the same, if it is outermost
 
@@ -346,6 +358,7 @@ class Record:
     )  # id of a tensor -> of its DDP wrapper
     untied: list[tuple[str, str]] = field(default_factory=list)
     ignored_flags: list[str] = field(default_factory=list)  # modules with a `requires_grad`
+    misspelled_flags: list[tuple[str, str]] = field(default_factory=list)  # parameter, attribute
     duplicates: set[str] = field(default_factory=set)
     # The observer:
     timeline: Timeline = field(default_factory=Timeline)

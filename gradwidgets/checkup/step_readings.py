@@ -18,7 +18,7 @@ from gradwidgets.checkup.record import (
     Step,
     norms_around_edit,
 )
-from gradwidgets.checkup.tensors import HALVES, Sample, changes, norms
+from gradwidgets.checkup.tensors import HALVES, Sample, changes, has_equal_rows, norms
 from gradwidgets.checkup.thresholds import (
     EDITED,
     FEW,
@@ -26,6 +26,7 @@ from gradwidgets.checkup.thresholds import (
     MASK_ELEMENTS,
     MASK_STEPS,
     MASK_STEPS_WHOLE,
+    OVERWRITTEN,
 )
 
 
@@ -54,7 +55,9 @@ def begin(record: Record, optimizer: OptimizerSeen, in_scaler: bool) -> OpenStep
     samples = [Sample(tensor, tensor.grad) for tensor in held]
     readings = [_reading(optimizer, *row) for row in rows]
     for reading, sample in zip(readings, samples, strict=False):
-        _look_back(reading, sample)
+        _look_back(reading, sample, optimizer.steps)
+        if reading.parameter.alike:
+            reading.alike = reading.parameter.alike = has_equal_rows(reading.parameter.tensor.grad)
     for parameter, _ in rows:
         if parameter.escape is not None:
             parameter.escape.settle()
@@ -126,10 +129,14 @@ def end(step: OpenStep, now: int) -> Step:
         for reading, sample in zip(step.readings, step.samples, strict=True):
             _compare(reading, sample)
             _look_for_mask(reading, sample)
+            moved = reading.parameter.before is not None
+            at = step.optimizer.steps  # counted by now
+            reading.parameter.after = (at, _few(sample, sample.now()).clone()) if moved else None
         step.optimizer.look_again = any(
             r.parameter.escape and r.parameter.masked < MASK_STEPS_WHOLE for r in step.readings
         )
     groups = step.optimizer.optimizer.param_groups
+    own = not type(step.optimizer.optimizer).__module__.startswith("torch.")
     return Step(
         time=now,
         optimizer=step.optimizer,
@@ -139,7 +146,28 @@ def end(step: OpenStep, now: int) -> Step:
         measured=bool(step.samples),
         read=step.read,
         in_scaler=step.in_scaler,
+        uphill=_uphill(step) if own and step.samples else None,
     )
+
+
+def _uphill(step: OpenStep) -> float | None:
+    """The cosine between what a step changed and the gradient that it read, over the samples.
+
+    These hold differences, before minus after, by now.
+    """
+    product = moved = pushed = 0.0
+    for reading, sample in zip(step.readings, step.samples, strict=True):
+        gradient = reading.parameter.tensor.grad
+        read = None if gradient is None else sample.of(gradient)
+        if gradient is None or read is None or read.is_complex():
+            continue
+        if not math.isclose(norms([gradient])[0], reading.grad or 0.0, rel_tol=EDITED):
+            return None  # the step has used it to compute its update in it
+        change, gradients = -sample.before.double(), read.double()
+        product += float((change * gradients).sum())
+        moved += float(change.square().sum())
+        pushed += float(gradients.square().sum())
+    return product / math.sqrt(moved * pushed) if moved * pushed > 0 else None
 
 
 def _compare(reading: Reading, sample: Sample) -> None:
@@ -156,15 +184,35 @@ def _compare(reading: Reading, sample: Sample) -> None:
         reading.change = None  # elements that moved are not in the sample
 
 
-def _few(sample: Sample) -> Tensor:
-    return sample.before[:: max(1, sample.before.numel() // FEW)]
+def _few(sample: Sample, elements: Tensor) -> Tensor:
+    return elements[:: max(1, sample.before.numel() // FEW)]
 
 
-def _look_back(reading: Reading, sample: Sample) -> None:
-    """Notice that the elements which the last measured step moved are again as before it."""
-    before, now = reading.parameter.before, _few(sample).clone()
+def _look_back(reading: Reading, sample: Sample, steps: int) -> None:
+    """Notice that the elements which the last measured step moved are again as before it.
+
+    Or that the loop has changed them since in another way, if that step was the last one.
+    """
+    parameter = reading.parameter
+    before, now = parameter.before, _few(sample, sample.before).clone()
     reading.returned = before is not None and torch.equal(before, now)
-    reading.parameter.before = now
+    if before is not None and parameter.after is not None and before.shape == now.shape:
+        at, after = parameter.after
+        if at == steps:
+            _compare_with_last(reading, before, after, now)
+    parameter.before = now
+
+
+def _compare_with_last(reading: Reading, before: Tensor, after: Tensor, now: Tensor) -> None:
+    if torch.equal(after, now):
+        reading.kept = 1.0
+        return
+    moved = float((after - before).abs().double().norm())
+    reading.kept = float((now - before).abs().double().norm()) / moved if moved else None
+    usual = reading.parameter.typical_size / math.sqrt(max(reading.parameter.tensor.numel(), 1))
+    size = max(float(after.abs().double().norm()), usual * math.sqrt(now.numel()))
+    written = float((now - after).abs().double().norm())
+    reading.overwritten = written > OVERWRITTEN * size and not bool((now == after).any())
 
 
 def _look_for_mask(reading: Reading, sample: Sample) -> None:
@@ -173,7 +221,7 @@ def _look_for_mask(reading: Reading, sample: Sample) -> None:
     The sample holds differences by now.
     """
     parameter = reading.parameter
-    if not reading.change or not _few(sample).any():
+    if not reading.change or not _few(sample, sample.before).any():
         parameter.before = None  # nothing to see when they come back
     raw, gradient = parameter.raw_nonzero, parameter.tensor.grad
     if reading.raw == reading.grad and not parameter.tensor._backward_hooks:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.checkup.thresholds import ROUNDING, SAMPLED, SKETCHED
+from gradwidgets.checkup.thresholds import ROUNDING, SAME, SAMPLED, SKETCHED
 
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -151,6 +151,25 @@ def nonzero(tensor: Tensor) -> Tensor | None:
         flat = found.flatten(1)
         gradient = flat | (flat.any(1, keepdim=True) & flat.any(0, keepdim=True))
     return gradient.reshape(-1)[:: _stride(local(tensor), SAMPLED)] != 0
+
+
+@torch.no_grad()
+def has_equal_rows(tensor: Tensor | None) -> bool:
+    """True for a matrix or a kernel of several rows that are the same, and not all zero.
+
+    Two rows hardly ever are, so mostly no more than these are read.
+    """
+    tensor = None if tensor is None else local(tensor).detach()
+    if tensor is None or tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
+        return False
+    if tensor.dim() < 2 or len(tensor) < 2 or not tensor[0].numel():
+        return False
+    return _are_same(tensor[:2]) and _are_same(tensor) and bool(tensor.any())
+
+
+def _are_same(rows: Tensor) -> bool:
+    size = float(rows.abs().max())
+    return math.isfinite(size) and float((rows - rows[:1]).abs().max()) <= SAME * size
 
 
 def _stride(tensor: Tensor, most: int) -> int:

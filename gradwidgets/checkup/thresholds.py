@@ -37,6 +37,10 @@ FLAT_LOSS = 1e-7
 """|grad| |parameter| / |loss|: the relative change of the loss for a relative change of all
 parameters by one. Below float32 resolution, no step of any size would be seen in the loss."""
 
+UPHILL = 0.9
+"""Cosine between an update and its gradient, above which an optimizer that is not one of torch's
+climbs. Momentum and weight decay point elsewhere at times, not along the gradient at every step."""
+
 UPDATE_TOO_SMALL = 1e-7
 """|update| / |parameter|: half a unit in the last place of float32. At this rate a parameter
 changes by one per cent in a hundred thousand steps."""
@@ -72,6 +76,17 @@ of a hundred is normal; a factor of a thousand at every step removes the gradien
 CLIPPED_AWAY_REST = 1e-3
 """|grad| / |parameter| after clipping. A truly exploding gradient clipped to a norm of one is above
 this; unscaled gradients clipped with a max_norm meant for scaled ones are below."""
+
+TAKEN_BACK = 0.05
+"""Share of a step's move that is left before the next one, below which it was for nothing: slow
+weights keep half of it, averages of many models a tenth."""
+
+OVERWRITTEN = 0.7
+"""|change between two steps| / |parameter| at which its numbers are others: those of another random
+initialisation are 1.4 away."""
+
+UNDONE_STEPS = 3
+"""Number of times that the loop must have changed parameters so between two measured steps."""
 
 MASK_ELEMENTS = 16
 """Fewest elements of which a mask is told from chance: of 16, half dropped at random, the same come

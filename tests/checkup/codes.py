@@ -48,6 +48,23 @@ NOT_SEEN = """\
 Whether data and targets are right, whether the model is able to learn them, and how it does on new
 data.
 
+Nor what may as well be meant, or leaves no trace that is always there:
+
+* a gradient of the wrong size or sign from a `torch.autograd.Function` of your own:
+  `torch.autograd.gradcheck` compares it with differences;
+* a target that is a network in training, too: teachers and students may learn from each other, and
+  two views of one sample from a common encoder, so nothing says which side should be detached;
+* a gradient penalty whose `torch.autograd.grad` was called without `create_graph=True`: its result
+  is a constant then, as it is in an attack or a sampler, where it should be one;
+* `sample()` in place of `rsample()`, if a divergence still trains the encoder: a policy samples so;
+* forwards whose loss gets no backward, because it stands behind the loop over the batches: a
+  validation without `no_grad` and an agent that acts leave such graphs, too;
+* a scheduler of an optimizer that never steps, which torch itself warns of;
+* a parameter of one or two numbers that the loop or a forward sets back: clamping does the same;
+  weights that the loop moves by hand, as a climb of SAM that is not taken back;
+* layers that saturate because inputs are not scaled, and gradients that underflow in half
+  precision, as long as some of each come through.
+
 Nor a `DataLoader` that begins again at every step, as it does with `next(iter(loader))` inside
 of the loop: without shuffling each step gets the first batch. Losses and gradients are then those
 of a fit to one batch, which is a good test of a loop and is often meant; a loop that is left by

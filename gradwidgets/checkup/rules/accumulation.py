@@ -59,7 +59,10 @@ def _upstream_time(step: Step, other: OptimizerSeen) -> int | None:
 
 
 def uneven_groups(record: Record) -> Iterator[Finding]:
-    """Steps read one backward call mostly and two at times: the modulo of an `if` is inverted."""
+    """Steps read one backward call mostly and two or more at times.
+
+    Two, if the modulo of an `if` is inverted; more, if others than the loop's have left theirs.
+    """
     for optimizer in record.optimizers:
         groups = [step.read for step in record.steps_of(optimizer) if step.read]
         sizes = [len(group) for group in groups]
@@ -68,6 +71,17 @@ def uneven_groups(record: Record) -> Iterator[Finding]:
             continue
         often = Counter(sizes).most_common()
         seen = ", ".join(f"{size} in {counted(times, 'step')}" for size, times in often)
+        if max(sizes) > 2:
+            yield Finding(
+                "accumulating",
+                "warning",
+                (),
+                f"the number of backward calls that a step of {optimizer.name} reads changes: "
+                f"{seen}: the gradients of others are still there",
+                "call zero_grad() right before each backward, and no backward in validation, "
+                "which belongs under torch.no_grad()",
+            )
+            continue
         yield Finding(
             "uneven-groups",
             "warning",

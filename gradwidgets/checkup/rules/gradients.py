@@ -8,7 +8,9 @@ from itertools import takewhile
 
 from gradwidgets.checkup import thresholds as limit
 from gradwidgets.checkup.record import (
+    Clip,
     ModuleSeen,
+    OptimizerSeen,
     Parameter,
     Reading,
     Record,
@@ -181,7 +183,17 @@ def zero_gradient(record: Record) -> Iterator[Finding]:
     alive = {id(r.parameter) for r in finite if r.grad or r.raw}
     dead = [r for r in finite if id(r.parameter) not in alive and r.parameter.has_elements]
     names = [name for name in names_of(dead) if not _has_live_weight(name, readings)]
-    if names:
+    off = _switched_off(dead, record)
+    if names and off.issuperset(names):
+        yield Finding(
+            "zero-gradient",
+            "info",
+            tuple(names),
+            f"the gradient of {counted(len(names), 'parameter')} is exactly zero at every step: "
+            "what depends on them is multiplied by 0 in the loss",
+            "nothing, if that is meant; otherwise look at the weight of that part of the loss",
+        )
+    elif names:
         yield Finding(
             "zero-gradient",
             "error",
@@ -191,6 +203,17 @@ def zero_gradient(record: Record) -> Iterator[Finding]:
             "sign or a comparison in the path, or a softmax over one class",
             began=min(step.time for step in judged if any(r in dead for r in step.readings)) - 1,
         )
+
+
+def _switched_off(dead: list[Reading], record: Record) -> set[str]:
+    """The names of parameters on which each loss depends through a term times 0, at least."""
+    losses = [b for b in record.real_backwards if b.applied]
+    return {
+        reading.parameter.name
+        for reading in dead
+        if (key := id(reading.parameter.tensor))
+        if losses and all(key in b.switched_off for b in losses if key in b.leaves)
+    }
 
 
 def dies_out(record: Record) -> Iterator[Finding]:
@@ -252,6 +275,14 @@ def clip_misplaced(record: Record) -> Iterator[Finding]:
         worst = next(state for state in _MISPLACED if state in states)
         times = sum(clip.state == worst for clip in clips)
         yield _misplaced(f"{times} of {counted(len(clips), 'call')} that clip {_MISPLACED[worst]}")
+    for optimizer in record.optimizers:
+        others = _clips_of_others(optimizer, clips, record)
+        if len(others) > 1:
+            yield _misplaced(
+                f"{len(others)} of {counted(len(clips), 'call')} that clip came right before a "
+                f"step of {optimizer.name}, were given parameters that it does not have, and had "
+                "nothing to clip there; its own gradients are never clipped"
+            )
     between = [step for step in record.steps if _is_clipped_between(step)]
     if between:
         yield _misplaced(
@@ -266,6 +297,22 @@ _MISPLACED = {
     "applied": "came after the step that had applied the gradients",
     "empty": "came when there was no gradient, before backward or after zero_grad()",
 }
+
+
+def _clips_of_others(optimizer: OptimizerSeen, clips: list[Clip], record: Record) -> list[Clip]:
+    """Clips without effect right before a step of an optimizer of which nothing is clipped."""
+    held = set(optimizer.held)
+    if any(clip.held & held for clip in clips):
+        return []
+    found = []
+    for clip in clips:
+        following = next((step for step in record.steps if step.time > clip.time), None)
+        if following is None or clip.state not in ("applied", "empty"):
+            continue
+        between = any(clip.time < b.time < following.time for b in record.backwards)
+        if following.optimizer is optimizer and not between:
+            found.append(clip)
+    return found
 
 
 def _misplaced(seen: str) -> Finding:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradwidgets.checkup.record import Backward, OptimizerSeen, Record
+from gradwidgets.checkup import thresholds as limit
+from gradwidgets.checkup.record import Backward, OptimizerSeen, Record, Step
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -83,17 +84,35 @@ def ascending(record: Record) -> Iterator[Finding]:
         own = [b for b in record.real_backwards if b.reached & keys]
         directions = [backward.direction for backward in own]
         steps = record.steps_of(optimizer)
-        reversed_ = any(step.maximize or min(step.lrs) < 0 for step in steps)
+        climbs = _why_it_climbs(steps)
         late = steps[0].time + 1 if steps else None
-        if reversed_ and 1 in directions and -1 not in directions:
+        if climbs and 1 in directions and -1 not in directions:
             yield _ascending(
-                optimizer, "it is set to maximize, and the loss measures an error", late
+                optimizer,
+                f"{climbs}, and the loss measures an error",
+                late,
+                certain=_trains_the_model(optimizer),
             )
-        elif reversed_ and directions and not any(directions):
-            yield _ascending(optimizer, "it is set to maximize", late, certain=False)
-        elif not reversed_ and directions and _all_negated(own, record):
+        elif climbs and directions and not any(directions):
+            yield _ascending(optimizer, climbs, late, certain=False)
+        elif not climbs and directions and _all_negated(own, record):
             reason = "the loss is a negated error, or a likelihood not negated"
             yield _ascending(optimizer, reason, late)
+
+
+def _why_it_climbs(steps: list[Step]) -> str:
+    """Say why an optimizer goes up its loss; "" if it does not."""
+    if any(step.maximize or min(step.lrs) < 0 for step in steps):
+        return "it is set to maximize"
+    measured = [step for step in steps if step.uphill is not None]
+    if measured and all((step.uphill or 0.0) > limit.UPHILL for step in measured):
+        return "each of its steps goes along the gradient, not against it"
+    return ""
+
+
+def _trains_the_model(optimizer: OptimizerSeen) -> bool:
+    """False for an attack, which moves pictures and the like to where a model fails."""
+    return any(parameter.in_model for parameter in optimizer.parameters)
 
 
 def _all_negated(own: list[Backward], record: Record) -> bool:

@@ -115,6 +115,32 @@ def not_cleared(record: Record) -> Iterator[Finding]:
         )
 
 
+def contains_earlier(record: Record) -> Iterator[Finding]:
+    """A step read the gradient of a sum that contains a loss which it had stepped for before."""
+    for optimizer in record.optimizers:
+        steps = record.steps_of(optimizer)
+        again = [step for step in steps if any(_repeats(b, optimizer.index) for b in step.read)]
+        if again:
+            most = max(len(backward.contains) for step in again for backward in step.read)
+            yield Finding(
+                "not-cleared",
+                "error",
+                (),
+                f"{len(again)} of {counted(len(steps), 'step')} of {optimizer.name} read the "
+                f"gradient of a loss that still contained up to {counted(most, 'loss')} "
+                "of earlier steps",
+                "call backward on the loss of this step alone; for a log add numbers: "
+                "total += loss.item()",
+                concerns=names_of(optimizer.parameters),
+                began=again[0].time,
+            )
+
+
+def _repeats(backward: Backward, index: int) -> bool:
+    """True if an optimizer had applied a loss before another began that contains it."""
+    return any(one.applied_by.get(index, math.inf) < backward.time for one in backward.contains)
+
+
 def _lost(record: Record) -> list[Backward]:
     """Backward calls cleared before any step read them, and not used in another way.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from gradwidgets.checkup import thresholds as limit
-from gradwidgets.checkup.record import OptimizerSeen, Record, Step, names_of
+from gradwidgets.checkup.record import OptimizerSeen, Reading, Record, Step, names_of
 from gradwidgets.checkup.report import Finding, counted
 
 
@@ -73,6 +73,40 @@ def undone(record: Record) -> Iterator[Finding]:
                 "look for load_state_dict, copy_ or .data in the loop; a kept state_dict() must be "
                 "a copy (copy.deepcopy), loaded when training is over",
             )
+
+
+def taken_back(record: Record) -> Iterator[Finding]:
+    """The loop takes back nearly all of every step, or writes other numbers over its result."""
+    for optimizer in record.optimizers:
+        looked = [[r for r in s.readings if r.kept is not None] for s in record.steps_of(optimizer)]
+        looked = [readings for readings in looked if readings]
+        if len(looked) < limit.UNDONE_STEPS:
+            continue
+        most = max(r.kept or 0.0 for readings in looked for r in readings)
+        if 0 < most < limit.TAKEN_BACK:  # exactly 0 if other models start from the same weights
+            yield Finding(
+                "update-undone",
+                "error",
+                names_of(looked[-1]),
+                f"before each next step of {optimizer.name} the parameters are put back: at most "
+                f"{100 * most:.2g} per cent of a move is left",
+                "look for an average that is written into the trained model in place of its copy",
+            )
+            continue
+        written = [{r.parameter.name for r in rs if _is_overwritten(r)} for rs in looked]
+        again = set.intersection(*written)
+        if again:
+            yield Finding(
+                "update-undone",
+                "error",
+                tuple(name for name in names_of(looked[-1]) if name in again),
+                f"before each next step of {optimizer.name} other numbers are written over these",
+                "look for an initialisation in forward, or in the loop over the batches",
+            )
+
+
+def _is_overwritten(reading: Reading) -> bool:
+    return reading.overwritten and reading.parameter.is_matrix
 
 
 def mask_undone(record: Record) -> Iterator[Finding]:

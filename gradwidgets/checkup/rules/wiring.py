@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -65,6 +67,20 @@ def ignored_flag(record: Record) -> Iterator[Finding]:
             "the module has an attribute requires_grad = False, which has no effect: its "
             "parameters still require grad",
             "call module.requires_grad_(False), which sets the flag of every parameter",
+        )
+
+
+def misspelled_flag(record: Record) -> Iterator[Finding]:
+    """A parameter has an attribute that is almost named `requires_grad`."""
+    if record.misspelled_flags:
+        names, attributes = zip(*record.misspelled_flags, strict=True)
+        yield Finding(
+            "frozen",
+            "warning",
+            names,
+            f"{attributes[0]} = False is an attribute that torch does not know: "
+            f"{counted(len(names), 'parameter')} still require grad",
+            "write requires_grad = False, or call module.requires_grad_(False)",
         )
 
 
@@ -175,7 +191,7 @@ def detached(record: Record) -> Iterator[Finding]:
         others = _another_model(idle, record)
         yield Finding(
             "detached",
-            "warning",
+            "info" if _are_not_chosen(idle, record) else "warning",
             names_of(idle),
             f"{counted(len(idle), 'parameter')} got no gradient in "
             f"{counted(len(finished), 'backward call')}: no module with these ran"
@@ -185,6 +201,22 @@ def detached(record: Record) -> Iterator[Finding]:
             else "call the module in forward (a module called by .forward or used only through its "
             "weights does not count as run), or remove it",
         )
+
+
+def _are_not_chosen(idle: list[Parameter], record: Record) -> bool:
+    """True if all are in experts: the data choose among several of a list, each for its rows."""
+    rows: dict[tuple[str, type], list[int]] = defaultdict(list)
+    for module in record.modules.values():
+        if module.runs:
+            rows[_place(module)].append(module.rows)
+    routed = {place for place, numbers in rows.items() if len(set(numbers)) > 1}
+    owners = [module for parameter in idle for module in _owners(parameter, record)]
+    return all(_place(module) in routed for module in owners)
+
+
+def _place(module: ModuleSeen) -> tuple[str, type]:
+    """The name of a module without the numbers in it, and its class."""
+    return re.sub(r"\b\d+\b", "#", module.name), type(module.module)
 
 
 _CALL_THE_SAME = (
@@ -275,12 +307,14 @@ def _cut(parameters: list[Parameter], record: Record) -> Finding:
         + (others or _where_graph_ends(parameters, record)),
         _CALL_THE_SAME
         if others
-        else "look for .detach(), .data, .item(), .numpy(), argmax, torch.tensor(...) or no_grad "
-        "between these parameters and the loss",
+        else "look for .detach(), .data, .item(), .numpy(), argmax, torch.tensor(...), no_grad or "
+        "a torch.autograd.Function between these parameters and the loss",
     )
 
 
 def _where_graph_ends(parameters: list[Parameter], record: Record) -> str:
+    if any(id(p.tensor) in b.refused for p in parameters for b in record.backwards):
+        return "an operation that they are given to returns None as their gradient"
     if any(id(p.tensor) in b.leaves for p in parameters for b in record.backwards):
         return "the loss depends on them, but backward was told to leave them out (inputs=...)"
     layers = [module for module in record.execution if module.owns_parameters]
@@ -357,6 +391,26 @@ def duplicate(record: Record) -> Iterator[Finding]:
             tuple(sorted(record.duplicates)),
             "an optimizer holds the same parameter twice and updates it twice in every step",
             "pass each parameter once; model.parameters() already lists tied ones once",
+        )
+
+
+def equal_units(record: Record) -> Iterator[Finding]:
+    """All units of a layer begin with the same weights, and get the same gradients."""
+    readings = record.readings_by_parameter()
+    names = [
+        parameter.name
+        for key, parameter in record.parameters.items()
+        if parameter.alike and sum(r.alike for r in readings.get(key, [])) > 1
+    ]
+    if names:
+        yield Finding(
+            "duplicate",
+            "warning",
+            tuple(names),
+            "the rows of these are the same, and get the same gradient: the units of the layer "
+            "are copies of each other and stay so, like a single one",
+            "begin with random weights, as torch's layers do by themselves; a constant is for "
+            "biases and gains",
         )
 
 

@@ -34,9 +34,10 @@ class Written(Enum):
     THIRD = "third set after the rules, chosen because they might fail on it"
     FOURTH = "fourth set after the rules: all repaired twins, and what was found with them"
     FIFTH = "fifth set after the first rules, written together with the rules that judge it"
+    SIXTH = "sixth set after the rules, written without a look at them, and what it brought up"
 
 
-WITH_RULES, FIRST, SECOND, THIRD, FOURTH, FIFTH = Written
+WITH_RULES, FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH = Written
 
 
 class Loop(NamedTuple):

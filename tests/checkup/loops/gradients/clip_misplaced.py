@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from tests.checkup.loops.collection import FIFTH, Loop, fault
-from tests.checkup.loops.parts import simple, times
+from tests.checkup.loops.collection import FIFTH, SIXTH, Loop, fault
+from tests.checkup.loops.parts import mlp, simple, times
 
 
 @fault("clip-misplaced", source="awslabs/graphstorm#1366", written=FIFTH)
@@ -98,3 +99,25 @@ def clipped_between_two_losses(repaired: bool) -> Loop:
         optimizer.step()
 
     return Loop(model, optimizer, times(3, update))
+
+
+@fault("clip-misplaced", source="common report: the other network's gradients", written=SIXTH)
+def clips_the_other_network(repaired: bool) -> Loop:
+    generator, critic = mlp(4, 16, 2), mlp(2, 16, 1)
+    makes = optim.Adam(generator.parameters(), lr=1e-3)
+    judges = optim.Adam(critic.parameters(), lr=1e-3)
+    yes, no = torch.ones(16, 1), torch.zeros(16, 1)
+    judge = F.binary_cross_entropy_with_logits
+
+    def update():
+        fake, real = generator(torch.randn(16, 4)), 5 * torch.randn(16, 2) + 9
+        judges.zero_grad()
+        (judge(critic(real), yes) + judge(critic(fake.detach()), no)).backward()
+        clip_grad_norm_((critic if repaired else generator).parameters(), 0.05)
+        judges.step()
+        makes.zero_grad()
+        judge(critic(fake), yes).backward()
+        clip_grad_norm_(generator.parameters(), 0.05)
+        makes.step()
+
+    return Loop([generator, critic], [makes, judges], times(6, update))

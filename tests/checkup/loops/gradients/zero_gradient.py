@@ -7,8 +7,18 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
+from torch.distributions import Categorical
 
-from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import (
+    FIFTH,
+    FIRST,
+    SECOND,
+    SIXTH,
+    THIRD,
+    WITH_RULES,
+    Loop,
+    fault,
+)
 from tests.checkup.loops.parts import fit, mlp, regression, usual
 
 
@@ -124,3 +134,32 @@ def units_die_in_training(repaired: bool) -> Loop:
                 model[0].bias -= 20  # as one far too long step leaves it
 
     return usual(model, optimizer, lambda: F.mse_loss(model(x), y), 14, after=after)
+
+
+@fault("zero-gradient", source="low-rank adapters: both factors at zero", written=SIXTH)
+def both_factors_of_an_adapter_zero(repaired: bool) -> Loop:
+    class Adapted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base = nn.Linear(8, 1).requires_grad_(False)
+            self.down = nn.Parameter(0.1 * torch.randn(2, 8) * repaired)
+            self.up = nn.Parameter(torch.zeros(1, 2))
+
+        def forward(self, x):
+            return self.base(x) + x @ self.down.T @ self.up.T
+
+    model = Adapted()
+    return fit(model, optim.Adam([model.down, model.up], lr=1e-2), 6)
+
+
+@fault("zero-gradient", source="PPO: old log-probabilities of the same forward", written=SIXTH)
+def ratio_of_the_same_log_probabilities(repaired: bool) -> Loop:
+    model, states = mlp(4, 16, 3), torch.randn(32, 4)
+    actions, advantages = torch.randint(3, (32,)), torch.randn(32)
+
+    def loss():
+        new = Categorical(logits=model(states)).log_prob(actions)
+        ratio = (new - (new.detach() if repaired else new)).exp()
+        return -torch.min(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages).mean()
+
+    return usual(model, optim.Adam(model.parameters(), lr=1e-3), loss)

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import SECOND, THIRD, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import cnn, images, mlp, regression, times, usual
+from tests.checkup.loops.collection import SECOND, SIXTH, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import classes, cnn, images, mlp, regression, times, usual
 
 
 @no_fault(source="DCGAN tutorial, one backward for real and one for fake", written=WITH_RULES)
@@ -170,3 +170,37 @@ def gradient_reversal() -> Loop:
         return F.mse_loss(label(code), y) + adversary
 
     return usual(model, optim.Adam(model.parameters(), 1e-3), loss)
+
+
+@no_fault(source="an attack written as an optimizer of the pictures that climbs", written=SIXTH)
+def attack_by_an_optimizer() -> Loop:
+    model, (x, y) = mlp(out=3).requires_grad_(False), classes()
+    moved = torch.zeros_like(x, requires_grad=True)
+    optimizer = optim.SGD([moved], lr=0.1, maximize=True)
+
+    @torch.no_grad()
+    def clamp():
+        moved.clamp_(-0.3, 0.3)
+
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x + moved), y), 8, after=clamp)
+
+
+@no_fault(source="arXiv 1701.07875: Wasserstein GAN with clamped weights", written=SIXTH)
+def critic_with_clamped_weights() -> Loop:
+    generator, critic = mlp(4, 16, 2), mlp(2, 16, 1)
+    makes = optim.RMSprop(generator.parameters(), lr=5e-5)
+    judges = optim.RMSprop(critic.parameters(), lr=5e-5)
+
+    def update():
+        for _ in range(3):
+            judges.zero_grad()
+            fake = generator(torch.randn(16, 4)).detach()
+            (critic(fake).mean() - critic(torch.randn(16, 2) + 2).mean()).backward()
+            judges.step()
+            for parameter in critic.parameters():
+                parameter.data.clamp_(-0.01, 0.01)
+        makes.zero_grad()
+        (-critic(generator(torch.randn(16, 4))).mean()).backward()
+        makes.step()
+
+    return Loop([generator, critic], [makes, judges], times(4, update))

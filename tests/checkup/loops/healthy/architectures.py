@@ -8,7 +8,16 @@ import torch.utils.checkpoint
 from torch import nn, optim
 from torch.nn.utils import prune
 
-from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.collection import (
+    FIFTH,
+    FIRST,
+    SECOND,
+    SIXTH,
+    THIRD,
+    WITH_RULES,
+    Loop,
+    no_fault,
+)
 from tests.checkup.loops.parts import (
     Pyramid,
     fit,
@@ -307,3 +316,25 @@ def pyramid_with_boxes_of_two_sizes() -> Loop:
     model, x = Pyramid(levels=4), torch.randn(2, 3, 64, 64)
     optimizer = optim.SGD(model.parameters(), 1e-3, momentum=0.9)
     return usual(model, optimizer, lambda: focal_losses(model(x), hit=(0, 1)), 3)
+
+
+@no_fault(source="mixture of experts with top-2 routing, two never chosen", written=SIXTH)
+def experts_without_a_row() -> Loop:
+    class Mixture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router, self.out = nn.Linear(8, 6), nn.Linear(8, 1)
+            self.experts = nn.ModuleList(mlp(8, 8, 8) for _ in range(6))
+            self.router.bias.data[4:] -= 20
+
+        def forward(self, x):
+            weight, chosen = self.router(x).softmax(1).topk(2, 1)
+            total = torch.zeros_like(x)
+            for index, expert in enumerate(self.experts):
+                rows, place = (chosen == index).nonzero(as_tuple=True)
+                if len(rows):
+                    total = total.index_add(0, rows, weight[rows, place, None] * expert(x[rows]))
+            return self.out(total)
+
+    model = Mixture()
+    return fit(model, optim.Adam(model.parameters(), lr=1e-2), 6)

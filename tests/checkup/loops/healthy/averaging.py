@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIFTH, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.collection import FIFTH, SECOND, SIXTH, THIRD, WITH_RULES, Loop, no_fault
 from tests.checkup.loops.parts import cnn, fit, images, mlp, regression, times, usual
 
 
@@ -84,3 +84,24 @@ def averages_swapped_in_for_a_test() -> Loop:
         model.load_state_dict(own)
 
     return fit(model, optim.Adam(model.parameters(), lr=1e-3), 5, after=after)
+
+
+@no_fault(source="federated averaging: clients by turns in one model", written=SIXTH)
+def federated_clients_in_one_model() -> Loop:
+    model, (x, y) = mlp(), regression(64)
+    optimizer = optim.SGD(model.parameters(), lr=1e-2)
+
+    def train():
+        world = copy.deepcopy(model.state_dict())
+        for _ in range(3):
+            clients = []
+            for a, b in zip(x.split(16), y.split(16), strict=True):
+                model.load_state_dict(world)
+                optimizer.zero_grad()
+                F.mse_loss(model(a), b).backward()
+                optimizer.step()
+                clients.append(copy.deepcopy(model.state_dict()))
+            world = {name: sum(client[name] for client in clients) / 4 for name in world}
+        model.load_state_dict(world)
+
+    return Loop(model, optimizer, train)

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, no_fault
-from tests.checkup.loops.parts import cnn, fit, images, mlp, simple, times, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, SIXTH, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.parts import cnn, fit, images, mlp, regression, simple, times, usual
 
 
 def _one_edited_step(edit: Callable[[nn.Parameter], object]) -> Loop:
@@ -194,3 +194,16 @@ def hooks_that_only_look() -> Loop:
         p.register_hook(lambda gradient: norms.append(float(gradient.norm())))
     optimizer = optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     return usual(model, optimizer, lambda: F.mse_loss(model(x), y), 6)
+
+
+@no_fault(source="stochastic gradient Langevin dynamics: noise after each step", written=SIXTH)
+def noise_added_to_the_weights() -> Loop:
+    model, (x, y), lr = mlp(), regression(), 1e-4
+
+    @torch.no_grad()
+    def noise():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=(2 * lr) ** 0.5)
+
+    optimizer = optim.SGD(model.parameters(), lr=lr)
+    return usual(model, optimizer, lambda: 10 * (model(x) - y).square().sum(), 8, after=noise)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIFTH, FIRST, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SIXTH, WITH_RULES, Loop, no_fault
 from tests.checkup.loops.parts import Autoencoder, classes, elbo, mlp, regression, usual
 
 
@@ -182,3 +182,30 @@ def likelihood_weighted_by_a_learned_factor() -> Loop:
         return (weight * losses - 0.1 * weight.log()).mean()
 
     return usual([model, gate], optimizer, loss)
+
+
+@no_fault(source="DistributedDataParallel: unused parameters times zero", written=SIXTH)
+def unused_head_times_zero() -> Loop:
+    model, (x, y) = nn.ModuleDict({"used": mlp(), "unused": mlp()}), regression()
+
+    def loss():
+        unused = sum(parameter.sum() for parameter in model["unused"].parameters())
+        return F.mse_loss(model["used"](x), y) + 0.0 * unused
+
+    return usual(model, optim.Adam(model.parameters(), lr=1e-2), loss, 6)
+
+
+@no_fault(source="support vector machine on separable classes", written=SIXTH)
+def margins_satisfied_in_the_end() -> Loop:
+    model, x = nn.Linear(2, 1), 0.2 * torch.randn(32, 2) + 3
+    label = torch.arange(32) % 2 * 2.0 - 1
+    x = x * label[:, None]
+    optimizer = optim.SGD(model.parameters(), lr=0.5)
+    return usual(model, optimizer, lambda: F.relu(1 - label * model(x).squeeze(1)).mean(), 14)
+
+
+@no_fault(source="Gemma 2: logits capped by tanh", written=SIXTH)
+def logits_capped_by_tanh() -> Loop:
+    model, (x, y) = mlp(out=3), classes()
+    optimizer = optim.Adam(model.parameters(), lr=1e-2)
+    return usual(model, optimizer, lambda: F.cross_entropy(10 * torch.tanh(model(x) / 10), y))

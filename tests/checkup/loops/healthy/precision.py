@@ -6,7 +6,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIFTH, FOURTH, SECOND, THIRD, WITH_RULES, Loop, no_fault
+from tests.checkup.loops.collection import (
+    FIFTH,
+    FOURTH,
+    SECOND,
+    SIXTH,
+    THIRD,
+    WITH_RULES,
+    Loop,
+    no_fault,
+)
 from tests.checkup.loops.parts import (
     cnn,
     images,
@@ -164,3 +173,24 @@ def fused_optimizer_under_a_scaler() -> Loop:
 @no_fault(source="a scaler that is switched off", written=FIFTH)
 def scaler_not_enabled() -> Loop:
     return with_scaler(torch.amp.GradScaler("cpu", enabled=False), 4)
+
+
+@no_fault(
+    source="bfloat16 weights with stochastic rounding",
+    written=SIXTH,
+    false_alarm="in each step most elements stay, as if rounding had lost their updates",
+)
+def bfloat_with_stochastic_rounding() -> Loop:
+    class Rounding(optim.Optimizer):
+        @torch.no_grad()
+        def step(self):
+            for parameter in self.param_groups[0]["params"]:
+                exact = parameter.float() - 1e-3 * parameter.grad.float()
+                chance = torch.randint(1 << 16, exact.shape, dtype=torch.int32)
+                bits = exact.view(torch.int32) + chance
+                parameter.copy_((bits & ~0xFFFF).view(torch.float32))
+
+    model, (x, y) = mlp().bfloat16(), regression()
+    x, y = x.bfloat16(), y.bfloat16()
+    optimizer = Rounding(model.parameters(), {"lr": 1e-3})
+    return usual(model, optimizer, lambda: F.mse_loss(model(x), y), 6)

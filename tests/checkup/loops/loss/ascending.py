@@ -7,7 +7,16 @@ import torch.nn.functional as F  # noqa: N812
 from torch import optim
 from torch.distributions import Categorical, Laplace, Normal, Poisson
 
-from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import (
+    FIFTH,
+    FIRST,
+    SECOND,
+    SIXTH,
+    THIRD,
+    WITH_RULES,
+    Loop,
+    fault,
+)
 from tests.checkup.loops.parts import (
     Autoencoder,
     classes,
@@ -192,3 +201,21 @@ def likelihood_of_counts(repaired: bool) -> Loop:
         return signed(Poisson(model(x).exp()).log_prob(y).mean(), not repaired)
 
     return usual(model, optim.SGD(model.parameters(), 1e-2), loss)
+
+
+class _Adding(optim.Optimizer):
+    def __init__(self, parameters, lr, sign):
+        super().__init__(parameters, {"lr": lr})
+        self.sign = sign
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.add_(parameter.grad, alpha=self.sign * group["lr"])
+
+
+@fault("ascending", source="an optimizer of one's own with the wrong sign", written=SIXTH)
+def own_optimizer_that_adds(repaired: bool) -> Loop:
+    model = mlp()
+    return fit(model, _Adding(model.parameters(), 1e-3, -1 if repaired else 1), 5)

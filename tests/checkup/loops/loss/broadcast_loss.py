@@ -7,8 +7,17 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 from torch.distributions import Categorical
 
-from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, THIRD, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import classes, fit, mlp, regression, simple, usual
+from tests.checkup.loops.collection import (
+    FIFTH,
+    FIRST,
+    SECOND,
+    SIXTH,
+    THIRD,
+    WITH_RULES,
+    Loop,
+    fault,
+)
+from tests.checkup.loops.parts import classes, counts, fit, mlp, regression, simple, usual
 
 
 @fault("broadcast-loss", source="deepset-ai/FARM#229", written=WITH_RULES)
@@ -105,3 +114,19 @@ def weights_in_a_column(repaired: bool) -> Loop:
         return (losses * (weights.squeeze(1) if repaired else weights)).mean()
 
     return usual(model, optim.SGD(model.parameters(), 0.05), loss)
+
+
+@fault("broadcast-loss", source="poisson_nll_loss of (N, 1) and (N,)", written=SIXTH)
+def counts_without_the_last_dimension(repaired: bool) -> Loop:
+    model, (x, y) = mlp(), counts()
+    target = y if repaired else y.squeeze(1)
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    return usual(model, optimizer, lambda: F.poisson_nll_loss(model(x), target))
+
+
+@fault("broadcast-loss", source="hinge loss by hand of (N, 1) and (N,)", written=SIXTH)
+def margins_of_flat_labels(repaired: bool) -> Loop:
+    model, (x, y) = mlp(), regression()
+    label = y.sign() if repaired else y.sign().squeeze(1)
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    return usual(model, optimizer, lambda: F.relu(1 - label * model(x)).mean())

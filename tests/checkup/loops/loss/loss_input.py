@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 from torch.distributions import Categorical
 
-from tests.checkup.loops.collection import FIFTH, Loop, fault
+from tests.checkup.loops.collection import FIFTH, SIXTH, Loop, fault
 from tests.checkup.loops.parts import classes, cnn, images, mlp, usual
 
 
@@ -90,3 +90,17 @@ def policy_of_probabilities_as_logits(repaired: bool) -> Loop:
         return -(policy.log_prob(policy.sample()) * weight).mean()
 
     return usual(model, optimizer, loss)
+
+
+@fault("loss-input", source="pytorch forum: F.relu(self.fc3(x)) as the last layer", written=SIXTH)
+def rectified_logits(repaired: bool) -> Loop:
+    (x, y), model = classes(), _ending_in(nn.ReLU(), repaired)
+    optimizer = optim.Adam(model.parameters(), lr=1e-2)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x), y))
+
+
+@fault("loss-input", source="pytorch forum: log_softmax with dim=0", written=SIXTH)
+def log_softmax_over_the_batch(repaired: bool) -> Loop:
+    (x, y), model = classes(), mlp(out=3)
+    optimizer, axis = optim.Adam(model.parameters(), lr=1e-2), -1 if repaired else 0
+    return usual(model, optimizer, lambda: F.nll_loss(F.log_softmax(model(x), axis), y))

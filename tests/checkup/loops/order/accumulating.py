@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from tests.checkup.loops.collection import FIFTH, SECOND, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import mlp, simple, times
+from tests.checkup.loops.collection import FIFTH, SECOND, SIXTH, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import mlp, regression, simple, times
 
 
 @fault("accumulating", source="pytorch forum: loss summed over micro-batches", written=WITH_RULES)
@@ -81,3 +81,21 @@ def critic_reads_the_actors_loss(repaired: bool) -> Loop:
             opt_c.zero_grad()
 
     return Loop([actor, critic], [opt_a, opt_c], times(4, update))
+
+
+@fault("accumulating", source="common report: backward left in the validation loop", written=SIXTH)
+def gradients_left_by_validation(repaired: bool) -> Loop:
+    model, (x, y), (held_x, held_y) = mlp(), regression(), regression()
+    optimizer = optim.SGD(model.parameters(), lr=1e-2)
+
+    def epoch():
+        for a, b in zip(x.split(8), y.split(8), strict=True):
+            F.mse_loss(model(a), b).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        for a, b in zip(held_x.split(8), held_y.split(8), strict=True):
+            loss = F.mse_loss(model(a), b)
+            if not repaired:
+                loss.backward()
+
+    return Loop(model, optimizer, times(3, epoch))

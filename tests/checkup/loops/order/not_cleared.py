@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
-from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, fault
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, SIXTH, WITH_RULES, Loop, fault
 from tests.checkup.loops.parts import (
     LanguageModel,
     Tagger,
@@ -182,3 +182,20 @@ def infinity_never_cleared(repaired: bool) -> Loop:
         scaler.update()
 
     return Loop(model, optimizer, times(6, update))
+
+
+@fault("not-cleared", source="common report: total_loss += loss, retain_graph=True", written=SIXTH)
+def losses_added_up_over_steps(repaired: bool) -> Loop:
+    model, (x, y) = nn.Linear(8, 1), regression()
+    optimizer = optim.SGD(model.parameters(), lr=1e-2)
+
+    def train():
+        total = torch.zeros(())
+        for a, b in zip(x.split(8), y.split(8), strict=True):
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(a), b)
+            total = loss if repaired else total + loss
+            total.backward(retain_graph=True)
+            optimizer.step()
+
+    return Loop(model, optimizer, train)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import optim
+from torch import nn, optim
 
-from tests.checkup.loops.collection import FIFTH, Loop, fault
+from tests.checkup.loops.collection import FIFTH, SIXTH, Loop, fault
 from tests.checkup.loops.parts import classes, classify, cnn, fit, mlp, usual
 
 
@@ -59,3 +59,35 @@ def restored_to_before_the_step(repaired: bool) -> Loop:
         model.load_state_dict(kept)
 
     return usual(model, optimizer, loss, 3, after=after)
+
+
+@fault("update-undone", source="common report: nn.init in forward", written=SIXTH)
+def initialised_in_forward(repaired: bool) -> Loop:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.out = nn.Linear(8, 16), nn.Linear(16, 1)
+
+        def forward(self, x):
+            if not repaired:
+                nn.init.xavier_uniform_(self.hidden.weight)
+            return self.out(self.hidden(x).relu())
+
+    model = Net()
+    return fit(model, optim.SGD(model.parameters(), lr=1e-2), 6)
+
+
+@fault("update-undone", source="soft update with its networks exchanged", written=SIXTH)
+def online_network_follows_its_target(repaired: bool) -> Loop:
+    model = mlp()
+    target = copy.deepcopy(model)
+
+    @torch.no_grad()
+    def follow():
+        for slow, fast in zip(target.parameters(), model.parameters(), strict=True):
+            if repaired:
+                slow.lerp_(fast, 0.005)
+            else:
+                fast.lerp_(slow, 0.995)
+
+    return fit(model, optim.Adam(model.parameters(), lr=1e-2), 6, after=follow)

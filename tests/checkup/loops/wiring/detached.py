@@ -8,9 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
+from torch.utils.checkpoint import checkpoint
 
-from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import Autoencoder, fit, mlp, regression, times, usual
+from tests.checkup.loops.collection import FIFTH, FIRST, SECOND, SIXTH, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import Autoencoder, classes, fit, mlp, regression, times, usual
 
 
 @fault("detached", source="vturrisi/solo-learn#135", written=WITH_RULES)
@@ -241,3 +242,63 @@ def old_encoder_called(repaired: bool) -> Loop:
         model["encoder"] = copy.deepcopy(encoder)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     return usual(model, optimizer, lambda: F.mse_loss(model["head"](encoder(x)), y))
+
+
+@fault("detached", source="brian6091 at cloneofsimo/lora#26", written=SIXTH)
+def reentrant_checkpoint_of_inputs_without_a_gradient(repaired: bool) -> Loop:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = mlp(8, 16, 16), nn.Linear(16, 3)
+
+        def forward(self, x):
+            return self.head(checkpoint(self.body, x, use_reentrant=not repaired))
+
+    model, (x, y) = Net(), classes()
+    optimizer = optim.Adam(model.parameters(), lr=1e-2)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x), y))
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, whole):
+        ctx.save_for_backward(x, weight)
+        ctx.whole = whole
+        return x @ weight.T
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        return grad @ weight, grad.T @ x if ctx.whole else None, None
+
+
+@fault("detached", source="common report: backward returns None for the weight", written=SIXTH)
+def function_returns_none_for_its_weight(repaired: bool) -> Loop:
+    class Layer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(16, 8) / 3)
+
+        def forward(self, x):
+            return _Product.apply(x, self.weight, repaired)
+
+    model = nn.Sequential(Layer(), nn.ReLU(), nn.Linear(16, 1))
+    return fit(model, optim.Adam(model.parameters(), lr=1e-2), 4)
+
+
+@fault("detached", source="mixture of experts: the router gives an index only", written=SIXTH)
+def router_that_only_chooses(repaired: bool) -> Loop:
+    class Mixture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router, self.out = nn.Linear(8, 3), nn.Linear(4, 1)
+            self.experts = nn.ModuleList(nn.Linear(8, 4) for _ in range(3))
+
+        def forward(self, x):
+            weight, chosen = self.router(x).softmax(1).max(1)
+            each = torch.stack([expert(x) for expert in self.experts], 1)
+            hidden = each[torch.arange(len(x)), chosen]
+            return self.out(hidden * weight[:, None] if repaired else hidden)
+
+    model = Mixture()
+    return fit(model, optim.Adam(model.parameters(), lr=1e-2), 4)

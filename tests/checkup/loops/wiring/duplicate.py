@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from torch import optim
+import torch.nn.functional as F  # noqa: N812
+from torch import nn, optim
 
-from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import Tagger, TwoTables, fit, mlp, sequences, tagging, usual
+from tests.checkup.loops.collection import SECOND, SIXTH, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import (
+    Tagger,
+    TwoTables,
+    classes,
+    fit,
+    mlp,
+    sequences,
+    tagging,
+    usual,
+)
 
 
 @fault("duplicate", source="pytorch/pytorch#188346", written=WITH_RULES)
@@ -34,3 +44,13 @@ def tied_weight_listed_twice(repaired: bool) -> Loop:
     model = Tagger()
     again = [] if repaired else [model.table.weight]
     return tagging(model, optim.SGD([*again, *model.parameters()], 0.1))
+
+
+@fault("duplicate", source="Weight Initialization (page): all weights equal", written=SIXTH)
+def all_weights_the_same_constant(repaired: bool) -> Loop:
+    model, (x, y) = mlp(out=3), classes()
+    if not repaired:
+        for parameter in model.parameters():
+            nn.init.constant_(parameter, 0.1)
+    optimizer = optim.Adam(model.parameters(), lr=1e-2)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x), y), 8)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F  # noqa: N812
 from torch import optim
 
-from tests.checkup.loops.collection import SECOND, WITH_RULES, Loop, fault
-from tests.checkup.loops.parts import Tagger, classify, cnn, fit, mlp, tagging
+from tests.checkup.loops.collection import SECOND, SIXTH, WITH_RULES, Loop, fault
+from tests.checkup.loops.parts import Tagger, classes, classify, cnn, fit, mlp, tagging, usual
 
 
 @fault("frozen", source="pytorch/pytorch#9241", written=WITH_RULES)
@@ -45,3 +46,16 @@ def encoder_left_frozen(repaired: bool) -> Loop:
     model = Tagger()
     model.rnn.requires_grad_(repaired)
     return tagging(model, optim.AdamW(model.parameters(), 1e-3))
+
+
+@fault("frozen", source="common report: require_grad for requires_grad", written=SIXTH)
+def flag_of_a_parameter_misspelled(repaired: bool) -> Loop:
+    model, (x, y) = mlp(out=3), classes()
+    for parameter in model[0].parameters():
+        if repaired:
+            parameter.requires_grad = False
+        else:
+            parameter.require_grad = False
+    trained = model[2].parameters() if repaired else model.parameters()
+    optimizer = optim.Adam(trained, lr=1e-2)
+    return usual(model, optimizer, lambda: F.cross_entropy(model(x), y))
