@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-Function = Callable[..., Any]
-"""The function that a student has written; anything may come back from it."""
+from gradwidgets.grading.answer import Answer
+from gradwidgets_homework import gettext
+from gradwidgets_worker import Data
 
-Test = Callable[[Function, np.random.Generator], None]
-"""Tries the function on inputs that it draws; raises `Wrong`."""
+Trial = Generator[Data, Answer, None]
+"""A conversation: yields questions, is sent the answers, and raises `Wrong`."""
 
-
-class Wrong(Exception):  # noqa: N818, a finding and no error
-    """A function does not do what was asked; the text says in one sentence what was seen."""
+Test = Callable[[np.random.Generator], Trial]
+"""Begins a trial on numbers that it draws."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,25 @@ class Check:
 
 @dataclass(frozen=True)
 class Task:
-    """A function to write. Its first check carries the rest: nothing counts until it passes."""
+    """A function to write. Its first check carries the rest: nothing counts until it passes.
+
+    >>> Task("train_step", "hw1", ()).cell
+    'test-train-step'
+    """
 
     name: str
+    homework: str
     checks: tuple[Check, ...]
 
     @property
     def points(self) -> int:
         """The points of all checks together."""
         return sum(check.points for check in self.checks)
+
+    @property
+    def cell(self) -> str:
+        """The `grade_id` of the notebook's cell that holds its mark."""
+        return f"test-{self.name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,13 @@ class Verdict:
     title: str
     passed: bool
     sentence: str
-    points: int
-    of: int
+    points: float
+    of: float
 
     def __str__(self) -> str:
-        mark = "pass" if self.passed else "not yet"
-        text = f"  {mark:8}{self.title} ({self.points} of {self.of})"
+        mark = gettext("pass") if self.passed else gettext("not yet")
+        points = gettext("({points:g} of {of:g})").format(points=self.points, of=self.of)
+        text = f"  {mark:7} {gettext(self.title)} {points}"
         return text if self.passed else f"{text}\n          {self.sentence}"
 
 

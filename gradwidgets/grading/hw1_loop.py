@@ -6,81 +6,100 @@ from functools import partial
 
 import numpy as np
 
-from gradwidgets.grading.check import Check, Function, Wrong
-from gradwidgets.grading.strict_types import close, returned
-from gradwidgets.grading.trial import (
+from gradwidgets.grading.case import (
+    LOSS,
+    MODEL,
+    OPTIMIZER,
+    Batch,
     Case,
-    batch_unchanged,
+    Step,
+    batch_arguments,
     call,
-    generators_unchanged,
-    squared,
-    tensors,
+    demand_batches_unchanged,
+    demand_generators_unchanged,
+    demand_number,
+    list_of_batches,
 )
+from gradwidgets.grading.check import Check, Trial
+from gradwidgets.grading.wrong import Wrong
 
 
-def one_update(train_step: Function, rng: np.random.Generator) -> None:
+def train(batch: Batch) -> Step:
+    """One call of `train_step`."""
+    return call(MODEL, OPTIMIZER, LOSS, *batch_arguments(batch))
+
+
+def one_update(rng: np.random.Generator) -> Trial:
     """A single call on a fresh model moves every parameter by one step of SGD."""
     for _ in range(2):
         case = Case(rng)
         batch = case.batch()
-        call(train_step, case.model, case.optimizer, squared, *tensors(batch))
+        answer = yield case.asks(train(batch))
         case.step(batch)
         case.demand(
+            answer.seen[0],
             "The parameters move, but not by one step of the optimizer on this batch.",
             unmoved="After the call the parameters stand where they stood.",
         )
 
 
-def no_leak(train_step: Function, rng: np.random.Generator) -> None:
+def no_leak(rng: np.random.Generator) -> Trial:
     """Neither an earlier call nor other code leaks into a step; momentum stays."""
     case = Case(rng, momentum=0.9)
     case.leave_gradients()
-    for update in range(3):
-        batch = case.batch()
-        call(train_step, case.model, case.optimizer, squared, *tensors(batch))
+    batches = [case.batch() for _ in range(3)]
+    answer = yield case.asks(*map(train, batches))
+    for number, (seen, batch) in enumerate(zip(answer.seen, batches, strict=True), 1):
         case.step(batch)
         case.demand(
-            f"Call number {update + 1} of a run steps differently than it should."
-            if update
-            else "The step holds something that stood in `.grad` before the call."
+            seen,
+            "Call number {number} of a run steps differently than it should."
+            if number > 1
+            else "The step holds something that stood in `.grad` before the call.",
+            number=number,
         )
 
 
-def loss_before(train_step: Function, rng: np.random.Generator) -> None:
+def loss_before(rng: np.random.Generator) -> Trial:
     """It returns the loss of the batch before the update."""
     case = Case(rng)
-    for _ in range(2):
-        batch = case.batch()
-        value = call(train_step, case.model, case.optimizer, squared, *tensors(batch))
-        if not close(returned(float, value), case.step(batch)):
-            raise Wrong("The number it returns is not the loss of this batch before the update.")
+    batches = [case.batch() for _ in range(2)]
+    answer = yield case.asks(*map(train, batches))
+    for seen, batch in zip(answer.seen, batches, strict=True):
+        demand_number(
+            seen,
+            case.step(batch),
+            "The number it returns is not the loss of this batch before the update.",
+        )
 
 
-def rest_unchanged(train_step: Function, rng: np.random.Generator) -> None:
+def rest_unchanged(rng: np.random.Generator) -> Trial:
     """The global generators, the batch and the model's mode are left as found."""
     case = Case(rng)
     batch = case.batch()
-    given = tensors(batch)
-    case.model.eval()
-    with generators_unchanged():
-        call(train_step, case.model, case.optimizer, squared, *given)
-    batch_unchanged(given, batch)
-    if case.model.training:
+    asked = case.asks(train(batch), training=False)
+    answer = yield asked
+    demand_generators_unchanged(answer, asked)
+    demand_batches_unchanged(answer.seen[0], [batch])
+    if answer.seen[0].training:
         raise Wrong("The model came in eval mode and is not in it any more.")
 
 
-def repaired(loop: Function, rng: np.random.Generator, own_optimizer: bool = False) -> None:
+def repaired(rng: np.random.Generator, own_optimizer: bool = False) -> Trial:
     """A loop makes one right update for each batch, perhaps with an optimizer of its own."""
     for momentum in (0.0, 0.9):
         case = Case(rng, momentum=momentum)
+        case.leave_gradients()
         batches = [case.batch() for _ in range(4)]
-        with_what = (case.lr, momentum) if own_optimizer else (case.optimizer,)
-        call(loop, case.model, *with_what, squared, list(map(tensors, batches)))
+        with_what = (case.lr, momentum) if own_optimizer else (OPTIMIZER,)
+        answer = yield case.asks(call(MODEL, *with_what, LOSS, list_of_batches(batches)))
         for batch in batches:
             case.step(batch)
         case.demand(
-            f"With momentum {momentum} four batches do not lead where four right updates lead.",
+            answer.seen[0],
+            "With momentum {momentum} four batches do not lead where four right updates lead.",
             unmoved="After four batches the parameters stand where they stood.",
+            momentum=momentum,
         )
 
 

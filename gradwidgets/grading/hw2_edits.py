@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
-from gradwidgets.grading.check import Check, Function, Wrong
+from gradwidgets.grading.answer import Seen
+from gradwidgets.grading.case import (
+    OPTIMIZER,
+    PARAMETERS,
+    STEP,
+    Case,
+    array,
+    backward,
+    call,
+    demand_gradients,
+    demand_number,
+    demand_rests,
+    demand_unchanged,
+    normal,
+    question,
+    zero_grad,
+)
+from gradwidgets.grading.check import Check, Trial
 from gradwidgets.grading.numpy_oracle import Array
-from gradwidgets.grading.strict_types import SMALL, all_close, close, gradient, returned, same
-from gradwidgets.grading.trial import Batch, Case, call, squared, tensor, tensors, values_unchanged
+from gradwidgets_homework import course_settings
+from gradwidgets_worker import Data
 
 CLIP_ROUNDING = 1e-5
 """The error that clipping may have: PyTorch adds 1e-6 to the norm before it divides."""
-
-
-def mask_of(hidden: npt.NDArray[np.bool_]) -> Tensor:
-    """The hidden elements as a boolean tensor."""
-    return tensor(hidden.astype(float)) > 0.5
 
 
 class Edited:
@@ -34,194 +45,170 @@ class Edited:
 
     def __init__(self, rng: np.random.Generator, missing: bool = False) -> None:
         shapes = [(3, 4), (3,), (2, 3), (2,)]
-        self.values = [rng.normal(size=shape) for shape in shapes]
-        self.gradients = [rng.normal(size=shape) for shape in shapes]
+        self.rng = rng
+        self.values = [normal(rng, *shape) for shape in shapes]
+        self.gradients: list[Array | None] = [normal(rng, *shape) for shape in shapes]
         self.hidden = [rng.random(size=shape) < 0.5 for shape in shapes]
-        self.present = [True, not missing, True, True]
-        self.parameters = [nn.Parameter(tensor(values)) for values in self.values]
-        for parameter, slope, present in self._pairs(self.gradients):
-            parameter.grad = tensor(slope) if present else None
+        if missing:
+            self.gradients[1] = None
 
     @property
     def norm(self) -> float:
         """The joint norm of all gradients, as they were handed in."""
-        squares = [float((s**2).sum()) for _, s, present in self._pairs(self.gradients) if present]
-        return float(np.sqrt(sum(squares)))
+        return float(np.sqrt(sum((s**2).sum() for s in self.gradients if s is not None)))
+
+    def asks(self, *arguments: Any) -> Data:
+        """The question that calls the edit on the parameters, with further arguments."""
+        step = call(PARAMETERS, *arguments)
+        return question(self.rng, self.values, step, gradients=self.gradients)
 
     def demand(
         self,
-        wanted: list[Array],
-        share: float = SMALL,
-        otherwise: str = "`.grad` does not hold what the edit should leave there.",
+        seen: Seen,
+        wanted: Sequence[Array | None],
+        share: float | None = None,
+        otherwise: str = "",
     ) -> None:
-        """Demand these gradients, None where there was none, and that the parameters rest.
+        """Demand these gradients, and that the parameters rest.
 
         Raises:
             Wrong: something else stands there; says `otherwise` if it is another gradient.
         """
-        for parameter, values in zip(self.parameters, self.values, strict=True):
-            values_unchanged(parameter, values, "A parameter")
-        for parameter, slope, present in self._pairs(wanted):
-            found = gradient(parameter)
-            if not present and found is not None:
-                raise Wrong("A `.grad` that was None is not None any more.")
-            if present and found is None:
-                raise Wrong("A `.grad` is None after the edit.")
-            if found is not None and not close(found, slope, share):
-                raise Wrong(otherwise)
+        names = [f"`parameters[{index}]`" for index in range(len(self.values))]
+        demand_unchanged(seen.parameters, self.values, names)
+        demand_gradients(seen, wanted, share, otherwise)
 
-    def _pairs(self, gradients: list[Array]) -> list[tuple[nn.Parameter, Array, bool]]:
-        return list(zip(self.parameters, gradients, self.present, strict=True))
+    def edited(self, edit: Any, *others: Sequence[Any]) -> list[Array | None]:
+        """Every gradient after an edit; None stays."""
+        rows = zip(self.gradients, *others, strict=True)
+        return [None if row[0] is None else edit(*row) for row in rows]
 
 
-def scaled(scale: Function, rng: np.random.Generator) -> None:
+def scaled(rng: np.random.Generator) -> Trial:
     """Every gradient is multiplied, in place of the old one."""
     for missing in (False, True):
         edited, factor = Edited(rng, missing), float(rng.uniform(-2, 2))
-        call(scale, edited.parameters, factor)
-        edited.demand([factor * slope for slope in edited.gradients])
+        answer = yield edited.asks(factor)
+        edited.demand(answer.seen[0], edited.edited(lambda slope, by=factor: by * slope))
 
 
-def masked(mask: Function, rng: np.random.Generator, odd: bool = False) -> None:
+def masked(rng: np.random.Generator, odd: bool = False) -> Trial:
     """Hidden elements are zero, the others as they were; `odd`: even if infinite, or None."""
     edited = Edited(rng, missing=odd)
-    if odd:
-        edited.hidden[0][0, 0] = True
-        first = edited.parameters[0].grad
-        assert first is not None
-        first[0, 0] = float("inf")
-    call(mask, edited.parameters, list(map(mask_of, edited.hidden)))
-    pairs = zip(edited.hidden, edited.gradients, strict=True)
-    edited.demand([np.where(hidden, 0, slope) for hidden, slope in pairs])
+    first = edited.gradients[0]
+    if odd and first is not None:
+        edited.hidden[0][0, 0], first[0, 0] = True, np.inf
+    answer = yield edited.asks({"list": [array(hidden) for hidden in edited.hidden]})
+    wanted = edited.edited(lambda slope, hidden: np.where(hidden, 0, slope), edited.hidden)
+    edited.demand(answer.seen[0], wanted)
 
 
-def penalised(penalty: Function, rng: np.random.Generator, missing: bool = False) -> None:
+def penalised(rng: np.random.Generator, missing: bool = False) -> Trial:
     """The gradients of both penalties are added; where there is no gradient, none appears."""
     for l1, l2 in ((0.0, float(rng.uniform(0.1, 1))), tuple(rng.uniform(0.1, 1, 2).tolist())):
         edited = Edited(rng, missing)
-        call(penalty, edited.parameters, l1, l2)
-        pairs = zip(edited.gradients, edited.values, strict=True)
-        edited.demand([slope + l1 * np.sign(value) + l2 * value for slope, value in pairs])
+        answer = yield edited.asks(l1, l2)
+        slopes = [l1 * np.sign(value) + l2 * value for value in edited.values]
+        edited.demand(answer.seen[0], edited.edited(np.add, slopes))
 
 
-def clipped(clip: Function, rng: np.random.Generator) -> None:
+def clipped(rng: np.random.Generator) -> Trial:
     """Gradients that are too long are shortened together, to the norm that is allowed."""
     for missing in (False, True):
         edited = Edited(rng, missing)
-        max_norm = edited.norm * float(rng.uniform(0.2, 0.8))
-        call(clip, edited.parameters, max_norm)
-        factor = max_norm / edited.norm
-        edited.demand([factor * slope for slope in edited.gradients], CLIP_ROUNDING)
+        factor = float(rng.uniform(0.2, 0.8))
+        answer = yield edited.asks(factor * edited.norm)
+        wanted = edited.edited(lambda slope, by=factor: by * slope)
+        share = course_settings().numbers.get("clip_rounding", CLIP_ROUNDING)
+        edited.demand(answer.seen[0], wanted, share)
 
 
-def short_unchanged(clip: Function, rng: np.random.Generator) -> None:
+def short_unchanged(rng: np.random.Generator) -> Trial:
     """Gradients that are short enough stay as they are."""
     edited = Edited(rng)
-    call(clip, edited.parameters, edited.norm * float(rng.uniform(1.5, 3)))
-    edited.demand(edited.gradients, 0.0, "Gradients shorter than `max_norm` have been changed.")
+    answer = yield edited.asks(edited.norm * float(rng.uniform(1.5, 3)))
+    edited.demand(
+        answer.seen[0],
+        edited.gradients,
+        0.0,
+        "Gradients shorter than `max_norm` have been changed.",
+    )
 
 
-def norm_before(clip: Function, rng: np.random.Generator) -> None:
+def norm_before(rng: np.random.Generator) -> Trial:
     """It returns the joint norm as it was before."""
     for factor in (0.5, 2.0):
         edited = Edited(rng)
-        value = call(clip, edited.parameters, factor * edited.norm)
-        if not close(returned(float, value), edited.norm):
-            raise Wrong("The number it returns is not the joint norm before the edit.")
+        answer = yield edited.asks(factor * edited.norm)
+        demand_number(
+            answer.seen[0],
+            edited.norm,
+            "The number it returns is not the joint norm before the edit.",
+        )
+
+
+Masks = Sequence[npt.NDArray[np.bool_]]
+
+
+def masked_step(
+    rng: np.random.Generator, momentum: float = 0.0, decay: float = 0.0, adamw: bool = False
+) -> Trial:
+    """Hidden elements rest in the third step of an optimizer that may remember two before."""
+    case = Case(rng, momentum=momentum, decay=decay, adamw=adamw)
+    batches = [case.batch() for _ in range(3)]
+    hidden: Masks = [rng.random(size=weight.shape) < 0.5 for weight in case.start]
+    loop = [[zero_grad(), backward(batch), STEP] for batch in batches]
+    steps = [step for update in loop for step in update][:-1]
+    answer = yield case.asks(
+        *steps, call(OPTIMIZER, {"by_parameter": [array(each) for each in hidden]})
+    )
+    before, after = answer.seen[-2].parameters, answer.seen[-1].parameters
+    for batch in batches:
+        case.step(batch)
+    for name, old, new, where in zip(case.names, before, after, hidden, strict=True):
+        demand_rests(old, new, name, "A hidden element has moved.", where)
+    case.expected = [
+        np.where(where, old, new)
+        for where, old, new in zip(hidden, before, case.expected, strict=True)
+    ]
+    case.demand(
+        answer.seen[-1],
+        "The elements that are not hidden do not move as they would without a mask.",
+    )
 
 
 FROZEN = (2, 3)
 """Weight and bias of the layer that is frozen: the middle one of three."""
 
 
-def backward(case: Case, batch: Batch) -> None:
-    """Add the gradients of a batch to those of a case's model."""
-    x, y = tensors(batch)
-    squared(case.model(x), y).backward()  # type: ignore[no-untyped-call]
-
-
-def third_step_due(case: Case) -> None:
-    """Train for two updates, and leave the gradients for a third, which the oracle makes, too."""
-    for update in range(3):
-        batch = case.batch()
-        case.optimizer.zero_grad()
-        backward(case, batch)
-        case.step(batch)
-        if update < 2:
-            case.optimizer.step()
-
-
-def hidden_rest(masked_step: Function, case: Case, expected: list[Array]) -> None:
-    """Call `masked_step`: hidden elements rest, the others arrive where they are expected."""
-    before = case.actual()
-    hidden = [case.rng.random(size=weight.shape) < 0.5 for weight in before]
-    call(masked_step, case.optimizer, dict(zip(case.parameters, map(mask_of, hidden), strict=True)))
-    after = case.actual()
-    if not all(same(old[h], new[h]) for old, new, h in zip(before, after, hidden, strict=True)):
-        raise Wrong("A hidden element has moved.")
-    wanted = map(np.where, hidden, before, expected)
-    if not all_close(after, list(wanted)):
-        raise Wrong("The elements that are not hidden do not move as they would without a mask.")
-
-
-def masked_sgd(
-    masked_step: Function, rng: np.random.Generator, momentum: float = 0.0, decay: float = 0.0
-) -> None:
-    """Hidden elements rest in a step of SGD that may have momentum from steps before."""
-    case = Case(rng, momentum=momentum, decay=decay)
-    third_step_due(case)
-    hidden_rest(masked_step, case, case.expected)
-
-
-def masked_adamw(masked_step: Function, rng: np.random.Generator) -> None:
-    """The same with AdamW; the oracle is a twin that steps without a mask."""
-    twin, case = Case(copy.deepcopy(rng)), Case(rng)
-    for each in (twin, case):
-        each.optimizer = adamw(each)
-        third_step_due(each)
-    twin.optimizer.step()
-    hidden_rest(masked_step, case, twin.actual())
-
-
-def adamw(case: Case) -> torch.optim.Optimizer:
-    """AdamW, whose weight decay bypasses the gradient, on a case's parameters."""
-    return torch.optim.AdamW(case.parameters, lr=0.05, weight_decay=0.2)
-
-
-def freezes(freeze: Function, rng: np.random.Generator, set_to_none: bool = True) -> None:
+def freezes(
+    rng: np.random.Generator,
+    set_to_none: bool = True,
+    momentum: float = 0.9,
+    decay: float = 0.05,
+    adamw: bool = False,
+) -> Trial:
     """A layer freezes in the middle of a run with momentum and decay; the others train on."""
-    case = Case(rng, layers=3, momentum=0.9, decay=0.05)
-    for update in range(6):
-        if update == 3:
-            before = case.actual()
-            call(freeze, case.model[2], case.optimizer)
-        batch = case.batch()
-        case.optimizer.zero_grad(set_to_none=set_to_none)
-        backward(case, batch)
-        case.optimizer.step()
+    case = Case(rng, layers=3, momentum=momentum, decay=decay, adamw=adamw)
+    batches = [case.batch() for _ in range(6)]
+    loop = [[zero_grad(set_to_none), backward(batch), STEP] for batch in batches]
+    freeze = call({"layer": [2]}, OPTIMIZER)
+    steps = [*(step for update in loop[:3] for step in update), freeze]
+    answer = yield case.asks(*steps, *(step for update in loop[3:] for step in update))
+    before = answer.seen[len(steps) - 1]
+    for update, batch in enumerate(batches):
         case.step(batch, frozen=FROZEN if update >= 3 else ())
-    after = case.actual()
-    if not all(same(before[index], after[index]) for index in FROZEN):
-        raise Wrong("The layer still moves after it was frozen.")
-    case.demand("The layer rests, but the others do not train on as they should.")
-
-
-def freezes_adamw(freeze: Function, rng: np.random.Generator) -> None:
-    """The same with AdamW and a loop that clears with zeros; all other parameters must move."""
-    case = Case(rng, layers=3)
-    case.optimizer = adamw(case)
-    for update in range(6):
-        if update == 3:
-            before = case.actual()
-            call(freeze, case.model[2], case.optimizer)
-        case.optimizer.zero_grad(set_to_none=False)
-        backward(case, case.batch())
-        case.optimizer.step()
-    moved = [not same(*pair) for pair in zip(before, case.actual(), strict=True)]
-    if any(moved[index] for index in FROZEN):
-        raise Wrong("The layer still moves after it was frozen.")
-    if sum(moved) < len(moved) - len(FROZEN):
-        raise Wrong("The layer rests, but others rest with it.")
+        if update == 2:
+            case.demand(before, "The call itself moves parameters.")
+    end = answer.seen[-1]
+    for index in FROZEN:
+        demand_rests(
+            before.parameters[index],
+            end.parameters[index],
+            case.names[index],
+            "The layer still moves after it was frozen.",
+        )
+    case.demand(end, "The layer rests, but the others do not train on as they should.")
 
 
 CHECKS = {
@@ -240,15 +227,15 @@ CHECKS = {
         Check("the norm before is returned", 1, norm_before),
     ),
     "masked_step": (
-        Check("hidden elements rest under plain SGD", 1, masked_sgd),
+        Check("hidden elements rest under plain SGD", 1, masked_step),
         Check(
-            "... under momentum and weight decay", 1, partial(masked_sgd, momentum=0.9, decay=0.1)
+            "... under momentum and weight decay", 1, partial(masked_step, momentum=0.9, decay=0.1)
         ),
-        Check("... under AdamW", 1, masked_adamw),
+        Check("... under AdamW", 1, partial(masked_step, decay=0.2, adamw=True)),
     ),
     "freeze": (
         Check("the layer rests, the others train on", 1, freezes),
         Check("... in a loop that clears with zeros", 1, partial(freezes, set_to_none=False)),
-        Check("... under AdamW", 1, freezes_adamw),
+        Check("... under AdamW", 1, partial(freezes, set_to_none=False, decay=0.2, adamw=True)),
     ),
 }

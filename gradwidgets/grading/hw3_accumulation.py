@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from gradwidgets.grading.check import Check, Function, Wrong
-from gradwidgets.grading.strict_types import array, close, gradient, returned, same
-from gradwidgets.grading.trial import (
+from gradwidgets.grading.answer import Answer
+from gradwidgets.grading.case import (
+    LOSS,
+    MODEL,
+    OPTIMIZER,
     Batch,
     Case,
-    batch_unchanged,
+    batch_arguments,
     call,
-    generators_unchanged,
-    squared,
-    tensors,
+    demand_batches_unchanged,
+    demand_generators_unchanged,
+    demand_gradients,
+    demand_number,
+    demand_unchanged,
+    list_of_batches,
 )
+from gradwidgets.grading.check import Check, Trial
+from gradwidgets.grading.wrong import Wrong
+from gradwidgets_worker import Data, encoded
 
 
 def unequal_sizes(rng: np.random.Generator) -> list[int]:
@@ -28,104 +33,129 @@ def unequal_sizes(rng: np.random.Generator) -> list[int]:
     return [int(size) for size in rng.permutation([1, 3, 4, int(rng.integers(6, 10))])]
 
 
-def accumulated(accumulate: Function, case: Case, batches: Sequence[Batch]) -> tuple[Any, float]:
-    """Call `accumulate` and move the oracle.
-
-    Returns:
-        The value that came back, and the loss of the full batch.
-
-    Raises:
-        Wrong: the model was given more samples at once than a micro-batch has.
-    """
-    seen: list[int] = []
-    handle = case.model.register_forward_hook(lambda *args: seen.append(len(args[2])))
-    given = list(map(tensors, batches))
-    value = call(accumulate, case.model, case.optimizer, squared, given)
-    handle.remove()
-    for pair, batch in zip(given, batches, strict=True):
-        batch_unchanged(pair, batch)
-    if max(seen, default=0) > max(len(x) for x, _ in batches):
-        raise Wrong(f"The model saw {max(seen)} samples at once; no micro-batch has so many.")
-    x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return value, case.step((x, y))
+def accumulates(case: Case, *updates: Sequence[Batch]) -> Data:
+    """The question that calls `accumulate` for each list of micro-batches."""
+    return case.asks(*(call(MODEL, OPTIMIZER, LOSS, list_of_batches(each)) for each in updates))
 
 
-def equal_parts(accumulate: Function, rng: np.random.Generator) -> None:
-    """Micro-batches of one size make the update of the full batch."""
+def equal_parts(rng: np.random.Generator) -> Trial:
+    """Micro-batches of one size make the update of the full batch, and the model sees only them."""
     case = Case(rng)
-    accumulated(accumulate, case, [case.batch(4) for _ in range(3)])
+    parts = [case.batch(4) for _ in range(3)]
+    answer = yield accumulates(case, parts)
+    demand_batches_unchanged(answer.seen[0], parts)
+    case.step(*parts)
     case.demand(
+        answer.seen[0],
         "Three micro-batches of 4 do not step as one batch of 12 does.",
         unmoved="After the call the parameters stand where they stood.",
     )
+    yield from parts_alone(rng)
 
 
-def unequal_parts(accumulate: Function, rng: np.random.Generator) -> None:
+def parts_alone(rng: np.random.Generator) -> Trial:
+    """The model never sees more samples at once than a part has.
+
+    A layer that subtracts the mean over all samples that it sees makes this a matter of numbers:
+    another update comes from all samples at once than from the parts, one by one. Parts of parts,
+    down to single samples, are allowed.
+    """
+    case = Case(rng, centred=True)
+    parts = [case.batch(4) for _ in range(3)]
+    answer = yield accumulates(case, parts)
+    (seen,) = answer.seen
+    singles = [(x[i : i + 1], y[i : i + 1]) for x, y in parts for i in range(len(x))]
+    halves = [(x[i : i + 2], y[i : i + 2]) for x, y in parts for i in (0, 2)]
+    whole = [(np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts]))]
+    if case.arrives(seen, *whole):
+        raise Wrong(
+            "The model saw {seen} samples at once; no micro-batch has more than {most}.",
+            seen=12,
+            most=4,
+        )
+    if not case.arrives(seen, *singles) and not case.arrives(seen, *halves):
+        case.step(*parts)
+        case.demand(
+            seen,
+            "With a layer that subtracts the mean of the samples it sees, as BatchNorm does, "
+            "the step is not that of the micro-batches one by one.",
+        )
+
+
+def unequal_parts(rng: np.random.Generator) -> Trial:
     """Micro-batches of any sizes make the update of the full batch."""
     for _ in range(2):
         case, sizes = Case(rng), unequal_sizes(rng)
-        accumulated(accumulate, case, [case.batch(size) for size in sizes])
-        case.demand(f"Micro-batches of {sizes} do not step as one batch of {sum(sizes)} does.")
+        parts = [case.batch(size) for size in sizes]
+        answer = yield accumulates(case, parts)
+        demand_batches_unchanged(answer.seen[0], parts)
+        case.step(*parts)
+        case.demand(
+            answer.seen[0],
+            "Micro-batches of {sizes} do not step as one batch of {sum} does.",
+            sizes=sizes,
+            sum=sum(sizes),
+        )
 
 
-def no_leak(accumulate: Function, rng: np.random.Generator) -> None:
+def no_leak(rng: np.random.Generator) -> Trial:
     """Updates follow each other, with momentum, and nothing leaks from one into the next."""
     case = Case(rng, momentum=0.9)
     case.leave_gradients()
-    for _ in range(3):
-        accumulated(accumulate, case, [case.batch(2) for _ in range(2)])
-        case.demand("In a run of several updates, a step holds what is not of its batches.")
+    updates = [[case.batch(2) for _ in range(2)] for _ in range(3)]
+    answer = yield accumulates(case, *updates)
+    for seen, parts in zip(answer.seen, updates, strict=True):
+        case.step(*parts)
+        case.demand(seen, "In a run of several updates, a step holds what is not of its batches.")
 
 
-def mean_loss(accumulate: Function, rng: np.random.Generator) -> None:
+def mean_loss(rng: np.random.Generator) -> Trial:
     """The loss of the full batch is returned, and the global generators rest."""
     case = Case(rng)
-    with generators_unchanged():
-        parts = [case.batch(size) for size in unequal_sizes(rng)]
-        value, loss = accumulated(accumulate, case, parts)
-    if not close(returned(float, value), loss):
-        raise Wrong("The number it returns is not the mean loss of all samples.")
+    parts = [case.batch(size) for size in unequal_sizes(rng)]
+    asked = accumulates(case, parts)
+    answer = yield asked
+    demand_generators_unchanged(answer, asked)
+    demand_number(
+        answer.seen[0],
+        case.step(*parts),
+        "The number it returns is not the mean loss of all samples.",
+    )
 
 
 HEALTHY = "healthy"
 
 
-class Detach(nn.Module):
-    """Passes values on, and no gradients back."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same values without their graph."""
-        return x.detach()
-
-
-def freeze(case: Case) -> None:
+def freeze(case: Case, asked: Data) -> None:
     """Let parameters take no gradients."""
-    for parameter in case.parameters[2:4]:
-        parameter.requires_grad_(False)
+    layer = int(case.rng.integers(3))
+    asked["requires_grad"][2 * layer : 2 * layer + 2] = [False, False]
 
 
-def leave_out(case: Case) -> None:
+def leave_out(case: Case, asked: Data) -> None:
     """Keep parameters from the optimizer."""
-    case.optimizer = torch.optim.SGD(case.parameters[:4], lr=case.lr)
+    groups = asked["optimizer"]["groups"]
+    groups[int(case.rng.integers(len(groups)))]["params"].pop()
 
 
-def set_lr_to_zero(case: Case) -> None:
-    """Set the learning rate to zero."""
-    case.optimizer.param_groups[0]["lr"] = 0.0
+def set_lr_to_zero(case: Case, asked: Data) -> None:
+    """Set a learning rate to zero."""
+    groups = asked["optimizer"]["groups"]
+    groups[int(case.rng.integers(len(groups)))]["lr"] = 0.0
 
 
-def cut_graph(case: Case) -> None:
+def cut_graph(case: Case, asked: Data) -> None:
     """End the graph within the model."""
-    case.model[3] = nn.Sequential(case.model[3], Detach())
+    asked["layers"].insert(int(case.rng.integers(1, 5)), {"kind": "detach"})
 
 
-def spoil(case: Case) -> None:
-    """Make an element of a parameter nan or infinite."""
-    with torch.no_grad():
-        case.parameters[-1][0] = float(case.rng.choice([np.nan, np.inf]))
+def spoil(case: Case, asked: Data) -> None:
+    """Make an element of the last bias nan or infinite."""
+    case.start[-1][0] = float(case.rng.choice([np.nan, np.inf]))
+    asked["parameters"][-1] = encoded(case.start[-1])
 
 
-FAULTS: dict[str, Callable[[Case], None]] = {
+FAULTS: dict[str, Callable[[Case, Data], None]] = {
     "frozen": freeze,
     "not in the optimizer": leave_out,
     "learning rate is zero": set_lr_to_zero,
@@ -134,47 +164,73 @@ FAULTS: dict[str, Callable[[Case], None]] = {
 }
 
 
-def diagnosis(diagnose: Function, rng: np.random.Generator, fault: str = HEALTHY) -> str:
-    """The word that the function has for a model with this fault."""
+def examination(rng: np.random.Generator, fault: str = HEALTHY) -> Data:
+    """The question that shows a model with this fault; it says what is there, and no more."""
     case = Case(rng, layers=3)
+    cut = int(rng.integers(1, 6))
+    case.optimizer["groups"] = [
+        {"params": list(part), "lr": float(rng.uniform(0.05, 0.2))}
+        for part in (range(cut), range(cut, 6))
+    ]
+    case.layers = list(case.layers)
+    asked = case.asks(call(MODEL, OPTIMIZER, LOSS, *batch_arguments(case.batch())))
     if fault in FAULTS:
-        FAULTS[fault](case)
-    x, y = tensors(case.batch())
-    return returned(str, call(diagnose, case.model, case.optimizer, squared, x, y))
+        FAULTS[fault](case, asked)
+    return asked
 
 
-def tells_healthy_from_broken(diagnose: Function, rng: np.random.Generator) -> None:
+def word(answer: Answer) -> str:
+    """The text that came back; capitals, spaces and full stops do not count.
+
+    Raises:
+        Wrong: it is no text.
+    """
+    text = answer.seen[0].returned.text().casefold()
+    return " ".join(text.replace("_", " ").replace("-", " ").strip(" .!\n").split())
+
+
+def tells_healthy_from_broken(rng: np.random.Generator) -> Trial:
     """A model that learns is called healthy, and not every broken one is."""
-    for _ in range(3):
-        if diagnosis(diagnose, rng) != HEALTHY:
-            raise Wrong("A model that learns is not called healthy.")
-    if all(diagnosis(diagnose, rng, fault) == HEALTHY for fault in FAULTS):
+    shown = [HEALTHY] * 3 + list(FAULTS)
+    words = []
+    for number in rng.permutation(len(shown)):
+        answer = yield examination(rng, shown[number])
+        words.append((shown[number], word(answer)))
+    for fault, said in words:
+        if fault == HEALTHY and said != HEALTHY:
+            raise Wrong("A model that learns is called {said}.", said=repr(said[:40]))
+    if all(said == HEALTHY for _, said in words):
         raise Wrong("Every model is called healthy, the broken ones too.")
 
 
-def finds(diagnose: Function, rng: np.random.Generator, fault: str) -> None:
+def finds(rng: np.random.Generator, fault: str) -> Trial:
     """One fault is called by its name, as often as it is met."""
     for _ in range(2):
-        word = diagnosis(diagnose, rng, fault)
-        if word != fault:
-            raise Wrong(f"One of the faults was called {word[:40]!r}. Try them all by hand.")
+        answer = yield examination(rng, fault)
+        if word(answer) != fault:
+            raise Wrong(
+                "One of the faults was called {said}. Try them all by hand.",
+                said=repr(word(answer)[:40]),
+            )
 
 
-def all_unchanged(diagnose: Function, rng: np.random.Generator) -> None:
+def all_unchanged(rng: np.random.Generator) -> Trial:
     """Parameters, gradients, data and generators are as before the examination."""
     case = Case(rng, layers=3)
     case.leave_gradients()
     batch = case.batch()
-    given, before = tensors(batch), [gradient(p) for p in case.parameters]
-    with generators_unchanged():
-        call(diagnose, case.model, case.optimizer, squared, *given)
-    batch_unchanged(given, batch)
-    for parameter, weight, slope in zip(case.parameters, case.start, before, strict=True):
-        if not same(array(parameter, "A parameter"), weight):
-            raise Wrong("The examination has moved the model.")
-        now = gradient(parameter)
-        if now is None or slope is None or not same(now, slope):
-            raise Wrong("The model came with something in `.grad`, and it is not there any more.")
+    asked = case.asks(call(MODEL, OPTIMIZER, LOSS, *batch_arguments(batch)))
+    answer = yield asked
+    (seen,) = answer.seen
+    demand_generators_unchanged(answer, asked)
+    demand_batches_unchanged(seen, [batch])
+    demand_unchanged(seen.parameters, case.start, [f"`{name}`" for name in case.names])
+    demand_gradients(
+        seen,
+        case.gradients or [],
+        0.0,
+        "The model came with something in `.grad`, and it is not there any more.",
+    )
 
 
 CHECKS = {

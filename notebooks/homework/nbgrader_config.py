@@ -1,97 +1,173 @@
 """The course for nbgrader: run its commands in this folder. INSTRUCTORS.md says which, and when."""
 
+import atexit
 import os
-import tempfile
+import re
+import sys
+from pathlib import Path
 
-from nbclient.exceptions import DeadKernelError
-from nbformat.v4 import new_output
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_output
+from nbgrader.api import Gradebook
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
-    Execute,
-    IgnorePattern,
+    ClearOutput,
     LimitOutput,
     NbGraderPreprocessor,
+    OverwriteCells,
+    OverwriteKernelspec,
     SaveAutoGrades,
 )
 from nbgrader.utils import is_grade, is_solution
 
+from gradwidgets import grading
+from gradwidgets_homework import gettext
+from gradwidgets_homework.nbgrader import CourseFile
 
-class TellStudent(NbGraderPreprocessor):
-    """Names the student to the checks, which draw other numbers for each."""
+WORKERS = grading.Workers(ahead=1)
+atexit.register(WORKERS.end)
+
+
+class Repair(NbGraderPreprocessor):
+    """Makes a notebook fit for nbgrader, where students or their editors have left it unfit."""
 
     def preprocess(self, nb, resources):
-        """Put the name where the kernel finds it."""
-        os.environ["GRADWIDGETS_STUDENT"] = resources["nbgrader"]["student"]
+        """Keep of a student's notebook the cells; of a copied one the last counts."""
+        names, solutions = self.cells_of_the_course(resources["nbgrader"])
+        nb.metadata = NotebookNode({k: v for k, v in nb.metadata.items() if k == "kernelspec"})
+        seen = set()
+        for cell in reversed(nb.cells):
+            name, told = grade_id(cell), cell.metadata.get("nbgrader")
+            known = name in names and name not in seen
+            if told is not None and not known:
+                self.log.warning("A copy, or no cell of the course's: %r", told)
+            cell.metadata = NotebookNode({"nbgrader": told} if known else {})
+            if cell.cell_type != "code":
+                cell.source = as_text(cell.source)
+            seen.add(name)
+        restore(nb, names, solutions)
         return nb, resources
 
-
-class ExecuteWhatCanBe(Execute):
-    """Executes in an empty folder: a `torch.py` that is handed in, too, is not what is imported.
-
-    A kernel that dies costs its student the cells from there on, and nobody else anything.
-    """
-
-    def preprocess(self, nb, resources, km=None):
-        """Execute; after a death, note it in the cell that it was in and in all after it."""
-        with tempfile.TemporaryDirectory() as empty:
-            resources["metadata"]["path"] = empty
-            return self._preprocess(nb, resources, km)
-
-    def _preprocess(self, nb, resources, km):
-        try:
-            return super().preprocess(nb, resources, km)
-        except DeadKernelError:
-            self.log.warning("the kernel of %s has died", resources["nbgrader"]["student"])
-            cells = [cell for cell in nb.cells if cell.cell_type == "code"]
-            begun = [cell for cell in cells if cell.execution_count]
-            for cell in [*begun[-1:], *(cell for cell in cells if not cell.execution_count)]:
-                cell.outputs = [error("DeadKernelError", "the Python process ended early")]
-            return nb, resources
+    def cells_of_the_course(self, about):
+        """The names of the cells that nbgrader knows, and of those that hold a solution only."""
+        with Gradebook(about["db_url"]) as book:
+            source = book.find_notebook(about["notebook"], about["assignment"])
+            solutions = {cell.name for cell in source.solution_cells}
+            solutions -= {cell.name for cell in source.grade_cells}
+            return [cell.name for cell in source.source_cells], solutions
 
 
-class DemandVerdict(NbGraderPreprocessor):
-    """A test counts if it ends in one number, and in no error.
-
-    nbgrader gives full marks to a test that says nothing, takes the first of several numbers, and
-    gives nothing for a test with a warning.
-    """
-
-    def preprocess_cell(self, cell, resources, _):
-        """Leave a test as it is, or put an error in it."""
-        if cell.cell_type != "code" or not is_grade(cell) or is_solution(cell):
-            return cell, resources
-        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-        if said(cell, "error") or len(said(cell, "execute_result")) != 1:
-            kept = [output for output in cell.outputs if output.output_type != "execute_result"]
-            cell.outputs = [error("NoVerdict", "this test did not end in one number"), *kept]
-        return cell, resources
+def restore(nb, names, solutions):
+    """Put an empty cell where somebody has deleted a solution; nbgrader puts the tests back."""
+    place = 0
+    for name in names:
+        found = [number for number, cell in enumerate(nb.cells, 1) if grade_id(cell) == name]
+        if not found and name in solutions:
+            nb.cells.insert(place, new_code_cell(metadata={"nbgrader": solution(name)}))
+            found = [place + 1]
+        place = found[0] if found else place
 
 
-def said(cell, kind):
-    """The outputs of a cell that are of this kind."""
-    return [output for output in cell.outputs if output.output_type == kind]
+def as_text(words):
+    """A student's words without HTML, links and commands of formulas: pages would execute these."""
+    return re.sub(r"<(?=[A-Za-z/!?])|\](?=[(:])|\\(?=[A-Za-z])", r"\g<0> ", words)
 
 
-def error(name, value):
-    """An output that nbgrader takes for a failed test."""
-    return new_output("error", ename=name, evalue=value, traceback=[f"{name}: {value}"])
+def grade_id(cell):
+    """The name that nbgrader knows a cell by; None if it has none."""
+    told = cell.metadata.get("nbgrader")
+    name = told.get("grade_id") if isinstance(told, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def solution(name):
+    """The metadata of a cell for a student's solution."""
+    flags = {"grade": False, "solution": True, "locked": False, "task": False}
+    return {**flags, "grade_id": name, "schema_version": 3}
+
+
+class Judge(NbGraderPreprocessor):
+    """Asks the judge, and writes what it says into the cells. No student's code runs in here."""
+
+    def preprocess(self, nb, resources):
+        """Write points and feedback into tests, and what was put out into the other cells."""
+        about = resources["nbgrader"]
+        cells = [cell for cell in nb.cells if cell.cell_type == "code"]
+        tests = {cell.metadata.nbgrader.grade_id: cell for cell in cells if is_test(cell)}
+        own = [cell for cell in cells if not is_test(cell)]
+        submission = grading.Submission(
+            tuple(cell.source for cell in own),
+            tuple(task.name for task in grading.TASKS.values() if task.cell in tests),
+            about["student"],
+            grading.files_beside(self.handed_in(about)),
+        )
+        report = grading.judge_submission(submission, WORKERS)
+        for cell, run in zip(own, report.runs, strict=True):
+            cell.outputs = outputs_of(run)
+        for result in report:
+            tests[result.task.cell].outputs = marks_of(result)
+        return nb, resources
+
+    def handed_in(self, about):
+        """The notebook as it was handed in, with its files beside it."""
+        course = self.parent.parent.coursedir
+        folder = course.format_path(
+            course.submitted_directory, about["student"], about["assignment"]
+        )
+        return Path(folder) / f"{about['notebook']}.ipynb"
+
+
+def refuse_links(notebooks, **_):
+    """Remove links from what was handed in: they could lead to anybody's files."""
+    for folder in {Path(notebook).parent for notebook in notebooks}:
+        for file in folder.rglob("*"):
+            if file.is_symlink():
+                sys.stderr.write(f"{file} is a link and is removed\n")
+                file.unlink()
+
+
+def is_test(cell):
+    """True for a cell that holds a mark and no solution."""
+    return is_grade(cell) and not is_solution(cell)
+
+
+def outputs_of(run):
+    """What a student's cell has put out, as a notebook keeps it."""
+    outputs = [new_output("stream", name="stdout", text=run.output)] if run.output else []
+    if run.error:
+        outputs.append(new_output("stream", name="stderr", text=f"{run.error}\n"))
+    return outputs
+
+
+def marks_of(result):
+    """The feedback, and the points as nbgrader reads them."""
+    points = {"text/plain": repr(result.points)}
+    return [
+        new_output("stream", name="stdout", text=f"{result}\n"),
+        new_output("execute_result", data=points, execution_count=None),
+    ]
 
 
 c = get_config()  # noqa: F821, nbgrader defines it
 c.CourseDirectory.course_id = "gradwidgets"
-c.ClearSolutions.code_stub = {"python": "...  # your lines"}
-c.ClearSolutions.text_stub = "Your answer."
+c.ClearSolutions.code_stub = {"python": gettext("...  # your lines")}
+c.ClearSolutions.text_stub = gettext("Your answer.")
+c.GenerateAssignment.preprocessors.prepend([CourseFile])
 c.OverwriteCells.add_missing_cells = True
-c.Execute.timeout = 60
+c.Autograde.sanitize_preprocessors = [
+    Repair,
+    ClearOutput,
+    OverwriteKernelspec,
+    OverwriteCells,
+    CheckCellMetadata,
+]
 c.Autograde.autograde_preprocessors = [
-    TellStudent,
-    ExecuteWhatCanBe,
-    DemandVerdict,
-    IgnorePattern,
+    Judge,
     LimitOutput,
     SaveAutoGrades,
     AssignLatePenalties,
     CheckCellMetadata,
 ]
+c.Autograde.pre_convert_hook = refuse_links
 os.environ.setdefault("GRADWIDGETS_SECRET", "a word of your own, new every term")

@@ -1,11 +1,12 @@
-"""The solutions that the sources of the homework hold, by the ids of their cells."""
+"""The solutions that the locked sources of the homework hold, by the ids of their cells."""
 
 import re
-from pathlib import Path
 
 import nbformat
 
-COURSE = Path(__file__).parents[2] / "notebooks" / "homework"
+from tests.homework.opened import opened
+
+COURSE = opened()
 SOURCES = sorted(COURSE.glob("source/*/*.ipynb"))
 MARKERS = re.compile(r"^ *### (?:BEGIN|END) SOLUTION\n?", re.MULTILINE)
 

@@ -124,18 +124,17 @@ TRICKS = {
     + "class Generous:\n"
     + "    def __getattr__(self, name): return lambda *a, **k: 5.0\n"
     + "gradwidgets.grading = Generous()",
-    "what is in gradwidgets.grading": NOTHING
-    + "from gradwidgets import grading\n"
-    + "import gradwidgets.grading.grade as inner\n"
-    + "grading.grade = grading.judge = inner.grade = inner.judge = inner.total = lambda *a: 5.0",
-    "the checks' code": NOTHING
-    + "import gradwidgets.grading.strict_types as strict\n"
-    + "strict.close.__code__ = (lambda *a: True).__code__",
-    "other modules for the checks": NOTHING
+    "what plays the questions": NOTHING
+    + "import sys\n"
+    + "sys.modules['gradwidgets_worker.play'].Scene.take = lambda self, step: None",
+    "the code of what says what is there": NOTHING
+    + "import sys\n"
+    + "Scene = sys.modules['gradwidgets_worker.play'].Scene\n"
+    + "Scene.seen.__code__ = (lambda self: {}).__code__",
+    "another module for the questions": NOTHING
     + "import sys, types\n"
-    + "import gradwidgets.grading.grade as inner\n"
     + "fake = types.ModuleType('fake')\n"
-    + "fake.grade = lambda *a: 5.0\n"
-    + "sys.modules['gradwidgets.grading.grade'] = fake\n"
-    + "sys.modules['gradwidgets.grading'].grade = fake.grade",
+    + "fake.play = lambda *a: {'seen': [], 'raised': None, 'drawn': {}}\n"
+    + "sys.modules['gradwidgets_worker.play'] = fake\n"
+    + "sys.modules['__main__'].play = fake.play",
 }
