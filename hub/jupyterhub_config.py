@@ -6,9 +6,9 @@ In your own jupyterhub_config.py: load_subconfig("hub/jupyterhub_config.py")
 c = get_config()  # noqa: F821
 
 c.Spawner.default_url = "/lab"
-c.Spawner.environment = {
-    "OMP_NUM_THREADS": "1"  # a learner's share of the processor is one core or less
-}
+c.Spawner.environment.update(
+    {"OMP_NUM_THREADS": "1"}  # a learner's share of the processor is one core or less
+)
 c.Spawner.args = ["--MappingKernelManager.cull_idle_timeout=1800"]  # each open lesson is a kernel
 c.Spawner.mem_guarantee = "512M"
 c.Spawner.mem_limit = "1G"

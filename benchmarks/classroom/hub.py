@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,9 @@ from urllib.parse import urlencode
 ROOT = Path(__file__).parents[2]
 PROXY = Path(sys.prefix) / "npm/node_modules/.bin/configurable-http-proxy"
 NOTEBOOK = "notebooks/03_scaling_gradients.ipynb"
-SECONDS = 60
+TOKEN = secrets.token_hex(16)
+"""Of a service of the hub that may start and use every learner's server."""
+SECONDS = 300
 """How long the hub may take to answer for the first time."""
 
 CONFIG = """
@@ -31,7 +34,13 @@ def give_ipython_its_settings(spawner):
         shutil.copy(Path({settings!r}, name), profile)
 
 c.Spawner.pre_spawn_hook = give_ipython_its_settings
+c.JupyterHub.load_groups = {{"lecturers": {{"users": ["lecturer"]}}}}
+c.Authenticator.allow_all = True
 load_subconfig({advised!r})
+load_subconfig({with_class!r})
+c.JupyterHub.services.append({{"name": "teacher", "api_token": {token!r}}})
+scopes = ["admin:users", "admin:servers", "access:servers"]
+c.JupyterHub.load_roles.append({{"name": "teacher", "scopes": scopes, "services": ["teacher"]}})
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub_port}
 c.JupyterHub.authenticator_class = "dummy"  # any name, any password: on loopback only
@@ -54,9 +63,11 @@ def running_hub(folder: Path) -> Iterator[str]:
     """
     if not PROXY.exists():
         raise FileNotFoundError(f"no configurable-http-proxy at {PROXY}: run `make hub`")
-    port, hub_port, proxy_port = free_ports(3)
+    port, hub_port, proxy_port, class_port = free_ports(4)
     config = CONFIG.format(
         advised=str(ROOT / "hub/jupyterhub_config.py"),
+        with_class=str(ROOT / "hub/class_config.py"),
+        token=TOKEN,
         settings=str(ROOT / "hub"),
         homes=str(folder / "{username}"),
         proxy=str(PROXY),
@@ -66,11 +77,10 @@ def running_hub(folder: Path) -> Iterator[str]:
     )
     (folder / "jupyterhub_config.py").write_text(config, encoding="utf-8")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "GRADWIDGETS_CLASS_PORT": str(class_port)}
     command = [sys.executable, "-m", "jupyterhub", "--config=jupyterhub_config.py"]
     with (folder / "log").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "PATH": path}, stdout=log, stderr=log
-        )
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/hub/health", folder / "log")

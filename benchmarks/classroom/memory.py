@@ -13,6 +13,7 @@ KINDS = {
     "server": "jupyterhub-singleuser",
     "proxy": "configurable-http-proxy",
     "hub": "-m jupyterhub",
+    "class": "gradwidgets_notebooks",
     "browser": "chrom",
 }
 """A word in the command line of each kind of process, the first that fits."""

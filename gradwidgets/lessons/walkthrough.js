@@ -1,16 +1,4 @@
-// The present scene in large type, the way to the others, and the notes of the speaker.
-// The keyboard belongs to the whole walkthrough, lab included: see `pressed`.
-const KEYS = {
-  ArrowRight: (at) => at + 1,
-  PageDown: (at) => at + 1,
-  ArrowLeft: (at) => at - 1,
-  PageUp: (at) => at - 1,
-  Home: () => 0,
-  End: (_, last) => last,
-};
-const TAKES_ARROWS = "input:not([type=checkbox]), select, textarea, [contenteditable]";
-const SUPPRESS = "data-lm-suppress-shortcuts"; // Jupyter leaves keys alone on such an element
-
+// The present scene in large type, and the way to the others; their keys are those of a lecture.
 // The browser's tab remembers the scene; where a page must not remember, it does not.
 function memory(name) {
   const key = `gradwidgets-walkthrough-${name}`;
@@ -44,10 +32,11 @@ function render({ model, el }) {
   const motion = create("input", { type: "checkbox" });
   const animate = create("label", {}, motion, " animate");
   const nav = create("div", { className: "gradwidgets-scenes" });
-  const notes = create("div");
-  const fold = create("details", {}, create("summary", { textContent: "Speaker notes" }), notes);
-  nav.append(back, place, next, jump, animate, fold);
-  const stage = create("section", { tabIndex: 0 }, words, nav);
+  const notes = create("button", { type: "button", textContent: "Presenter" });
+  notes.title = "Notes, the next scene and the clock, in a window of their own (p)";
+  notes.setAttribute("aria-keyshortcuts", "p");
+  nav.append(back, place, next, jump, animate, notes);
+  const stage = create("section", { tabIndex: 0 }, words);
 
   function option({ title: name }, index) {
     const label = `${index + 1}. ${name.replaceAll("`", "")}`;
@@ -68,31 +57,14 @@ function render({ model, el }) {
     jump.value = index;
     back.setAttribute("aria-disabled", index === 0); // stays in focus, unlike a disabled one
     next.setAttribute("aria-disabled", index === last);
-    notes.replaceChildren(...[scene.plan, scene.notes].filter(Boolean).map(note));
-    fold.hidden = !notes.childElementCount;
     if (model.get("moved")) kept.set(index);
-  }
-  function note(said) {
-    return create("p", {}, ...prose(said));
+    lecture.update();
   }
 
   const whole = () => el.closest(".gradwidgets-walkthrough") ?? el;
-  const presenting = () => document.body.dataset.jpDeckMode === "presenting";
+  const member = { el, model, whole, scenes, at: () => model.get("index"), go };
+  const { lecture, leave } = joinLecture(member);
 
-  // Before anybody else sees the key. A deck of slides goes on where the walkthrough ends.
-  function pressed(event) {
-    if (!whole().contains(event.target)) return;
-    const { key, target } = event;
-    const plain = !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey);
-    const ours = plain && key in KEYS && (key.startsWith("Page") || !target.matches(TAKES_ARROWS));
-    const index = ours ? KEYS[key](model.get("index"), last) : 0;
-    const leaves = presenting() && (key === "Escape" || index < 0 || index > last);
-    target.toggleAttribute(SUPPRESS, !leaves);
-    if (leaves || !ours) return;
-    event.preventDefault();
-    event.stopPropagation();
-    go(index);
-  }
   function bubbled(event) {
     if (event.target.hasAttribute(SUPPRESS)) event.stopPropagation();
   }
@@ -115,13 +87,13 @@ function render({ model, el }) {
 
   back.addEventListener("click", () => go(model.get("index") - 1));
   next.addEventListener("click", () => go(model.get("index") + 1));
+  notes.addEventListener("click", () => lecture.open(member));
   jump.addEventListener("change", () => go(Number(jump.value)));
   motion.addEventListener("change", () => setMotion(motion.checked));
   calm.addEventListener("change", calmed);
-  window.addEventListener("keydown", pressed, true);
   window.addEventListener("focusin", focused);
   el.classList.add("gradwidgets-stage");
-  el.append(stage);
+  el.append(stage, nav);
   const attached = requestAnimationFrame(() => {
     whole().addEventListener("keydown", bubbled);
     whole().addEventListener("click", clicked);
@@ -133,7 +105,7 @@ function render({ model, el }) {
   return () => {
     cancelAnimationFrame(attached);
     calm.removeEventListener("change", calmed);
-    window.removeEventListener("keydown", pressed, true);
+    leave();
     window.removeEventListener("focusin", focused);
     freeMotion();
     freeScene();

@@ -26,7 +26,7 @@ class Scene:
         title: a few words.
         text: one sentence; words between backticks are set as code.
         recipe: the fields of `Recipe` that differ from the lab's start.
-        notes: for the speaker, folded away.
+        notes: for the speaker; shown in the presenter's window only.
         minutes: how long to stay; 0 makes no plan.
 
     Raises:
@@ -52,14 +52,14 @@ class Scene:
 
 
 class Stage(anywidget.AnyWidget):
-    """Title, sentence and notes of the present scene, and the way to the others.
+    """Title and sentence of the present scene, and the way to the others.
 
     `index` counts scenes from 0; `moved` says whether anybody has chosen one, for the page
     remembers under `name` which it was and asks for it again after a restart of the kernel.
     """
 
-    _esm = script_of(__file__)
-    _css = style_of(__file__)
+    _esm = script_of(__file__, "presenter", "lecture")
+    _css = style_of(__file__, "lecture")
     name = traitlets.Unicode().tag(sync=True)
     scenes: traitlets.List[Any] = traitlets.List().tag(sync=True)
     index = traitlets.Int(0).tag(sync=True)
@@ -75,9 +75,10 @@ class Walkthrough(StaticFallback):
     """A lab and its scenes: Back and Next set its recipe, and the change is played.
 
     With the walkthrough in focus, arrow keys, Page Up and Page Down (a presenter's clicker), Home
-    and End move too; Page Up and Page Down also while a slider is in focus. The browser's tab
-    remembers the scene, so that running the cell again after a restart of the kernel comes back
-    to it.
+    and End move too; Page Up and Page Down also while a slider is in focus. In a lecture, which is
+    a deck of slides in JupyterLab or an app of Voila, they go on from the last scene to the next
+    slide, wherever the focus is. P opens the presenter's window. The browser's tab remembers the
+    scene, so that running the cell again after a restart of the kernel comes back to it.
 
     Args:
         lab: what is shown; make it with `text_scale=1.6` and two panels for a room.
@@ -113,8 +114,8 @@ class Walkthrough(StaticFallback):
         self.stage = Stage(
             name=hashlib.sha256(titles.encode()).hexdigest()[:16],
             scenes=[
-                {"title": scene.title, "text": scene.text, "notes": scene.notes, "plan": plan}
-                for scene, plan in zip(self.scenes, self._plans(), strict=True)
+                {"title": scene.title, "text": scene.text, "notes": scene.notes, **plan}
+                for scene, plan in zip(self.scenes, self.plan(), strict=True)
             ],
             animate=animate,
         )
@@ -150,6 +151,15 @@ class Walkthrough(StaticFallback):
         """The minute of the lecture at which the last scene ends."""
         return self.begins + sum(scene.minutes for scene in self.scenes)
 
+    def plan(self) -> list[dict[str, float]]:
+        """For each scene the minute at which it `begins` and `ends`; {} where it has no plan."""
+        minutes = [scene.minutes for scene in self.scenes]
+        begins = accumulate(minutes, initial=self.begins)
+        return [
+            {"begins": begin, "ends": begin + lasts} if lasts else {}
+            for begin, lasts in zip(begins, minutes, strict=False)
+        ]
+
     def next(self) -> None:
         """Go to the next scene; at the last one, stay."""
         self.number = min(self.number + 1, len(self.scenes))
@@ -175,15 +185,6 @@ class Walkthrough(StaticFallback):
             self.stage.moved = True
             self.stage.index = index
             self._play(animate=False)  # takes the place of the animation
-
-    def _plans(self) -> list[str]:
-        """For each scene, from which minute to which it lasts; "" where it has no minutes."""
-        minutes = [scene.minutes for scene in self.scenes]
-        begins = accumulate(minutes, initial=self.begins)
-        return [
-            f"Minutes {begin:g} to {begin + lasts:g}." if lasts else ""
-            for begin, lasts in zip(begins, minutes, strict=False)
-        ]
 
     def _words(self) -> str:
         title, text = self.scene.title.replace("`", ""), self.scene.text.replace("`", "")
