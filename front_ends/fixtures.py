@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -37,15 +37,24 @@ c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 """
 
 
-@pytest.fixture(scope="package")  # gone with its event loop before other tests run
-def chromium():
-    """Headless Chromium; without one the test is skipped, or fails where it is required."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+def needed(*names, package):
+    """The path of the first of these programs that there is.
+
+    Without one the test is skipped, or fails where browser tests are required.
+    """
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        message = "no Chromium found: install Debian's package `chromium` to run the browser tests"
+        message = f"no {names[0]} found: install Debian's package `{package}` to run this test"
         if os.environ.get("GRADWIDGETS_BROWSER") == "required":
             pytest.fail(message)
         pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="package")  # gone with its event loop before other tests run
+def chromium():
+    """Headless Chromium."""
+    found = needed("chromium", "chromium-browser", "chrome", package="chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield browser
@@ -62,25 +71,30 @@ def server(tmp_path_factory):
         file.write_text(text, encoding="utf-8")
     (home / "work").mkdir()
     (home / "config" / "jupyter_server_config.py").write_text(CONFIG, encoding="utf-8")
+    env = {"JUPYTER_CONFIG_DIR": str(home / "config"), "IPYTHONDIR": str(home)}
+    words = ("jupyter", "lab", "--ServerApp.port_retries=0")
+    with serving(*words, folder=home / "work", log=home / "log", **env) as address:
+        yield address, home / "work"
+
+
+@contextmanager
+def serving(*words, folder, log, **env):
+    """A server, which is a module with its options, in a folder; the address where it listens.
+
+    Raises:
+        TimeoutError: it does not listen within a minute.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    env = {**os.environ, "JUPYTER_CONFIG_DIR": str(home / "config"), "IPYTHONDIR": str(home)}
+    env = {**os.environ, **env}
     env.pop("GRADWIDGETS_PROGRESS", None)  # a learner's answers are kept
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter",
-        "lab",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-    ]
-    with (home / "log").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(command, cwd=home / "work", env=env, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
+    with log.open("w", encoding="utf-8") as said:
+        command = [sys.executable, "-m", *words, f"--port={port}"]
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=said, stderr=said)
     try:
-        wait_for(f"{address}/api/status")
-        yield address, home / "work"
+        _wait_for(port)
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         try:
@@ -89,19 +103,27 @@ def server(tmp_path_factory):
             process.kill()
 
 
-def wait_for(address):
-    """Wait until somebody answers there; a minute at most.
-
-    Raises:
-        TimeoutError: nobody does.
-    """
+def _wait_for(port):
+    """Wait until somebody listens; no request is made, for which Voila would run a notebook."""
     for _ in range(300):
-        try:
-            urllib.request.urlopen(address, timeout=2).close()
-            return
-        except OSError:  # noqa: PERF203, not there yet
-            time.sleep(0.2)
-    raise TimeoutError(f"no answer from {address}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise TimeoutError(f"nobody listens on port {port}")
+
+
+@contextmanager
+def opened(chromium, address, folder):
+    """A `FrontEnd`; there may be no console error and no request to elsewhere until its end."""
+    context = chromium.new_context(viewport={"width": 1366, "height": 1000})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(2 * PATIENCE)
+    desk = FrontEnd(context.new_page(), address, folder)
+    yield desk
+    context.close()
+    assert desk.foreign == []
+    assert desk.errors == []
 
 
 @pytest.fixture

@@ -6,9 +6,19 @@ from urllib.parse import urlsplit
 
 import nbformat
 import nbformat.v4 as nb
+from playwright.sync_api import expect
 
 NUMBER = count()
 HARMLESS = ("favicon", "ResizeObserver loop", "/static/")  # the front end's own files
+
+
+def write_notebook(folder, *cells):
+    """A new notebook of these code cells; returns its name."""
+    name = f"notebook{next(NUMBER)}.ipynb"
+    book = nb.new_notebook(cells=[nb.new_code_cell(cell) for cell in cells])
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(book, folder / name)
+    return name
 
 
 class FrontEnd:
@@ -26,11 +36,7 @@ class FrontEnd:
 
     def write(self, *cells):
         """A new notebook of these code cells; returns its name."""
-        name = f"notebook{next(NUMBER)}.ipynb"
-        book = nb.new_notebook(cells=[nb.new_code_cell(cell) for cell in cells])
-        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-        nbformat.write(book, self.folder / name)
-        return name
+        return write_notebook(self.folder, *cells)
 
     def open_lab(self, name):
         """Open a notebook in JupyterLab."""
@@ -43,6 +49,18 @@ class FrontEnd:
         self.page.goto(f"{self.address}/notebooks/{name}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self._ready()
+
+    def open_classic(self, name):
+        """Open a notebook in nbclassic."""
+        self.page.goto(f"{self.address}/nbclassic/notebooks/{name}")
+        self.page.wait_for_function("() => window.Jupyter?.notebook?.kernel?.widget_manager")
+        self.page.evaluate(
+            """async () => {
+                const manager = Jupyter.notebook.kernel.widget_manager;
+                await (manager._loadFromKernel ?? manager._get_comm_info).call(manager);
+            }"""
+        )  # once more, after its own: what is shown meanwhile, it takes away again
+        self.errors.clear()
 
     def run_all(self):
         """Run every cell, and wait until all are done, which they must be without an error."""
@@ -77,11 +95,8 @@ class FrontEnd:
 
     def wait_sentence(self, part):
         """Wait until the sentence under the first lab holds `part`."""
-        self.page.wait_for_function(
-            """part => document.querySelector('.gradwidgets-screen [role=status]')
-                       ?.textContent.includes(part)""",
-            arg=part,
-        )
+        said = self.page.locator(".gradwidgets-screen [role=status]").first
+        expect(said).to_contain_text(part)
 
     def _ready(self):
         """Wait for the kernel; what the front end itself complained of until then is not ours."""

@@ -23,7 +23,7 @@ class Choice(anywidget.AnyWidget):
     (['none', 'zero', 'never'], 2)
     """
 
-    _esm = script_of(__file__)
+    _esm = script_of(__file__, "native_control")
     _css = style_of(__file__)
     label = traitlets.Unicode().tag(sync=True)
     help = traitlets.Unicode().tag(sync=True)

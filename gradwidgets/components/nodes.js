@@ -23,6 +23,9 @@ function whenever(model, names, update) {
   return () => names.forEach((name) => model.off(`change:${name}`, update));
 }
 
+// Whether a message leads anywhere. To a kernel each does; a page without one has a model that knows.
+const allows = (model, message) => model.allows?.(message) ?? true;
+
 // Where an event began, and what holds the keyboard, also inside a shadow root, as in marimo.
 const beginningOf = (event) => event.composedPath()[0];
 const focusedIn = (el) => el.getRootNode().activeElement;

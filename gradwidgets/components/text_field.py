@@ -16,7 +16,7 @@ class TextField(anywidget.AnyWidget):
     '10, 10, 2'
     """
 
-    _esm = script_of(__file__)
+    _esm = script_of(__file__, "native_control")
     _css = style_of(__file__)
     label = traitlets.Unicode().tag(sync=True)
     help = traitlets.Unicode().tag(sync=True)

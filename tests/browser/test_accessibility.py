@@ -65,9 +65,9 @@ def show(desk, **options):
     return page
 
 
-def violations(page):
+def violations(page, place=".jp-OutputArea"):
     """What axe finds in the outputs: the rule, how bad it is, and the elements."""
-    found = Axe().run(page, context=".jp-OutputArea").response["violations"]
+    found = Axe().run(page, context=place).response["violations"]
     return [
         (each["id"], each["impact"], [node["html"][:200] for node in each["nodes"]])
         for each in found
@@ -100,7 +100,6 @@ def press_everything(page):
     page.locator(".gradwidgets-outcome-bars svg").first.wait_for()
     page.get_by_role("button", name="Code").first.click()
     page.locator("summary", has_text="Traceback").last.click()
-    page.locator("summary", has_text="Speaker notes").click()
     page.locator(".gradwidgets-listing").first.wait_for()
     page.get_by_role("checkbox", name="switch off: loss =").click()
     page.get_by_role("button", name="Finish update").click()

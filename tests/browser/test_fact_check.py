@@ -46,7 +46,7 @@ def test_a_claim_of_the_table_leads_to_its_cell(page):
 
 
 def test_words_and_verdicts_find_claims_which_run_and_lead_there(page):
-    for _ in ("the title", "the cell that shows the fields"):
+    for _ in ("what installs", "the title", "the cell that shows the fields"):
         page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell-and-select-next')")
     page.get_by_text("111 of 111 claims").wait_for()
     page.get_by_label("words").fill("halving")
@@ -69,7 +69,7 @@ def test_rows_are_whole_at_any_width(page, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
     expect(page.locator("#jp-left-stack")).to_be_hidden()
-    for _ in ("the title", "the cell that shows the fields"):
+    for _ in ("what installs", "the title", "the cell that shows the fields"):
         page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell-and-select-next')")
     page.get_by_label("words").fill("momentum")
     page.get_by_role("button", name="Run 103-01").click()

@@ -1,15 +1,22 @@
 """A saved page, opened as a file in a browser that is cut off from every network."""
 
+import base64
 import dataclasses
+import io
 import itertools
+import random
 import re
 
+import numpy as np
 import pytest
+import torch
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import expect
 
 from gradwidgets import GradLab, Recipe, train
 from gradwidgets.core import problems
+from gradwidgets.plots import BoundaryPanel
 
 VALUES = (0.0, 0.3, 1.0, 3.0, 10.0)
 RATES = (0.01, 0.1, 0.2, 3.0)
@@ -28,6 +35,9 @@ def saved(tmp_path_factory):
     lab.close()
     lab = GradLab("bowl", recipe=Recipe(updates=30))
     lab.save_page(folder / "two.html", "lr", "optimizer", values=RATES)
+    lab.close()
+    lab = GradLab("moons", recipe=Recipe(lr=0.5, updates=20), show=("scale", "mask", "momentum"))
+    lab.save_page(folder / "lab.html", most=64)
     lab.close()
     return folder
 
@@ -52,6 +62,7 @@ def show(chromium, saved, scheme):
 
     def opened(name):
         page.goto((saved / name).as_uri())
+        expect(page.locator("#still")).to_be_hidden()  # the runs are unpacked
         return page
 
     yield opened
@@ -69,7 +80,7 @@ def shown(page):
         "spoken": slider.get_attribute("aria-valuetext"),
         "sentence": page.get_by_role("status").text_content(),
         "picture": page.get_by_role("img").get_attribute("aria-label"),
-        "curve": page.locator("#picture .now path.live").first.get_attribute("d"),
+        "curve": page.locator("#picture .over path.live").first.get_attribute("d"),
         "last": rows[-1],
     }
 
@@ -80,6 +91,7 @@ def check(page, scale):
     history, seen = run_of(scale), shown(page)
     assert seen["value"] == seen["spoken"] == f"{scale:g}"
     assert seen["sentence"] == history.summary()
+    assert seen["picture"].startswith("Plots of loss, gradient norm, what the model answers. Now: ")
     assert history.summary() in seen["picture"]
     assert f"{history.loss[-1]:.4g}" in seen["last"]
     assert f"{history.edited_norm[-1]:.4g}" in seen["last"]
@@ -126,13 +138,87 @@ def test_two_settings_move_independently_and_divergence_is_marked(show):
             history = train("bowl", Recipe(optimizer, rate, updates=30))
             expect(page.get_by_role("status")).to_have_text(history.summary())
             diverged = history.stopped is not None
-            expect(page.locator("#picture .now .cross")).to_have_count(3 * diverged)
+            expect(page.locator("#picture .over .cross")).to_have_count(2 * diverged)
     assert diverged
     expect(page.locator(".strip .unstable.here")).to_have_count(1)
 
 
+def test_wherever_the_dials_are_put_the_words_are_those_of_train(show, scheme):
+    page, draw = show("lab.html"), random.Random(scheme)
+    sliders = [page.get_by_role("slider", name=name) for name in ("scale", "mask", "momentum")]
+    for _ in range(25):
+        slider = draw.choice(sliders)
+        slider.fill(str(draw.randint(0, int(slider.get_attribute("max")))))
+        scale, mask, momentum = (float(each.get_attribute("aria-valuetext")) for each in sliders)
+        options = {"momentum": momentum} if momentum else {}
+        recipe = Recipe(lr=0.5, updates=20, scale=scale, mask=mask, options=options)
+        expect(page.get_by_role("status")).to_have_text(train("moons", recipe).summary())
+        assert int(slider.input_value()) <= int(slider.get_attribute("max"))
+    page.get_by_role("button", name="Reset").click()
+    expect(page.get_by_role("status")).to_have_text(
+        train("moons", Recipe(lr=0.5, updates=20)).summary()
+    )
+
+
+def test_a_key_moves_a_slider_where_few_stops_are_shared(show):
+    page = show("lab.html")
+    scale, mask = (page.get_by_role("slider", name=name) for name in ("scale", "mask"))
+    scale.press("End")
+    stands = [float(mask.get_attribute("aria-valuetext"))]
+    for key in [*["ArrowRight"] * 4, *["ArrowLeft"] * 4]:
+        mask.press(key)
+        stands.append(float(mask.get_attribute("aria-valuetext")))
+        recipe = Recipe(lr=0.5, updates=20, scale=100.0, mask=stands[-1])
+        expect(page.get_by_role("status")).to_have_text(train("moons", recipe).summary())
+    up, down = stands[:5], stands[4:]
+    assert up[0] == down[-1] == 0
+    assert up[-1] == 1
+    assert up == sorted(up)
+    assert down == sorted(down, reverse=True)
+    assert len({*up}) > 2
+    assert set(down) == set(up)
+
+
+def test_runs_are_pinned_and_unpinned(show):
+    page = show("lab.html")
+    slider, pin = page.get_by_role("slider", name="scale"), page.get_by_role("button", name="Pin")
+    pin.first.click()
+    expect(pin.first).to_be_disabled()  # this run is pinned
+    slider.press("ArrowRight")
+    expect(page.locator("#pins .run")).to_have_count(1)
+    expect(page.locator("#picture .over path.pinned")).not_to_have_count(0)
+    expect(page.locator("#pins")).to_contain_text("pin 1: scale 1, mask 0, momentum 0.")
+    page.get_by_role("button", name="Unpin").click()
+    expect(page.locator("#picture .over path.pinned")).to_have_count(0)
+
+
+def test_the_region_is_what_the_model_answers(show):
+    page = show("lab.html")
+    page.get_by_role("slider", name="scale").press("ArrowRight")
+    (scale,) = [float(page.get_by_role("slider", name="scale").get_attribute("aria-valuetext"))]
+    model = train("moons", Recipe(lr=0.5, updates=20, scale=scale)).model
+    address = page.locator("#picture image").get_attribute("href")
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
+    panel = BoundaryPanel(problems.moons)
+    low, high = (np.array(ends) for ends in zip(*_ends(panel.limits([])), strict=True))
+    places = low + (high - low) * (np.stack(np.meshgrid(*[(np.arange(60) + 0.5) / 60] * 2), -1))
+    with torch.no_grad():
+        chances = model(torch.tensor(places.reshape(-1, 2), dtype=torch.float32)).softmax(1)[:, 1]
+    steps = np.round(chances.numpy().reshape(60, 60)[::-1] * 5)
+    colours = pixels[..., :3].astype(int)
+    by_step = [np.unique(colours[steps == step], axis=0) for step in range(6)]
+    seen = [np.median(colours[steps == step], axis=0) for step in range(6) if len(by_step[step])]
+    assert len({tuple(colour) for colour in seen}) == len(seen) > 3
+    for step, colour in zip([s for s in range(6) if len(by_step[s])], seen, strict=True):
+        assert (colours[steps == step] == colour).all(axis=1).mean() > 0.99
+
+
+def _ends(limits):
+    return limits.x, limits.y
+
+
 def test_nothing_is_wrong_with_its_accessibility(show):
-    for name in ("scale.html", "two.html"):
+    for name in ("scale.html", "two.html", "lab.html"):
         page = show(name)
         page.locator("summary").nth(0).click()
         page.locator("summary").nth(1).click()
@@ -206,6 +292,6 @@ def test_without_scripts_it_still_shows_the_run_it_was_saved_at(chromium, saved)
     page = context.new_page()
     page.goto((saved / "scale.html").as_uri())
     expect(page.get_by_role("status")).to_have_text(run_of(1.0).summary())
-    expect(page.locator("#picture .now path.live")).to_have_count(3)
-    expect(page.get_by_text("Scripts are switched off")).to_be_visible()
+    expect(page.locator("#program")).to_contain_text("loss.backward()")
+    expect(page.get_by_text("Where scripts are switched off")).to_be_visible()
     context.close()

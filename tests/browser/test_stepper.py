@@ -25,11 +25,11 @@ def test_the_keyboard_alone_steps_switches_and_moves(page):
     keyboard = page.keyboard
     page.get_by_role("checkbox").first.focus()
     keyboard.press("ArrowRight")
-    wait(page, "optimizer.zero_grad() changed none")
+    wait(page, "optimizer.zero_grad() changed no number")
     keyboard.press("ArrowRight")
     wait(page, "total, seen = 0.0, 0 changed")
     keyboard.press("ArrowLeft")
-    wait(page, "optimizer.zero_grad() changed none")
+    wait(page, "optimizer.zero_grad() changed no number")
     for _ in range(3):
         keyboard.press("ArrowDown")
     expect_focus(page, "switch off: loss = F.cross_entropy(model(xk), yk)")
