@@ -1,14 +1,16 @@
-"""A lab as one HTML file: every run of a slider is in it, so it needs no kernel and no network."""
+"""A lab as one HTML file: every run of its settings is in it, so it needs no kernel and no network.
+
+The runs are whole numbers and words, compressed; the page's program draws them.
+"""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import gzip
 import hashlib
-import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
@@ -16,45 +18,34 @@ from typing import Any
 
 import numpy as np
 
-from gradwidgets.core import Control, History, Problem, Recipe, not_allowed, settings
-from gradwidgets.export import runs
-from gradwidgets.export.svg import HEIGHT, WIDTH, PanelMarkup
-from gradwidgets.plots import DARK, LIGHT, OutcomeBars, StyledRun, Theme, outcome_bars
-from gradwidgets.sweep import Sweep
+from gradwidgets.core import History, Problem, Recipe, not_allowed, settings
+from gradwidgets.export import axes, words
+from gradwidgets.export.grid import MOST_RUNS, Dial, Place, dials_of, places, recipe_at, train_all
+from gradwidgets.export.panels import drawn_as
+from gradwidgets.export.traces import SPILL, STEPS, WIDE_SPILL, WIDE_STEPS, Codes, planes
+from gradwidgets.plots import (
+    DARK,
+    LIGHT,
+    OF_PARAMETERS,
+    Outcome,
+    OutcomeBars,
+    Theme,
+    bars_of,
+    make,
+    outcome,
+    suited,
+)
+from gradwidgets.script import script_lines
 
 HERE = Path(__file__).parent
-GRID = 11
-"""Stops of each of two settings: their product is trained, and must fit into one file."""
-THINNED = (
-    "Of long runs about {} points a curve are drawn, the lowest and the highest of each stretch "
-    "among them."
-)
+POINTS = ((100, 241), (700, 101), (100_000, 51))
+"""Points of a curve by the number of runs: a page stays small enough to be sent by mail."""
+MOST_UPDATES = 65_535
+"""Whole numbers of a page have two bytes."""
+FEW_ROWS = 5
+"""Rows of the table of a run where there are many runs."""
+FEWER = "A slider has all its stops while the others stand at the start, and fewer elsewhere."
 HATCHED = "A hatched bar is a run that diverges, oscillates or rises."
-
-
-@dataclass(frozen=True)
-class Dial:
-    """One setting that the page's reader can change.
-
-    Args:
-        control: its name, its help, and whether it is a slider or a list.
-        values: what it visits, in order.
-        at: the place among them where it stands at first.
-    """
-
-    control: Control
-    values: tuple[Any, ...]
-    at: int
-
-    @property
-    def texts(self) -> list[str]:
-        """The values as they are shown."""
-        return [self.control.text(value) for value in self.values]
-
-    @property
-    def places(self) -> list[str]:
-        """The values with the setting's name."""
-        return [f"{self.control.label} {text}" for text in self.texts]
 
 
 def save_page(
@@ -62,22 +53,26 @@ def save_page(
     recipe: Recipe,
     baseline: History | None,
     path: str | Path,
-    field: str,
-    other: str | None = None,
+    fields: Sequence[str],
     values: Sequence[Any] | None = None,
+    panels: Sequence[str] | None = None,
+    most: int = MOST_RUNS,
 ) -> Path:
-    """Save a lab as one HTML file whose slider needs neither a kernel nor a network.
+    """Save a lab as one HTML file whose sliders need neither a kernel nor a network.
 
-    The page's numbers are those of `train`, to the last bit; see `sweep`.
+    Each slider has all its stops while the others stand where they stand at first, and fewer
+    wherever these stand: about `most` combinations are trained. The page's numbers are those of
+    `train`, to the last bit; see `sweep`.
 
     Args:
         problem: what is trained.
-        recipe: gives the other settings, and where the page's slider stands at first.
+        recipe: gives the other settings, and where the sliders stand at first.
         baseline: a run to draw beside each, or None.
         path: the file to write.
-        field: the setting that can be changed on the page, such as "lr" or "momentum".
-        other: a second one; then evenly picked stops of both are trained.
-        values: what `field` takes; None takes the stops of its control.
+        fields: the settings that can be changed on the page, such as "lr" or "momentum".
+        values: what the first of them takes; None takes the stops of its control.
+        panels: what is drawn; None takes what suits the problem.
+        most: about so many combinations.
 
     Raises:
         ValueError: a setting has no control, or a value is not allowed; says what would be right.
@@ -85,154 +80,210 @@ def save_page(
 
     >>> from gradwidgets.core import problems
     >>> bowl = problems.get("bowl")
-    >>> save_page(bowl, bowl.recipe, None, "bowl.html", "lr", values=(0.01, 0.1)).name
+    >>> save_page(bowl, bowl.recipe, None, "bowl.html", ["lr"], values=(0.01, 0.1)).name
     'bowl.html'
     """
-    names = [field] if other is None else [field, other]
-    if field == other:
-        raise not_allowed("other", other, f"another setting than field={field!r}")
-    dials = [_dial(recipe, name, few=len(names) > 1) for name in names]
-    if values is not None:
-        dials[0] = _with_values(dials[0], values)
-    recipes = [recipe]
-    for name, dial in zip(names, dials, strict=True):
-        recipes = [settings.with_(one, **{name: value}) for one in recipes for value in dial.values]
-    trained = Sweep(problem, recipes, snapshots=False)
-    trained.advance()
-    text = page(problem, dials, trained.histories(), baseline)
+    dials = dials_of(recipe, fields, values, most)
+    for stop in range(len(dials[0].values) if values is not None else 0):
+        recipe_at(recipe, dials, (stop, *(dial.at for dial in dials[1:])))  # may raise
+    names = panels or suited(problem)
+    text = Page(problem, recipe, baseline, dials, names).html()
     Path(path).write_text(text, encoding="utf-8", newline="\n")
     return Path(path)
 
 
-def _dial(recipe: Recipe, name: str, few: bool) -> Dial:
-    """All stops of a setting, or a few of them, and where the recipe stands among them."""
-    controls = settings.controls(recipe)
-    if name not in controls:
-        raise not_allowed("field", name, f"a setting with a control: one of {', '.join(controls)}")
-    control, value = controls[name], settings.get(recipe, name)
-    stops = control.including(value)
-    at = stops.index(value)
-    if few and len(stops) > GRID:
-        places = {*np.linspace(0, len(stops) - 1, GRID).round().astype(int).tolist(), at}
-        stops = tuple(stops[place] for place in sorted(places))
-    if control.stops == (False, True):  # a switch becomes a list of two
-        control = dataclasses.replace(control, slider=False)
-    return Dial(control, stops, stops.index(value))
+class Page:
+    """The runs of some dials, and the file that shows them.
 
-
-def _with_values(dial: Dial, values: Sequence[Any]) -> Dial:
-    """The dial with these values, at the same one as before if it is among them."""
-    if not len(values):
-        raise not_allowed("values", values, "at least one value")
-    chosen, present = tuple(values), dial.values[dial.at]
-    return Dial(dial.control, chosen, chosen.index(present) if present in chosen else 0)
-
-
-def page(
-    problem: Problem,
-    dials: Sequence[Dial],
-    histories: Sequence[History],
-    baseline: History | None = None,
-) -> str:
-    """The text of an HTML file that shows the run that its dials stand at.
-
-    The same runs give the same text: it holds no time, no path and nothing of the machine.
+    The same runs give the same file: it holds no time, no path and nothing of the machine.
 
     Args:
-        problem: what was trained.
-        dials: one setting or several.
-        histories: a run for each combination of values, the last dial's changing fastest.
+        problem: what is trained.
+        recipe: the settings without a dial.
         baseline: a run to compare with, drawn dashed.
+        dials: the settings with one.
+        panels: the names of what is drawn.
     """
-    shown = [StyledRun(history, "now") for history in histories]
-    start = [] if baseline is None else [StyledRun(baseline, "start", "baseline")]
-    panels = runs.panels(shown, start)
-    contents = [runs.content(run, start, panels) for run in shown]
-    lines, listed = runs.programs(problem, histories)
-    found = outcomes(dials, histories)
-    at = 0
-    for dial in dials:
-        at = at * len(dial.values) + dial.at
-    now = contents[at]
-    data = {
-        "runs": contents,
-        "lines": lines,
-        "programs": listed,
-        "bars": found.bars,
-        "texts": [dial.texts for dial in dials],
-    }
-    css, js = _colors() + _file("page.css"), _file("page.js")
-    return Template(_file("page.html")).substitute(
-        _fixed_parts(problem, dials, histories, start, found),
-        policy=_policy(css, js),
-        css=css,
-        js=js,
-        data=_json(data),
-        dials="".join(_dial_markup(number, dial) for number, dial in enumerate(dials)),
-        sentence=escape(now["sentence"]),
-        picture=escape(now["picture"]),
-        panels="".join(
-            _panel(panel, start, curves)
-            for panel, curves in zip(panels, now["curves"], strict=True)
-        ),
-        rows=now["rows"],
-        program=escape("\n".join(lines[place] for place in listed[at])),
+
+    def __init__(
+        self,
+        problem: Problem,
+        recipe: Recipe,
+        baseline: History | None,
+        dials: Sequence[Dial],
+        panels: Sequence[str],
+    ) -> None:
+        self.problem, self.dials, self.baseline = problem, dials, baseline
+        self._numbers: dict[Place, int] = {}
+        self._refused: list[str] = []
+        self.recipes = self._recipes(recipe)
+        self._count = len(self.recipes) + len(self._refused) + (baseline is not None)
+        self._most = next(points for count, points in POINTS if len(self.recipes) <= count)
+        last = max(one.updates for one in self.recipes)
+        if baseline is not None:
+            last = max(last, baseline.recipe.updates)
+        if last > MOST_UPDATES:
+            raise not_allowed("updates", last, f"at most {MOST_UPDATES} for a page")
+        self._panels = [
+            drawn
+            for panel in make(panels, problem)
+            if (drawn := drawn_as(panel, self._count, last, self._most)) is not None
+        ]
+        self._titles = [drawn.title for drawn in self._panels]
+        self._meta = np.zeros((self._count, 4), np.uint16)
+        self._outcomes: list[Outcome | None] = [None] * self._count
+        self._words: list[tuple[str, str, str]] = [("", "", "")] * self._count
+        self._head: list[str] = []
+        keeps = bool(OF_PARAMETERS & {*panels})
+        for number, history in train_all(problem, self.recipes, snapshots=keeps):
+            self._keep(number, history)
+        for number, why in enumerate(self._refused, len(self.recipes)):
+            self._words[number] = (why, "", "")
+            self._meta[number, 1] = 2 ** (len(dials) + 1) - 2  # every dial can be moved
+        if baseline is not None:
+            self._keep(self._count - 1, baseline)
+        self.bars = self._bars()
+
+    def _recipes(self, recipe: Recipe) -> list[Recipe]:
+        """The recipes that differ; `_numbers` says which one each place has."""
+        found: dict[str, int] = {}
+        recipes: list[Recipe] = []
+        refused: dict[Place, str] = {}
+        for place in places(self.dials):
+            try:
+                one = recipe_at(recipe, self.dials, place)
+            except ValueError as error:
+                refused[place] = str(error)
+                continue
+            if repr(one) not in found:
+                found[repr(one)] = len(recipes)
+                recipes.append(one)
+            self._numbers[place] = found[repr(one)]
+        if not recipes:
+            raise ValueError(next(iter(refused.values())))
+        self._refused = list(dict.fromkeys(refused.values()))
+        for place, why in refused.items():
+            self._numbers[place] = len(recipes) + self._refused.index(why)
+        return recipes
+
+    def _keep(self, number: int, history: History) -> None:
+        """Keep what the page shows of a run."""
+        for drawn in self._panels:
+            drawn.add(number, history)
+        many = self._count > POINTS[0][0]
+        rows = words.table(history, FEW_ROWS if many else words.ROWS)
+        self._words[number] = history.summary(), words.heard(history, self._titles), rows
+        self._outcomes[number] = outcome(history)
+        self._head = self._head or words.columns(history)
+        applied = (settings.applies(history.recipe, dial.name) for dial in self.dials)
+        flags = sum(2**n for n, one in enumerate((history.diverged, *applied)) if one)
+        self._meta[number, :2] = history.updates, flags
+
+    def _bars(self) -> OutcomeBars:
+        """The bars under the dials, all on one scale, and the same in words."""
+        (*others, last) = self.dials
+        alone = not others and last.control.slider
+        if alone:
+            numbers = [self._numbers[(stop,)] for stop in range(len(last.values))]
+            texts, over = last.texts, f"the range of {last.control.label}"
+        else:
+            numbers = list(range(len(self.recipes)))
+            reached = {number: place for place, number in reversed(self._numbers.items())}
+            texts = [self._text_of(reached[number]) for number in numbers]
+            over = f"all {len(numbers)} runs"
+        found = bars_of(texts, [self._outcomes[number] for number in numbers], over, alone)
+        for number, bar in zip(numbers, found.bars, strict=True):
+            if bar is not None:
+                self._meta[number, 2:] = round(1000 * float(bar[0])), bool(bar[1])
+        return found
+
+    def _text_of(self, place: Place) -> str:
+        pairs = zip(self.dials, place, strict=True)
+        return ", ".join(f"{dial.control.label} {dial.texts[number]}" for dial, number in pairs)
+
+    def html(self) -> str:
+        """The text of the file."""
+        programs = words.Programs()
+        for one in self.recipes:
+            programs.add(script_lines(self.problem, one))
+        index = np.array([[self._numbers[place] for place in places(self.dials)]], np.uint16)
+        tables: list[Codes] = [index, self._meta.T, programs.codes()]
+        for drawn in self._panels:
+            tables += drawn.packed()
+        texts = [list(column) for column in zip(*self._words, strict=True)]
+        said = json.dumps([*texts, programs.lines], ensure_ascii=False, separators=(",", ":"))
+        packed = gzip.compress(planes(tables) + said.encode(), 9, mtime=0)
+        data = {
+            "layout": axes.LAYOUT,
+            "dials": [_told(dial) for dial in self.dials],
+            "start": None if self.baseline is None else self._count - 1,
+            "panels": [{"title": drawn.title, **drawn.told} for drawn in self._panels],
+            "heights": (STEPS, SPILL),
+            "places": (WIDE_STEPS, WIDE_SPILL),
+            "shapes": [table.shape for table in tables],
+            "packed": base64.b64encode(packed).decode(),
+        }
+        css, js = _colors() + _file("page.css"), _file("page.js")
+        at = self._numbers[tuple(dial.at for dial in self.dials)]
+        sentence, _, rows = self._words[at]
+        return Template(_file("page.html")).substitute(
+            self._fixed_parts(),
+            policy=_policy(css, js),
+            css=css,
+            js=js,
+            data=_json(data),
+            dials="".join(_dial_markup(number, dial) for number, dial in enumerate(self.dials)),
+            sentence=escape(sentence),
+            panels="".join(drawn.markup() for drawn in self._panels),
+            head="".join(f'<th scope="col">{escape(name)}</th>' for name in self._head),
+            rows="".join(f"<tr>{_cells(row.split(chr(9)))}</tr>" for row in rows.split("|") if row),
+            program=escape(programs.text(at)),
+        )
+
+    def _fixed_parts(self) -> dict[str, str]:
+        """Everything in words that stays as it is while the dials move, as HTML."""
+        labels = " and ".join(dial.control.label for dial in self.dials)
+        most = max(one.updates for one in self.recipes)
+        unstable = bool(self._meta[:, 3].any())
+        sliders = any(dial.control.slider for dial in self.dials)
+        legend = " ".join(filter(None, (self.bars.heights, HATCHED * unstable)))
+        return {
+            "title": escape(f"{self.problem.name}: {labels}"),
+            "name": escape(self.problem.name),
+            "description": escape(self.problem.description),
+            "shared": escape(settings.in_words(self.recipes)),
+            "start": "" if self.baseline is None else _start(self.baseline),
+            "runs": f"{len(self.recipes):,}",
+            "stops": FEWER * any(len(dial.shared) < len(dial.values) for dial in self.dials),
+            "thinned": f"Of {most} updates {self._most} or fewer are drawn." * (most > self._most),
+            "bars": escape(legend) if sliders else "",
+            "ends": escape(self.bars.ends),
+        }
+
+
+def _start(baseline: History) -> str:
+    """The lines on the run that the others are compared with."""
+    said = escape(settings.in_words([baseline.recipe]))
+    return (
+        f'<p class="run"><span class="swatch baseline"></span> start <small>{said}</small></p>'
+        f"<p>{escape(baseline.summary())}</p>"
     )
 
 
-def _fixed_parts(
-    problem: Problem,
-    dials: Sequence[Dial],
-    histories: Sequence[History],
-    start: Sequence[StyledRun],
-    found: OutcomeBars,
-) -> dict[str, str]:
-    """Everything in words that stays as it is while the dials move, as HTML."""
-    most = runs.points_each(len(histories))
-    thinned = max(history.updates for history in histories) > most
-    columns = runs.columns(histories[0], start)
+def _told(dial: Dial) -> dict[str, Any]:
+    """The facts of a dial that the page's program needs."""
     return {
-        "title": escape(f"{problem.name}: {' and '.join(dial.control.label for dial in dials)}"),
-        "name": escape(problem.name),
-        "description": escape(problem.description),
-        "shared": escape(settings.in_words([history.recipe for history in histories])),
-        "start": "".join(map(_start, start)),
-        "swatch": _swatch("live"),
-        "head": "".join(f'<th scope="col">{escape(name)}</th>' for name in columns),
-        "thinned": THINNED.format(most) if thinned else "",
-        "bars": escape(_legend(found)) if any(dial.control.slider for dial in dials) else "",
-        "ends": escape(found.ends),
+        "texts": dial.texts,
+        "at": dial.at,
+        "shared": dial.shared,
+        "label": dial.control.short or dial.control.label,
     }
 
 
-def outcomes(dials: Sequence[Dial], histories: Sequence[History]) -> OutcomeBars:
-    """The bars under the dials, all on one scale, and the same in words."""
-    if len(dials) == 1 and dials[0].control.slider:
-        return outcome_bars(dials[0].texts, histories, f"the range of {dials[0].control.label}")
-    places = [", ".join(place) for place in itertools.product(*(dial.places for dial in dials))]
-    return outcome_bars(places, histories, f"all {len(histories)} runs", in_order=False)
-
-
-def _legend(found: OutcomeBars) -> str:
-    """The words on how to read the bars."""
-    unstable = any(bar and bar[1] for bar in found.bars)
-    return " ".join(filter(None, (found.heights, HATCHED * unstable)))
-
-
-def _start(run: StyledRun) -> str:
-    """The line on the run that the others are compared with."""
-    return (
-        f'<p class="run">{_swatch(run.role)} {run.label} '
-        f"<small>{escape(settings.in_words([run.history.recipe]))}</small></p>"
-        f"<p>{escape(run.history.summary())}</p>"
-    )
-
-
-def _swatch(role: str) -> str:
-    return (
-        f'<svg class="swatch" viewBox="0 0 36 8" aria-hidden="true">'
-        f'<path class="{role}" d="M2 4h32"/></svg>'
-    )
+def _cells(texts: Sequence[str]) -> str:
+    """A row of a table; its first cell is its head."""
+    first, *rest = map(escape, texts)
+    return f'<th scope="row">{first}</th>' + "".join(f"<td>{text}</td>" for text in rest)
 
 
 def _dial_markup(number: int, dial: Dial) -> str:
@@ -260,13 +311,6 @@ def _dial_markup(number: int, dial: Dial) -> str:
     )
 
 
-def _panel(panel: PanelMarkup, start: Sequence[StyledRun], curves: str) -> str:
-    """A panel: what stays, and in a group of its own what changes with the dials."""
-    fixed = panel.axes() + "".join(map(panel.curves, start))
-    view = f'viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true"'
-    return f'<svg {view}>{fixed}<g class="now">{curves}</g></svg>'
-
-
 def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8").strip()
 
@@ -284,7 +328,13 @@ def _colors() -> str:
 def _variables(theme: Theme, scheme: str) -> str:
     colors = dataclasses.asdict(theme).items()
     single = [f"--{name}:{color};" for name, color in colors if isinstance(color, str)]
-    return f"color-scheme:{scheme};{''.join(single)}--diverged:{theme.pinned[0]};"
+    several = [
+        f"--{name}-{number}:{color};"
+        for name, listed in (("pin", theme.pinned), ("class", theme.classes))
+        for number, color in enumerate(listed)
+    ]
+    diverged = f"--diverged:{theme.pinned[0]};"
+    return f"color-scheme:{scheme};{''.join([*single, *several])}{diverged}"
 
 
 def _policy(css: str, js: str) -> str:

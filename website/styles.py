@@ -1,0 +1,89 @@
+"""The theme's styles and icons, cut to what the pages use: a phone has to load them first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import tinycss2
+from fontTools import subset
+
+WORD = re.compile(r"[A-Za-z_][\w-]*")
+ICON = re.compile("[\ue000-\uf8ff]")
+"""Signs that Unicode leaves to fonts."""
+
+
+def lighten(static: Path, pages: Sequence[Path]) -> None:
+    """Drop rules whose classes occur in no page and no script, and icons that no rule names.
+
+    Args:
+        static: the folder of styles, scripts and fonts.
+        pages: the files of the pages.
+    """
+    users = [*pages, *static.rglob("*.js")]
+    words = {word for path in users for word in WORD.findall(path.read_text(encoding="utf-8"))}
+    icons: set[int] = set()
+    for path in static.rglob("*.css"):
+        text = used(path.read_text(encoding="utf-8"), words)
+        icons |= set(map(ord, ICON.findall(text)))
+        path.write_text(text, encoding="utf-8")
+    for font in static.rglob("*.woff2"):
+        _cut(font, icons)
+
+
+def used(css: str, words: set[str]) -> str:
+    """The rules of a style whose classes and ids are all among the words; licences stay.
+
+    >>> used(".a, .b { color: red } .c.a { color: blue } p:not(.c) { margin: 0 }", {"a"})
+    '.a{ color: red }p:not(.c) { margin: 0 }'
+    """
+    rules = tinycss2.parse_stylesheet(css, skip_whitespace=True)
+    return "".join(_kept(rules, words))
+
+
+def _kept(rules: Sequence[Any], words: set[str]) -> Iterator[str]:
+    for rule in rules:
+        if rule.type == "comment":
+            if rule.value.startswith("!"):
+                yield f"/*{rule.value}*/"
+        elif rule.type == "qualified-rule":
+            selectors = [each for each in _selectors(rule.prelude) if _names(each) <= words]
+            if selectors:
+                chosen = ",".join(map(tinycss2.serialize, selectors))
+                yield f"{chosen}{{{tinycss2.serialize(rule.content)}}}"
+        elif rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports"):
+            inner = tinycss2.parse_rule_list(rule.content, skip_whitespace=True)
+            if text := "".join(_kept(inner, words)):
+                yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{text}}}"
+        else:
+            yield rule.serialize()
+
+
+def _selectors(prelude: Sequence[Any]) -> list[list[Any]]:
+    """A list of selectors, as tokens: those between commas."""
+    found: list[list[Any]] = [[]]
+    for token in prelude:
+        if token == ",":
+            found.append([])
+        elif token.type != "comment" and (found[-1] or token.type != "whitespace"):
+            found[-1].append(token)
+    return found
+
+
+def _names(selector: Sequence[Any]) -> set[str]:
+    """The classes and ids that an element must have; those inside `:not(...)` are none of them."""
+    pairs = zip([None, *selector], selector, strict=False)
+    classes = {token.value for before, token in pairs if before == "." and token.type == "ident"}
+    return classes | {token.value for token in selector if token.type == "hash"}
+
+
+def _cut(font: Path, icons: set[int]) -> None:
+    """Leave only these signs in a font."""
+    options = subset.Options(flavor="woff2")
+    loaded = subset.load_font(str(font), options)
+    cutter = subset.Subsetter(options)
+    cutter.populate(unicodes=icons)
+    cutter.subset(loaded)
+    subset.save_font(loaded, str(font), options)
