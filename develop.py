@@ -8,6 +8,8 @@ what it needs. Environment variables change them, or words behind the command, V
   PIP_ARGS      further words for pip: on Linux, --extra-index-url and the index that PyTorch's
                 install page names for "CPU" take torch's smaller CPU build
   NOTEBOOKS     the notebooks that `execute` runs (all)
+  SITE_ADDRESS, SITE_REPOSITORY, SITE_HUB   the public addresses of the site, of the repository on
+                GitHub and of a JupyterHub; what is empty is left out of the site's pages
   SOAK_MINUTES, SWEEP_UPDATES, SWEEP_MODELS, LEARNERS   how long, and how many
 """
 
@@ -18,6 +20,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +30,9 @@ SETTINGS = {  # and what they are if nobody says otherwise
     "CONSTRAINTS": "-c constraints.txt",
     "PIP_ARGS": "",
     "NOTEBOOKS": "",
+    "SITE_ADDRESS": "",
+    "SITE_REPOSITORY": "",
+    "SITE_HUB": "",
     "SOAK_MINUTES": "30",
     "SWEEP_UPDATES": "60",
     "SWEEP_MODELS": "400",
@@ -39,7 +45,7 @@ FRAMEWORKS = {"VENV": ".venv-frameworks", "CONSTRAINTS": ""}
 RIVALS = {"VENV": ".venv-rivals"}
 ENVIRONMENTS = [each["VENV"] for each in (SETTINGS, OLDEST, COLAB, NEWEST, FRAMEWORKS, RIVALS)]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-UNIT = ("--ignore=tests/browser", "--ignore=tests/frameworks")
+UNIT = tuple(f"--ignore=tests/{name}" for name in ("browser", "frameworks", "website"))
 
 COMMANDS: dict[str, Callable[[], None]] = {}
 
@@ -106,8 +112,8 @@ def lectures() -> None:
 
 @command
 def test() -> None:
-    """Run everything that CI runs: lint, types, unit, notebooks."""
-    for part in (lint, types, unit, notebooks):
+    """Run everything that CI runs: lint, types, unit, notebooks, pages."""
+    for part in (lint, types, unit, notebooks, pages):
         part()
 
 
@@ -137,6 +143,26 @@ def notebooks() -> None:
     words = "-n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=60"
     sanitize = ("--nbval-sanitize-with", "tests/sanitize.cfg")
     execute_in("dev", "pytest", *words.split(), *sanitize, "notebooks/", **ONE_THREAD)
+
+
+@command
+def pages() -> None:
+    """Build a few pages of the site of each kind, and test them."""
+    environment("dev")
+    execute_in("site", "pytest", "tests/website", **ONE_THREAD)
+
+
+@command
+def site() -> None:
+    """Build the site into build/site: SITE_ADDRESS and SITE_REPOSITORY say where it will be."""
+    execute_in("site", "website", **ONE_THREAD)
+
+
+@command
+def test_site() -> None:
+    """Build the whole site, and test all of its pages."""
+    environment("dev")
+    execute_in("site", "pytest", "tests/website", GRADWIDGETS_SITE="whole", **ONE_THREAD)
 
 
 @command
@@ -171,9 +197,10 @@ def test_colab() -> None:
 
 @command
 def widgets_in_lab() -> None:
-    """Run the browser tests of widgets."""
-    files = ("test_lab", "test_bar_tables", "test_predict", "test_stepper")
+    """Run the browser tests of widgets, and what lessons install in Colab."""
+    files = ("test_front_ends", "test_lab", "test_bar_tables", "test_predict", "test_stepper")
     execute_in("dev", "pytest", "-n", "2", *(f"tests/browser/{name}.py" for name in files))
+    execute_in("dev", "pytest", "tests/lessons/test_install_cell.py")
 
 
 @command
@@ -258,18 +285,31 @@ def bench() -> None:
     execute_in("dev", "benchmarks")
     execute_in("dev", "benchmarks.kernel")
     execute_in("dev", "pytest", "-p", "front_ends.fixtures", "-s", "benchmarks/latency.py")
+    execute_in("site", "benchmarks.site", **ONE_THREAD)
 
 
 @command
 def hub() -> None:
     """Hold a class on a JupyterHub on this machine: its proxy needs node and npm."""
+    with_proxy()
+    execute_in("dev", "benchmarks.classroom", setting("LEARNERS"))
+
+
+@command
+def test_hub() -> None:
+    """Try a class of three on a real JupyterHub: who may see what."""
+    with_proxy()
+    execute_in("dev", "pytest", "tests/hub", **ONE_THREAD)
+
+
+def with_proxy() -> None:
+    """Install a JupyterHub and its proxy."""
     environment("hub")
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("npm is not installed; the hub's proxy needs it")
     quiet = ("--silent", "--no-audit", "--no-fund", "--prefix", str(ROOT / setting("VENV") / "npm"))
     subprocess.run([npm, "install", *quiet, "configurable-http-proxy@5"], check=True)
-    execute_in("dev", "benchmarks.classroom", setting("LEARNERS"))
 
 
 @command
@@ -286,6 +326,69 @@ def execute() -> None:
 def fact_check() -> None:
     """Write the table of lesson 11, after a change in claims.json or in a lesson's cells."""
     execute_in("dev", "gradwidgets.lessons.claims", "notebooks")
+
+
+@command
+def homework_unlock() -> None:
+    """Open the locked homework in homework-open, to be changed."""
+    execute_in("dev", "tests.homework.opened", "unlock")
+
+
+@command
+def homework_lock() -> None:
+    """Lock the homework of homework-open again, and write what students get of it."""
+    execute_in("dev", "tests.homework.opened", "lock")
+
+
+@command
+def translations() -> None:
+    """Take new texts of homework and feedback into the catalogs, and compile them."""
+    execute_in("dev", "tests.homework.catalogs")
+
+
+STUDENTS = ("LICENSE", "README.md", "constraints.txt", "environment.yml", "postBuild")
+STUDENTS += ("pyproject.toml", "hub/", "gradwidgets", "notebooks/")
+"""How the names of the files begin that the branch `course` holds."""
+NOT_STUDENTS = ("notebooks/homework/solutions.locked",)
+
+
+@command
+def course_branch() -> None:
+    """Write the branch `course` from the last commit: what a hub hands out and Binder builds.
+
+    It holds neither tests nor locked solutions, and of this branch's history nothing. The folder
+    that you work in stays as it is.
+    """
+    lines = git("ls-tree", "-r", "--full-tree", "HEAD").splitlines()
+    names = {line: line.split("\t")[1] for line in lines}
+    kept = [line for line, name in names.items() if name.startswith(STUDENTS)]
+    kept = [line for line in kept if names[line] not in NOT_STUDENTS]
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git("update-index", "--index-info", given="\n".join(kept) + "\n", **index)
+        tree = git("write-tree", **index)
+    before = git("for-each-ref", "--format=%(objectname)", "refs/heads/course")
+    if before and git("rev-parse", f"{before}^{{tree}}") == tree:
+        print("course is as it was")
+        return
+    message = f"The students' files of {git('rev-parse', '--short', 'HEAD')}"
+    parents = ["-p", before] if before else []  # so that nbgitpuller can follow
+    commit = git("commit-tree", tree, *parents, "-m", message)
+    git("update-ref", "refs/heads/course", commit)
+    print(f"course: {len(kept)} files")
+
+
+def git(*words: str, given: str = "", **env: str) -> str:
+    """The answer of a command of git."""
+    run = subprocess.run(
+        ["git", *words],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        input=given.encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return run.stdout.decode().strip()
 
 
 @command

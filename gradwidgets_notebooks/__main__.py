@@ -1,4 +1,4 @@
-"""The command `gradwidgets`: copy the course, open it, update it, look for faults."""
+"""The command `gradwidgets`: the course, faults of an installation, homework of a class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gradwidgets_notebooks.course import FIRST, Brought, bring
+from gradwidgets_class.commands import add as add_class
+from gradwidgets_homework.commands import add
+from gradwidgets_notebooks.course import FIRST, Brought, bring, course_folder
 from gradwidgets_notebooks.doctor import INSTALL, findings
 
 FOLDER = Path("gradwidgets-course")
@@ -20,15 +22,11 @@ def main(given: Sequence[str] | None = None) -> int:
     """Do what the command line says, and return the exit code."""
     words = list(sys.argv[1:] if given is None else given)
     end = words.index("--") if "--" in words else len(words)
-    told = _parser().parse_args(words[:end])
     try:
-        if told.command == "lab":
-            return lab(told.folder, [*told.no_browser, *words[end + 1 :]])
-        if told.command == "lessons":
-            return lessons(told.folder)
-        if told.command == "update":
-            return update(told.folder)
-        return doctor()
+        told = _parser().parse_args(words[:end])
+        told.options = words[end + 1 :]
+        code: int = told.run(told)
+        return code
     except (OSError, ValueError) as problem:
         sys.stderr.write(f"gradwidgets: {problem}\n")
         return 1
@@ -64,14 +62,16 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="start JupyterLab, and open no browser",
     )
-    commands.add_parser(
+    opened.set_defaults(run=lambda told: lab(told.folder, [*told.no_browser, *told.options]))
+    copied = commands.add_parser(
         "lessons",
         parents=[where],
         help="copy the course",
-        description="Copies the course into FOLDER: lessons, lectures, and the claims of the fact "
-        "check. No file that is there already is overwritten.",
+        description="Copies the course into FOLDER: lessons, lectures, homework, and the claims of "
+        "the fact check. No file that is there already is overwritten.",
     )
-    commands.add_parser(
+    copied.set_defaults(run=lambda told: lessons(told.folder))
+    updated = commands.add_parser(
         "update",
         parents=[where],
         help="bring new and changed lessons, and keep your work",
@@ -79,12 +79,31 @@ def _parser() -> argparse.ArgumentParser:
         "lesson that you changed, or ran and saved, stays as it is; the newer one is saved "
         "beside it. Your answers, in progress.json, stay.",
     )
-    commands.add_parser(
+    updated.set_defaults(run=lambda told: update(told.folder))
+    printed = commands.add_parser(
+        "handout",
+        help="make a page to be printed of a lecture",
+        description="Runs the notebook of a lecture and writes one page of HTML beside it: each "
+        "slide, each scene with its picture, each question. Print it from a browser, or save it "
+        "there as PDF.",
+    )
+    printed.add_argument("lecture", metavar="LECTURE", type=Path, help="a notebook with slides")
+    printed.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="(default: LECTURE with the ending .html)"
+    )
+    printed.add_argument(
+        "--notes", action="store_true", help="with the speaker's notes and the answers"
+    )
+    printed.set_defaults(run=lambda told: handout(told.lecture, told.output, told.notes))
+    asked = commands.add_parser(
         "doctor",
         help="look for faults of the installation",
         description="Says what is installed, makes a lab, starts a kernel, and says what to do "
         "about each fault. It takes up to a minute, or more on a slow disk.",
     )
+    asked.set_defaults(run=lambda _: doctor())
+    add_class(commands)
+    add(commands, course_folder() / "homework")
     return parser
 
 
@@ -131,6 +150,16 @@ def update(folder: Path) -> int:
         print(line)
     if brought == Brought():
         print("Nothing is new.")
+    return 0
+
+
+def handout(lecture: Path, output: Path | None, notes: bool) -> int:
+    """Write the page of a lecture that is to be printed."""
+    from gradwidgets.lessons import handout as page_of  # loads torch, which the rest does not need
+
+    written = output or lecture.with_suffix(".html")
+    written.write_text(page_of(lecture, notes), encoding="utf-8")
+    print(f"Written: {written}. Print it from a browser.")
     return 0
 
 

@@ -15,10 +15,14 @@ RECORD = ".gradwidgets.json"
 PATTERNS = (
     "[0-9][0-9]_*.ipynb",
     "claims.json",
+    "homework/*.ipynb",
     "lectures/*.ipynb",
     "lectures/voila.json",
     "lectures/voila/**/*.*",
 )
+"""What a learner gets."""
+FOR_INSTRUCTORS = ("homework/nbgrader_config.py", "homework/course.toml", "homework/INSTRUCTORS.md")
+"""What `gradwidgets course unlock` lays beside the homework's sources."""
 
 
 def course_folder() -> Path:

@@ -86,3 +86,60 @@ def test_make_has_the_same_commands() -> None:
     said = subprocess.run(dry, capture_output=True, text=True, check=True).stdout
     lines = [line for line in said.splitlines() if "develop.py" in line]
     assert lines == [f"python3 develop.py {name}" for name in develop.COMMANDS]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with the names of this one's files, in a commit."""
+    names = ["README.md", "environment.yml", "postBuild", "pyproject.toml", "hub/README.md"]
+    names += ["gradwidgets/__init__.py", "notebooks/00_start_here.ipynb", "tests/test_develop.py"]
+    names += ["notebooks/homework/hw1.ipynb", "notebooks/homework/solutions.locked", "develop.py"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    monkeypatch.setattr(develop, "ROOT", tmp_path)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "nobody")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "nobody@example.org")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        develop.git(*words)
+    return tmp_path
+
+
+def test_the_branch_course_holds_what_students_get_and_no_history(repository: Path) -> None:
+    (repository / "README.md").write_text("in work", encoding="utf-8")
+    assert develop.main(["course-branch"]) == 0
+    assert develop.git("ls-tree", "-r", "--name-only", "course").splitlines() == [
+        "README.md",
+        "environment.yml",
+        "gradwidgets/__init__.py",
+        "hub/README.md",
+        "notebooks/00_start_here.ipynb",
+        "notebooks/homework/hw1.ipynb",
+        "postBuild",
+        "pyproject.toml",
+    ]
+    assert develop.git("rev-list", "--count", "course") == "1"
+    assert develop.git("show", "course:README.md") == "README.md"
+    assert develop.git("status", "--porcelain") == "M README.md"
+
+
+def test_the_branch_course_grows_so_that_a_copy_can_follow(repository: Path) -> None:
+    develop.main(["course-branch", "course-branch"])
+    first = develop.git("rev-parse", "course")
+    (repository / "tests/test_develop.py").write_text("another", encoding="utf-8")
+    develop.git("commit", "-q", "-a", "-m", "a test")
+    develop.main(["course-branch"])
+    assert develop.git("rev-parse", "course") == first
+    develop.git("rm", "-q", "hub/README.md")
+    develop.git("commit", "-q", "-m", "a file of the students' goes")
+    develop.main(["course-branch"])
+    assert develop.git("rev-parse", "course^") == first
+    assert "hub/README.md" not in develop.git("ls-tree", "-r", "--name-only", "course")
+
+
+def test_the_branch_course_of_this_repository_can_be_installed() -> None:
+    """Whatever pyproject.toml puts into the wheel begins as the names of the branch do."""
+    taken = re.findall(r'"/([^"]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert taken
+    assert all(name.startswith(develop.STUDENTS) for name in taken)

@@ -15,10 +15,15 @@ import pytest
 import gradwidgets
 
 PACKAGE = Path(gradwidgets.__file__).parent
-NOTEBOOKS = PACKAGE.with_name("gradwidgets_notebooks")
-FILES = sorted([*PACKAGE.rglob("*.py"), *NOTEBOOKS.rglob("*.py")])
+BESIDE = [
+    PACKAGE.with_name(f"gradwidgets_{name}")
+    for name in ("class", "homework", "notebooks", "worker")
+]
+FILES = sorted(path for folder in (PACKAGE, *BESIDE) for path in folder.rglob("*.py"))
 FACES = [
     "gradwidgets",
+    "gradwidgets_class",
+    "gradwidgets_homework",
     "gradwidgets_notebooks",
     *(f"gradwidgets.{path.parent.name}" for path in PACKAGE.glob("*/__init__.py")),
 ]

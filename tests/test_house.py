@@ -26,11 +26,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": {"core", "components"},
     "meter": {"core", "sweep", "components"},
     "lab": {"core", "script", "sweep", "plots", "export", "components"},
-    "lessons": {"core", "components", "lab", "grading"},
+    "lessons": {"core", "components", "lab"},
     "course": {"core", "checkup", "sweep", "script", "grading", "lab", "lessons", "meter"},
 }
-"""Who may import whom, each folder from another's face only. `lessons` keeps an old name of
-`grading` for homework that has been handed out."""
+"""Who may import whom, each folder from another's face only."""
 
 PLAIN = {"torch", "numpy"}
 LIBRARIES = {

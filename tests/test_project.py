@@ -100,3 +100,11 @@ def test_every_python_that_is_promised_is_tested() -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=short)
 def test_a_notebook_is_small_enough_to_send(path: Path) -> None:
     assert path.stat().st_size <= 400_000
+
+
+def test_learners_are_sent_to_the_branch_that_holds_no_solutions() -> None:
+    hub = (ROOT / "hub" / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"git-pull\?repo=REPOSITORY&(\w+=\w+)&", hub) == ["branch=course"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "git clone" not in readme
+    assert "ADDRESS@course" in readme

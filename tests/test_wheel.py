@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gradwidgets_notebooks import course_files
+from gradwidgets_notebooks.course import FOR_INSTRUCTORS
 from tests.test_project import ROOT, tomllib
 
 COURSE = "gradwidgets_notebooks/course/"
@@ -60,14 +61,17 @@ def test_it_holds_the_course_and_none_of_the_solutions(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         texts = [archive.read(name) for name in names if name.startswith(COURSE)]
-    assert sorted(name for name in names if name.startswith(COURSE)) == [
-        f"{COURSE}{name}" for name in course_files()
-    ]
+    held = sorted(name for name in names if name.startswith(COURSE))
+    assert held == sorted(f"{COURSE}{name}" for name in (*course_files(), *FOR_INSTRUCTORS))
     assert not any(b"BEGIN SOLUTION" in text or b"BEGIN HIDDEN" in text for text in texts)
+    assert not any("locked" in name or "tests/" in name for name in names)
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {
         "gradwidgets",
+        "gradwidgets_class",
+        "gradwidgets_homework",
         "gradwidgets_notebooks",
         "gradwidgets_pytest",
+        "gradwidgets_worker",
     }
     assert wheel.stat().st_size < 1_000_000
 
@@ -142,4 +146,4 @@ def test_the_lessons_that_it_takes_are_those_that_a_copy_takes() -> None:
     hatch = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
     taken = hatch["build"]["targets"]["wheel"]["include"]
     lessons = [pattern for pattern in taken if pattern.startswith("/notebooks")]
-    assert lessons == [f"/notebooks/{pattern}" for pattern in PATTERNS]
+    assert lessons == [f"/notebooks/{pattern}" for pattern in (*PATTERNS, *FOR_INSTRUCTORS)]

@@ -41,8 +41,8 @@ class History:
         edited_norms: (updates, P) norm of each gradient after the edits.
         param_norms: (updates, P) norm of each parameter before the update.
         change_norms: (updates, P) norm of each parameter's change.
-        parameters: values of small parameters by name, (updates + 1, *shape): the start first;
-            complex ones as real and imaginary parts, (updates + 1, *shape, 2).
+        parameters: values of small parameters by name, `(updates + 1, *shape)`: the start first;
+            complex ones as real and imaginary parts, `(updates + 1, *shape, 2)`.
         held_out: (m, 2) rows of (updates done, the metric on the held-out data).
         stopped: None, or (update, why): "threshold", "patience", "diverged", "cancelled" or
             "failed". A run that diverged at update n has n rows: its loss, or a parameter, was
@@ -214,7 +214,7 @@ class History:
         """One line per update: its number, loss and norms; written to `path` if there is one.
 
         With a schedule there is a column for the learning rate, "lr"; with several parameter groups
-        there is one for each, such as "lr of *bias", even without a schedule.
+        there is one for each, such as `lr of *bias`, even without a schedule.
         With held-out data a last column is the metric after that update, empty where it was not
         measured: "held_out_accuracy", say. What was measured before the first update is not in it.
         Where `lost` was measured it is the very last.

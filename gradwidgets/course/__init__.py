@@ -8,10 +8,11 @@ question, and `start_here.check_train_step(train_step)` checks an exercise.
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
-from gradwidgets.lessons import Lesson, Table
+from gradwidgets.lessons import Lesson, Table, classroom
 
-__all__ = ["LESSONS", "progress"]
+__all__ = ["LESSONS", "progress", "class_progress"]
 
 LESSONS = (
     "start_here",
@@ -42,6 +43,42 @@ def progress() -> Table:
     ['lesson', 'questions', 'exercises']
     """
     return Table(["lesson", "questions", "exercises"], [_row(name) for name in LESSONS])
+
+
+def class_progress() -> Table:
+    """Table of the learners of a class, and the lessons that each has done or begun.
+
+    A lesson is done if all its questions are answered and all its exercises solved. Only the
+    lecturer of a class (`gradwidgets class`) may see it; where there is no class, it is empty.
+
+    Raises:
+        ClassError: you are not the lecturer, or the class does not answer.
+
+    >>> class_progress()
+    learner  done  begun
+    """
+    return Table(["learner", "done", "begun"], map(_learner, classroom.members()))
+
+
+def _learner(member: dict[str, Any]) -> tuple[str, str, str]:
+    """The numbers of the lessons that a learner has done, and that they have begun."""
+    solved = {*member["answered"], *member["passed"]}
+    done, begun = [], []
+    for number, name in enumerate(LESSONS):
+        asked = _keys(name)
+        if asked and asked <= solved:
+            done.append(f"{number:02}")
+        elif asked & solved:
+            begun.append(f"{number:02}")
+    return member["learner"], " ".join(done) or "-", " ".join(begun) or "-"
+
+
+def _keys(name: str) -> set[str]:
+    """The keys of all that a lesson asks and sets."""
+    lesson: Lesson = importlib.import_module(f"{__name__}.{name}").lesson
+    return {*(each.key for each in lesson.questions.values())} | {
+        f"{name}.{exercise}" for exercise in lesson.exercises
+    }
 
 
 def _row(name: str) -> tuple[str, str, str]:

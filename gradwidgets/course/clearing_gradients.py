@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -181,23 +182,34 @@ def idle_head() -> tuple[str, str]:
 
 
 def batches_kept(habit: str, updates: int) -> int:
-    """Number of batches that are still in memory after so many updates."""
+    """Number of batches that are still in memory after so many updates.
+
+    Args:
+        habit: "cleared", "zeros", "never", "notes" (losses kept in a list), "create_graph" (as an
+            option of `backward`, never cleared) or "create_graph, cleared".
+        updates: how many.
+    """
     x, y = bowl_data()
     model = nn.Linear(10, 1).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     alive: weakref.WeakSet[Tensor] = weakref.WeakSet()
     notes = []
     for _ in range(updates):
-        if habit != "never":
+        if habit not in ("never", "create_graph"):
             optimizer.zero_grad(set_to_none=habit != "zeros")
         batch = x.clone()
         alive.add(batch)
-        nn.functional.mse_loss(model(batch), y).backward()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch says that it keeps the graph
+            loss = nn.functional.mse_loss(model(batch), y)
+            loss.backward(create_graph=habit.startswith("create_graph"))
         optimizer.step()
         if habit == "notes":
             notes.append(nn.functional.mse_loss(model(batch), y))
-    del batch
-    return len(alive)
+    del batch, loss
+    kept = len(alive)
+    model.zero_grad()  # what has a graph would stay for good
+    return kept
 
 
 @lesson.question(

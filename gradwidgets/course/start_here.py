@@ -24,8 +24,8 @@ def moons_at(scale: float) -> History:
 
 
 def settles(history: History) -> bool:
-    """True if the loss is above its first value at fewer than half of the updates."""
-    return bool((history.loss > history.loss[0]).mean() < 0.5)
+    """True if the loss is above its first value at fewer than a third of the updates."""
+    return bool((history.loss > history.loss[0]).mean() < 1 / 3)
 
 
 @lesson.question(
@@ -47,7 +47,7 @@ def scale_100() -> tuple[str, str]:
         answer = "lower still"
     else:
         answer = "about the same as at scale 10"
-    much = "more than half" if above > 0.5 else "less than half"
+    much = "more than a third" if above > 1 / 3 else "less than a third"
     return answer, (
         f"At scale 10 the loss ends at {ten.loss[-1]:.2f}; at scale 100 it is above its start at "
         f"{much} of the updates."

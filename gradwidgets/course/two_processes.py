@@ -1,18 +1,15 @@
 """Two processes of this machine that train together, and functions of a notebook that run in both.
 
-A notebook's function is no part of a module that another process could import. So it is sent as
-code, with the values that it uses. Each process reads them from a pipe that this one alone writes,
-and answers with tensors, numbers and texts in a folder that lasts as long as the two.
+A notebook's function is no part of a module that another process could import. So cloudpickle sends
+it as code, with the functions, classes and values that it uses. Each process reads them from a pipe
+that this one alone writes, and answers with tensors, numbers and texts in a folder that lasts as
+long as the two.
 """
 
 from __future__ import annotations
 
-import builtins
 import contextlib
-import dis
-import importlib
 import io
-import marshal
 import os
 import pickle
 import socket
@@ -20,13 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, cast
 
+import cloudpickle
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -169,97 +166,17 @@ def _end(
     homes.clear()
 
 
-class _Sender(pickle.Pickler):
-    """Pickles functions that no other process can import as code and what they use."""
-
-    def reducer_override(self, value: Any) -> Any:
-        """The parts to make again what pickle would only name."""
-        if isinstance(value, types.ModuleType):
-            return importlib.import_module, (value.__name__,)
-        if isinstance(value, types.CodeType):
-            return marshal.loads, (marshal.dumps(value),)
-        if isinstance(value, type) and value.__module__ == "__main__":
-            raise TypeError(f"{value.__name__} is a class of this notebook; send functions")
-        if isinstance(value, types.FunctionType) and not _can_be_imported(value):
-            made_of = value.__code__, value.__name__, _module_of(value)
-            return _function, made_of, _used_by(value), None, None, _fill
-        return NotImplemented
-
-
 def _message(content: object) -> bytes:
     """The bytes to be sent.
 
     Raises:
         RuntimeError: it uses something that cannot be sent.
     """
-    file = io.BytesIO()
     try:
-        _Sender(file).dump(content)
+        message: bytes = cloudpickle.dumps(content)
     except (TypeError, AttributeError, ValueError, pickle.PicklingError) as error:
         raise RuntimeError(f"this cannot be sent to another process: {error}") from None
-    return file.getvalue()
-
-
-def _can_be_imported(function: types.FunctionType) -> bool:
-    if function.__module__ == "__main__":
-        return False
-    found: Any = sys.modules.get(function.__module__)
-    for name in function.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is function
-
-
-def _module_of(function: types.FunctionType) -> str:
-    """The module that holds a function's global names; "" for the notebook."""
-    name = function.__globals__.get("__name__", "__main__")
-    known = vars(sys.modules[name]) if name in sys.modules else None
-    return name if name != "__main__" and known is function.__globals__ else ""
-
-
-def _used_by(function: types.FunctionType) -> dict[str, Any]:
-    """The values that make a function what it is, apart from its code."""
-    space: dict[str, Any] = {} if _module_of(function) else function.__globals__
-    filled = {}
-    for index, cell in enumerate(function.__closure__ or ()):
-        with contextlib.suppress(ValueError):  # an empty one
-            filled[index] = cell.cell_contents
-    return {
-        "space": {name: space[name] for name in _global_names(function.__code__) if name in space},
-        "cells": filled,
-        "defaults": function.__defaults__,
-        "keywords": function.__kwdefaults__,
-        "attributes": function.__dict__,
-    }
-
-
-def _global_names(code: types.CodeType) -> Iterator[str]:
-    for each in dis.get_instructions(code):
-        if each.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield each.argval
-    for part in code.co_consts:
-        if isinstance(part, types.CodeType):
-            yield from _global_names(part)
-
-
-_space: dict[str, Any] = {}
-"""In a process of the two: the global names of the functions that it has been sent last."""
-
-
-def _function(code: types.CodeType, name: str, module: str) -> types.FunctionType:
-    """A function without the values that it uses."""
-    space = vars(importlib.import_module(module)) if module else _space
-    cells = tuple(types.CellType() for _ in code.co_freevars)
-    return types.FunctionType(code, space, name, closure=cells)
-
-
-def _fill(function: types.FunctionType, used: dict[str, Any]) -> None:
-    """Give a function what `_used_by` has found."""
-    _space.update(used["space"])
-    for index, value in used["cells"].items():
-        cast(Any, function.__closure__)[index].cell_contents = value
-    function.__defaults__ = used["defaults"]
-    function.__kwdefaults__ = used["keywords"]
-    function.__dict__.update(used["attributes"])
+    return message
 
 
 def serve() -> None:
@@ -285,10 +202,8 @@ def serve() -> None:
 def _called(message: bytes, rank: int) -> Reply:
     """Call the function that a message holds."""
     said, result, error = io.StringIO(), None, ""
-    _space.clear()
-    _space.update(__name__="__main__", __builtins__=builtins)
     try:
-        function, arguments = pickle.loads(message)
+        function, arguments = cloudpickle.loads(message)
         with contextlib.redirect_stdout(said):
             result = function(rank, *arguments)
     except Exception as problem:

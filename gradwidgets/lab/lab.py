@@ -20,7 +20,7 @@ from gradwidgets.components import (
     close,
 )
 from gradwidgets.core import History, Problem, Recipe, not_allowed, patience_of, problems
-from gradwidgets.export import save_page
+from gradwidgets.export import MOST_RUNS, save_page
 from gradwidgets.lab.controls import Controls
 from gradwidgets.lab.picture import Picture
 from gradwidgets.lab.screen import Listing, Screen
@@ -102,8 +102,8 @@ class GradLab(StaticFallback):
         self._screen.observe(lambda _: soon(self._work.redraw), ["dark", "narrow"])
         named = {*self.controls, *start.changes()}
         extra = [panel for panel, names in PANELS_OF.items() if names & named]
-        panels = panels or suited(self.problem, extra)
-        self._picture = Picture(self.problem, panels, size, self._screen, text_scale)
+        self._panels = tuple(panels or suited(self.problem, extra))
+        self._picture = Picture(self.problem, self._panels, size, self._screen, text_scale)
         self._listing = Listing(lambda: soon(self._close_listing))
         ahead = self._controls if look_ahead else None
         self._work: LabWork = LabWork(
@@ -232,16 +232,32 @@ class GradLab(StaticFallback):
     def save_page(
         self,
         path: str | Path,
-        field: str,
-        other: str | None = None,
+        *fields: str,
         values: Sequence[Any] | None = None,
+        most: int = MOST_RUNS,
     ) -> Path:
-        """Write the lab as one HTML file whose slider over `field` needs no kernel.
+        """Write the lab as one HTML file whose sliders need neither a kernel nor a network.
+
+        Args:
+            path: the file.
+            fields: the settings that can be changed on the page; without any, those of the lab.
+            values: what the first of them takes; None takes all its stops.
+            most: about so many combinations of several settings are trained. Each slider has all
+                its stops while the others stand as they stand now.
 
         Raises:
             ValueError: a setting has no control, or a value is not allowed.
         """
-        return save_page(self.problem, self.recipe, self.baseline, path, field, other, values)
+        return save_page(
+            self.problem,
+            self.recipe,
+            self.baseline,
+            path,
+            fields or tuple(self.controls),
+            values,
+            self._panels,
+            most,
+        )
 
     def download(self, suffix: str) -> None:
         """Hand the picture with its settings (".png") or the numbers (".csv") to the browser.

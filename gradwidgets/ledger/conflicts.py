@@ -110,9 +110,9 @@ def conflicts(
     tensors run, as in `backward()`.
 
     For each loss i its gradient g is taken through the gradients g_j of the other losses: if
-    g . g_j < 0, the part along g_j is subtracted, g - (g . g_j) / |g_j|^2 g_j. All parameters are
-    one vector, and g_j is always the unprojected one (Yu et al. 2020, algorithm 1). With more than
-    two losses the order of the j matters. The paper draws it for each i at random.
+    g . g_j < 0, the part along g_j is subtracted, g - (g . g_j) / (g_j . g_j) g_j. All parameters
+    are one vector, and g_j is always the unprojected one (Yu et al. 2020, algorithm 1). With more
+    than two losses the order of the j matters. The paper draws it for each i at random.
 
     Args:
         model: its parameters that require a gradient are looked at.

@@ -25,6 +25,9 @@ class Ledger(StaticFallback):
         problem: a `Problem`, or the name of a built-in one.
         recipe: the settings; None takes the problem's own.
 
+    Attributes:
+        problem: what is trained.
+
     Raises:
         ValueError: the problem or its data is not usable.
         TrainingError: the model or the loss failed in the first update.
@@ -37,9 +40,9 @@ class Ledger(StaticFallback):
     """
 
     def __init__(self, problem: Problem | str = "moons", recipe: Recipe | None = None) -> None:
-        problem = problems.get(problem)
-        recipe = recipe or problem.recipe
-        self._coming = pages(problem, recipe)
+        self.problem = problems.get(problem)
+        recipe = recipe or self.problem.recipe
+        self._coming = pages(self.problem, recipe)
         self._pages = [next(self._coming)]
         self._task = LatestTask()
         stops = tuple(range(recipe.updates))

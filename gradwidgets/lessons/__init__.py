@@ -7,17 +7,30 @@ from typing import TYPE_CHECKING
 from gradwidgets._lazy import lazily
 
 if TYPE_CHECKING:
+    from gradwidgets.lessons import classroom
     from gradwidgets.lessons.claims import VERDICTS
     from gradwidgets.lessons.fact_check import FactCheck
+    from gradwidgets.lessons.lecture import handout
     from gradwidgets.lessons.lesson import Lesson
     from gradwidgets.lessons.predict import Predict
     from gradwidgets.lessons.settled import Settled
     from gradwidgets.lessons.table import Table
     from gradwidgets.lessons.walkthrough import Scene, Walkthrough
 
-__all__ = ["Predict", "Lesson", "Table", "Scene", "Walkthrough", "FactCheck", "Settled", "VERDICTS"]
+__all__ = [
+    "Predict",
+    "Lesson",
+    "Table",
+    "Scene",
+    "Walkthrough",
+    "handout",
+    "FactCheck",
+    "Settled",
+    "VERDICTS",
+    "classroom",
+]
 
-__getattr__ = lazily(  # old homework imports `lessons.grading`, and is graded without widgets
+__getattr__ = lazily(
     __name__,
     {
         "Predict": "gradwidgets.lessons.predict",
@@ -25,8 +38,10 @@ __getattr__ = lazily(  # old homework imports `lessons.grading`, and is graded w
         "Table": "gradwidgets.lessons.table",
         "Scene": "gradwidgets.lessons.walkthrough",
         "Walkthrough": "gradwidgets.lessons.walkthrough",
+        "handout": "gradwidgets.lessons.lecture",
         "FactCheck": "gradwidgets.lessons.fact_check",
         "Settled": "gradwidgets.lessons.settled",
         "VERDICTS": "gradwidgets.lessons.claims",
+        "classroom": "",
     },
 )

@@ -98,7 +98,7 @@ def read_claims(folder: Path) -> tuple[Claim, ...]:
     """All claims in the order of the file, with their experiments.
 
     Raises:
-        ValueError: the file or a notebook beside it is damaged; names it.
+        ValueError: the file or a lesson beside it is damaged; names it.
     """
     found = experiments(folder)
     with _naming_damaged(folder / FILE) as path:
@@ -122,15 +122,17 @@ def _claim(row: dict[str, str], source: str, experiment: Experiment | None) -> C
 def experiments(folder: Path) -> dict[str, Experiment]:
     """The experiment of each claim: cells of one lesson, the first only if no other has any.
 
-    Cells that fold their code away, as questions do, count only if there are no others.
+    Cells that fold their code away, as questions do, count only if there are no others. Lessons
+    have a number; any other notebook in the folder is the learner's own, and is not looked at.
     """
     found: dict[str, Experiment] = {}
     first = FIRST.removesuffix(".ipynb")  # also of 00_start_here_new.ipynb, beside changed work
-    paths = folder.glob("*.ipynb")
+    paths = folder.glob("[0-9][0-9]_*.ipynb")
     for path in sorted(paths, key=lambda path: (path.name.startswith(first), path.name)):
         with _naming_damaged(path):
             cells = read_cells(path)
-            title = source_of(cells[0]).split("\n")[0].lstrip("# ")
+            words = [source_of(cell) for cell in cells if cell["cell_type"] == "markdown"]
+            title = words[0].split("\n")[0].lstrip("# ")
             for claim, ids in _settling(cells).items():
                 found.setdefault(claim, Experiment(path.name, title, ids))
     return found

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 
 import torch
 
-from gradwidgets.lessons import progress
+from gradwidgets.lessons import classroom, progress
 from gradwidgets.lessons.predict import Predict
 
 PASSED = "Right"
@@ -36,10 +36,10 @@ class Question:
     why: Mapping[str, str]
     experiment: Experiment
 
-    def __call__(self, *args: Any) -> Predict:
-        """The question as a widget."""
+    def __call__(self, *args: Any, tally: bool = False) -> Predict:
+        """The question as a widget; with `tally` for a room, as in `Predict`."""
         answer = wraps(self.experiment)(partial(self.experiment, *args))
-        return Predict(self.text, list(self.why), answer, self.why, key=self.key)
+        return Predict(self.text, list(self.why), answer, self.why, tally=tally, key=self.key)
 
 
 class Lesson:
@@ -88,7 +88,9 @@ class Lesson:
             with torch.random.fork_rng(devices=[]):  # the learner's draws stay as they are
                 said = check(*args, **kwargs)
             if said.startswith(PASSED):
-                progress.keep_passed(f"{self.name}.{check.__name__}")
+                key = f"{self.name}.{check.__name__}"
+                progress.keep_passed(key)
+                classroom.send_passed(key)
             return said
 
         self.exercises[check.__name__] = checked

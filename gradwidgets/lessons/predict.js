@@ -1,12 +1,12 @@
 // A question with a native radio group, or a number of hands for each choice; the answer is asked
 // for with the button, once.
-// How many hands went up, as a bar and in words.
-function barOf(hands, all) {
+// How many hands went up, or answers came, as a bar and in words.
+function barOf(hands, all, kind) {
   const share = all ? Math.round((100 * hands) / all) : 0;
   const fill = create("span");
   fill.style.width = `${share}%`;
   const bar = create("span", { className: "gradwidgets-hands-bar" }, fill);
-  return [bar, `${hands} hand${hands === 1 ? "" : "s"}, ${share} %`];
+  return [bar, `${hands} ${kind}${hands === 1 ? "" : "s"}, ${share} %`];
 }
 
 function render({ model, el }) {
@@ -22,10 +22,14 @@ function render({ model, el }) {
   const program = create("code");
   const summary = create("summary", { textContent: "The experiment, as code" });
   const experiment = create("details", { hidden: true }, summary, create("pre", {}, program));
-  const parts = [fieldset, commit, status, experiment];
+  const classText = create("span");
+  const classButton = create("button", { type: "button" });
+  const classLine = create("p", { className: "gradwidgets-class" }, classText, classButton);
+  const parts = [fieldset, commit, classLine, status, experiment];
   const form = create("form", { className: "gradwidgets-predict" }, ...parts);
   let waiting = false;
   let held = false; // whether the keyboard was here when "Commit" took it away
+  let asked = false; // whether somebody has asked the class
 
   form.toggleAttribute("data-tally", tally);
   const freeKeys = keepKeys(el);
@@ -46,10 +50,11 @@ function render({ model, el }) {
     return { input, mark, hands, why };
   });
   const counted = () => rows.map(({ input }) => Math.max(0, Math.floor(input.valueAsNumber) || 0));
+  const voted = () => counted().map((hands, index) => hands + (model.get("class_votes")[index] ?? 0));
   function picked() {
     if (!tally) return rows.findIndex(({ input }) => input.checked);
-    const most = Math.max(...counted());
-    return most ? counted().indexOf(most) : -1;
+    const most = Math.max(...voted());
+    return most ? voted().indexOf(most) : -1;
   }
 
   form.addEventListener("input", () => {
@@ -74,11 +79,12 @@ function render({ model, el }) {
     const chosen = model.get("chosen");
     const answered = chosen >= 0;
     legend.replaceChildren(...prose(model.get("question")));
-    const all = counted().reduce((sum, votes) => sum + votes, 0);
+    const all = voted().reduce((sum, votes) => sum + votes, 0);
+    const kind = model.get("class_votes").some(Boolean) ? "answer" : "hand";
     rows.forEach(({ input, hands }, index) => {
       if (answered && !tally) input.checked = index === chosen;
       input.disabled = waiting || answered;
-      if (tally) hands.replaceChildren(...barOf(counted()[index], all));
+      if (tally) hands.replaceChildren(...barOf(voted()[index], all, kind));
     });
     commit.disabled = waiting || picked() < 0;
     commit.hidden = answered;
@@ -111,12 +117,42 @@ function render({ model, el }) {
     held = false;
   }
 
+  // A clicker asks the class, then runs the experiment once there is an answer, then goes on.
+  function takeStep() {
+    const open = tally && model.get("class_button") && model.get("chosen") < 0;
+    if (!open || waiting) return false;
+    const first = !asked;
+    asked = true;
+    if (first) model.send({ kind: "ask" });
+    else if (picked() >= 0) form.requestSubmit();
+    return first || waiting;
+  }
+
+  classButton.addEventListener("click", () => {
+    asked = true;
+    model.send({ kind: "class" });
+  });
+  function showClass() {
+    classText.textContent = model.get("class_line");
+    classButton.textContent = model.get("class_button");
+    classButton.hidden = !model.get("class_button");
+    classLine.hidden = classButton.hidden && !model.get("class_line");
+  }
+
   status.tabIndex = -1;
   el.append(form);
+  const title = model.get("question");
+  const place = { el, model, whole: () => form, title, scenes: [], at: () => 0 };
+  const { leave } = joinLecture({ ...place, takeStep });
   const freeModel = whenever(model, ["chosen", "shown", "error"], settle);
+  const freeVotes = whenever(model, ["class_votes"], update);
+  const freeClass = whenever(model, ["class_line", "class_button"], showClass);
   return () => {
     freeKeys();
     freeModel();
+    freeVotes();
+    freeClass();
+    leave();
   };
 }
 

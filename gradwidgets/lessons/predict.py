@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ import traitlets
 
 from gradwidgets.components import LoopScheduler, StaticFallback, script_of, style_of
 from gradwidgets.core import not_allowed, validate
-from gradwidgets.lessons import progress
+from gradwidgets.lessons import classroom, progress
 
 LINE = 92
 """Characters in a line of text."""
@@ -49,9 +50,11 @@ class Predict(StaticFallback, anywidget.AnyWidget):
             with the figures measured). Called once, when it is first needed.
         why: for any of the choices, why it is right or what is wrong with it.
         tally: ask a room: the hands for each choice are counted and typed in, and the choice with
-            most of them is committed to.
-        key: the name under which the learner's choice is kept in `progress.json`. A question with
-            a key that was answered before is made with that answer. Empty: not kept.
+            most of them is committed to. Where there is a class (`gradwidgets class`), a button
+            asks it, too, and its answers are drawn as they come. Nothing is kept in the file.
+        key: the name under which the learner's choice is kept in `progress.json`, and sent to a
+            class if there is one. A question with a key that was answered before is made with
+            that answer. Empty: not kept, and not sent.
 
     Raises:
         ValueError: an argument is not usable; names it and what would be right.
@@ -65,8 +68,8 @@ class Predict(StaticFallback, anywidget.AnyWidget):
     Right. The experiment says: yes. It is 4.
     """
 
-    _esm = script_of(__file__)
-    _css = style_of(__file__)
+    _esm = script_of(__file__, "presenter", "lecture")
+    _css = style_of(__file__, "lecture")
     question = traitlets.Unicode().tag(sync=True)
     choices: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
     tally = traitlets.Bool(False).tag(sync=True)
@@ -74,6 +77,10 @@ class Predict(StaticFallback, anywidget.AnyWidget):
     chosen = traitlets.Int(-1).tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
     error = traitlets.Unicode().tag(sync=True)
+    class_votes: traitlets.List[int] = traitlets.List(traitlets.Int(min=0)).tag(sync=True)
+    class_line = traitlets.Unicode().tag(sync=True)
+    class_button = traitlets.Unicode().tag(sync=True)
+    _poll: classroom.Poll | None = None
 
     def __init__(
         self,
@@ -94,9 +101,10 @@ class Predict(StaticFallback, anywidget.AnyWidget):
         self._scheduler = LoopScheduler()
         self._key = ""
         self.on_msg(self._received)
-        if (before := progress.choice(key)) in self.choices:
+        if not tally and (before := progress.choice(key)) in self.choices:
             self._try(before, [])
-        self._key = key
+        self._key = key or (_key_of(question, choices) if tally else "")
+        self._show_class()
 
     @property
     def choice(self) -> str | None:
@@ -125,8 +133,9 @@ class Predict(StaticFallback, anywidget.AnyWidget):
             return
         outcome = self._measured()
         answer, verdict = self.choices.index(outcome.choice), outcome.verdict(choice)
-        if hands := sum(self.votes):
-            verdict += f" {self.votes[answer]} of {hands} hands were right."
+        if voters := sum(votes := self._all_votes()):
+            kind = "answers" if any(self.class_votes) else "hands"
+            verdict += f" {votes[answer]} of {voters} {kind} were right."
         with self.hold_sync():
             self.error = ""
             self.shown = {
@@ -137,8 +146,11 @@ class Predict(StaticFallback, anywidget.AnyWidget):
                 "experiment": _body_of(self._answer),
             }
             self.chosen = self.choices.index(choice)
-        if self._key:
+        if self.tally:
+            self._end_poll()
+        elif self._key:
             progress.keep_choice(self._key, choice)
+            classroom.send_choice(self._key, choice, self._not_sent)
         self.show_static_again()
 
     def reveal(self, show: bool = False) -> str:
@@ -157,6 +169,8 @@ class Predict(StaticFallback, anywidget.AnyWidget):
 
     def close(self) -> None:
         """Remove the widget."""
+        if self._poll:
+            self._poll.end()
         self.layout.close()
         super().close()
 
@@ -180,9 +194,75 @@ class Predict(StaticFallback, anywidget.AnyWidget):
 
     def _received(self, _: Any, message: Any, __: Any) -> None:
         """Front ends deliver this on other threads too; experiments run on the kernel's own."""
-        if isinstance(message, dict) and message.get("kind") == "commit":
+        kind = message.get("kind") if isinstance(message, dict) else None
+        if kind == "commit":
             said = message.get("choice"), message.get("votes")
             self._scheduler.soon(partial(self._try, *said))
+        elif kind == "class":
+            self._scheduler.soon(self._press_class)
+        elif kind == "ask":
+            self._scheduler.soon(self._ask_class)
+
+    def _press_class(self) -> None:
+        """The button beside the line on the class: ask it or stop that; decline or take it back."""
+        if not classroom.address():
+            return
+        if not self.tally:
+            (classroom.off if classroom.sends() else classroom.on)()
+        elif self._poll and self._poll.goes_on:
+            self._end_poll()
+        else:
+            self._ask_class()
+        self._show_class()
+
+    def _ask_class(self) -> None:
+        """Ask the class, unless it is being asked or the answer is known."""
+        asks = self._poll and self._poll.goes_on
+        if self.tally and classroom.address() and not (asks or self.answered):
+            self._poll = classroom.Poll(self._key, self.question, self.choices, self._heard)
+            self._show_class()
+
+    def _end_poll(self) -> None:
+        if self._poll:
+            self._poll.end()
+            self._show_class()
+
+    def _heard(self, said: classroom.Votes | classroom.ClassError) -> None:
+        """Show what the class says; called on a thread of its own."""
+        self._scheduler.soon(partial(self._show_votes, self._poll, said))
+
+    def _show_votes(
+        self, poll: classroom.Poll | None, said: classroom.Votes | classroom.ClassError
+    ) -> None:
+        if self.answered or poll is not self._poll:
+            return
+        if isinstance(said, classroom.Votes):
+            phones = f" Phones: {said.phones} with the word {said.word}." if said.phones else ""
+            self.class_votes = said.counts
+            self._show_class(f"The class answers.{phones}")
+        else:
+            self._show_class(f"{str(said)[:1].upper()}{str(said)[1:]}.")
+
+    def _not_sent(self, why: str) -> None:
+        self._scheduler.soon(partial(self._show_class, f"Your choice is not sent: {why}."))
+
+    def _show_class(self, line: str = "") -> None:
+        """Say on the page what the class does, and offer what can be done, where there is one."""
+        if not (self._key and classroom.address()):
+            return
+        if self.tally:
+            asks = bool(self._poll and self._poll.goes_on)
+            button = "" if self.answered else "Stop asking" if asks else "Ask the class"
+        else:
+            line = line or classroom.status()
+            button = "Do not send" if classroom.sends() else "Send again"
+        with self.hold_sync():
+            self.class_line, self.class_button = line, button
+
+    def _all_votes(self) -> list[int]:
+        """Hands and answers of the class, for each choice."""
+        answers = self.class_votes or [0] * len(self.votes)
+        return [hands + others for hands, others in zip(self.votes, answers, strict=True)]
 
     def _try(self, choice: Any, votes: Any) -> None:
         try:
@@ -196,7 +276,8 @@ class Predict(StaticFallback, anywidget.AnyWidget):
     def __repr__(self) -> str:
         """The question, the choices, and where it stands."""
         marks = ["(x)" if each == self.choice else "( )" for each in self.choices]
-        hands = [f": {votes}" if any(self.votes) else "" for votes in self.votes]
+        all_votes = self._all_votes()
+        hands = [f": {votes}" if any(all_votes) else "" for votes in all_votes]
         lines = [self.question, *map("  {} {}{}".format, marks, self.choices, hands)]
         stands = self._explained(self._why) if self.answered else "Not answered yet."
         return "\n".join([*lines, stands])
@@ -205,6 +286,12 @@ class Predict(StaticFallback, anywidget.AnyWidget):
     def widget(self) -> anywidget.AnyWidget:
         """Itself."""
         return self
+
+
+def _key_of(question: str, choices: Sequence[str]) -> str:
+    """A key for a question that is asked in a room only."""
+    asked = "\n".join([question, *choices])
+    return f"room.{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
 
 
 def _body_of(experiment: Callable[[], object]) -> str:

@@ -1,7 +1,8 @@
 """A learner's answers and solved exercises, kept in one small file beside the lessons.
 
 The file is `progress.json` in the folder that the kernel runs in. It holds the choices committed to
-and the names of the exercises that passed; delete it to begin again. The environment variable
+and the names of the exercises that passed; in a class (`classroom.py`) also what you told it.
+Delete it to begin again. The environment variable
 `GRADWIDGETS_PROGRESS` names another file, or, set to nothing, keeps nothing.
 """
 
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 FILE = "progress.json"
+
+_told: dict[str, str] = {}
+"""What a learner told the class in this kernel, where no file is kept."""
 
 
 def path() -> Path | None:
@@ -49,6 +53,22 @@ def keep_passed(key: str) -> None:
         _write(kept)
 
 
+def told_class(what: str) -> str:
+    """Return what the class was told: an "id", a "name", or "off"; empty if nothing."""
+    kept = _read().get("class")  # another lesson may have been told since
+    found = _told.get(what) if kept is None else kept.get(what)
+    return found if isinstance(found, str) else ""
+
+
+def tell_class(what: str, text: str) -> None:
+    """Keep what the learner told the class, in this kernel and in the file."""
+    _told[what] = text
+    kept = _read()
+    told = {**kept.get("class", {}), what: text}
+    kept["class"] = {name: said for name, said in told.items() if said}
+    _write(kept)
+
+
 def _read() -> dict[str, Any]:
     """Read what is kept; nothing where there is no file, or where it holds something else."""
     file = path()
@@ -60,7 +80,8 @@ def _kept_in(file: Path) -> dict[str, Any] | None:
     """The contents of a file of ours; None if it is none."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        return {"answers": dict(kept["answers"]), "passed": list(kept["passed"])}
+        told = {"class": dict(kept["class"])} if "class" in kept else {}
+        return {"answers": dict(kept["answers"]), "passed": list(kept["passed"]), **told}
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -69,6 +90,8 @@ def _write(kept: dict[str, Any]) -> None:
     """Replace the file as a whole. A folder that cannot be written to stops no lesson."""
     if (file := path()) is None:
         return
+    if not kept.get("class", True):
+        del kept["class"]
     new = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         if file.exists() and _kept_in(file) is None:

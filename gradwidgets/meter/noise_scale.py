@@ -64,7 +64,7 @@ class NoiseScale(PagedTable):
 
     Args:
         trace: estimate of tr(Sigma), for single samples.
-        square: estimate of |G|^2; it is unbiased, so that it may be negative.
+        square: estimate of `|G|^2`; it is unbiased, so that it may be negative.
         low: lower end of the noise scale, in samples: two standard errors (jackknife over the
             batches drawn). NaN if there is none.
         high: upper end; infinite where G is not clearly above its noise.

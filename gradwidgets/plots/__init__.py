@@ -12,14 +12,22 @@ from gradwidgets.plots.lines import (
     Series,
     held_out_panel,
 )
-from gradwidgets.plots.outcome_bars import OutcomeBars, outcome_bars
+from gradwidgets.plots.outcome_bars import Outcome, OutcomeBars, bars_of, outcome, outcome_bars
 from gradwidgets.plots.panels import OF_PARAMETERS, make, suited
-from gradwidgets.plots.scale import Limits
+from gradwidgets.plots.plane import BoundaryPanel, SurfacePanel, path_of
+from gradwidgets.plots.scale import Limits, vertical
 from gradwidgets.plots.style import DARK, LIGHT, StyledRun, Theme
 from gradwidgets.plots.words import describe, over_seeds
 
 __all__ = [
     "DARK",
+    "BoundaryPanel",
+    "Outcome",
+    "SurfacePanel",
+    "bars_of",
+    "outcome",
+    "path_of",
+    "vertical",
     "GRADIENT",
     "LIGHT",
     "LOSS",

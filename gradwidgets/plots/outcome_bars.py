@@ -72,18 +72,45 @@ def outcome_bars(
     >>> found.bars[2], found.ends
     ([1.0, 'diverges'], 'Over its range: the loss ends lowest at 0.1 ...; diverges at 3 to 10.')
     """
-    ends = [_end(history) for history in histories]
-    stable = [loss for loss, unstable in filter(None, ends) if not unstable]
-    begun = [float(h.loss[0]) for h in histories if h and h.updates and math.isfinite(h.loss[0])]
-    scale = _scale(stable, begun)
+    return bars_of(texts, [None if h is None else outcome(h) for h in histories], over, in_order)
+
+
+class Outcome(NamedTuple):
+    """The end of a run, and how it is unstable if it is; the loss that it began with.
+
+    >>> from gradwidgets.core import Recipe, train
+    >>> outcome(train("bowl", Recipe(lr=3.0)))._replace(end=math.inf)
+    Outcome(end=inf, unstable='diverges', begun=29.25)
+    """
+
+    end: float
+    unstable: str
+    begun: float
+
+
+def bars_of(
+    texts: Sequence[str],
+    ends: Sequence[Outcome | None],
+    over: str = "its range",
+    in_order: bool = True,
+) -> OutcomeBars:
+    """The same as `outcome_bars`, where the histories are no longer there.
+
+    >>> ends = [Outcome(0.1, "", 1.0), Outcome(float("inf"), "diverges", 1.0)]
+    >>> bars_of(["small", "large"], ends).bars
+    [[0.08, ''], [1.0, 'diverges']]
+    """
+    known = [end for end in ends if end is not None]
+    stable = [end.end for end in known if not end.unstable]
+    scale = _scale(stable, [end.begun for end in known if math.isfinite(end.begun)])
     bars: Bars = []
     for end in ends:
         if end is None:
             bars.append(None)
-        elif end[1]:
-            bars.append([1.0, end[1]])
+        elif end.unstable:
+            bars.append([1.0, end.unstable])
         else:
-            bars.append([round(LOWEST + (1 - LOWEST) * scale.share(end[0]), 3), ""])
+            bars.append([round(LOWEST + (1 - LOWEST) * scale.share(end.end), 3), ""])
     several = sum(end is not None for end in ends) > 1
     said = _words(texts, ends, over, in_order) if several else ""
     return OutcomeBars(bars, str(scale) if stable else "", said)
@@ -117,23 +144,28 @@ def _scale(stable: Sequence[float], begun: Sequence[float]) -> Scale:
     return Scale(min(low, high - abs(high) * (1 - 1 / SPAN)), high, log=False)
 
 
-End = tuple[float, str] | None
-"""The final loss, and how the run is unstable if it is."""
+def outcome(history: History) -> Outcome:
+    """The end of a run, as `OutcomeBars` draws it.
 
-
-def _end(history: History | None) -> End:
-    if history is None or not history.updates:
-        return None if history is None else (math.inf, "diverges")
+    >>> from gradwidgets.core import Recipe, train
+    >>> outcome(train("bowl", Recipe(lr=3.0))).unstable
+    'diverges'
+    """
+    if not history.updates:
+        return Outcome(math.inf, "diverges", math.inf)
+    begun = float(history.loss[0])
     word = verdict(history.loss, history.stopped, history.grad_norm)
     end = end_level(history.loss, history.stopped)
-    if word == "rising" and end <= history.loss[0]:
-        return end, ""  # it fell, and gave a little back
-    return end, UNSTABLE.get(word, "")
+    if word == "rising" and end <= begun:
+        return Outcome(end, "", begun)  # it fell, and gave a little back
+    return Outcome(end, UNSTABLE.get(word, ""), begun)
 
 
-def _words(texts: Sequence[str], ends: Sequence[End], over: str, in_order: bool) -> str:
+def _words(texts: Sequence[str], ends: Sequence[Outcome | None], over: str, in_order: bool) -> str:
     said = []
-    stable = [(end[0], text) for text, end in zip(texts, ends, strict=True) if end and not end[1]]
+    stable = [
+        (end.end, text) for text, end in zip(texts, ends, strict=True) if end and not end.unstable
+    ]
     if stable:
         (low, best), (high, worst) = (find(stable, key=lambda pair: pair[0]) for find in (min, max))
         if low < high:
@@ -144,7 +176,7 @@ def _words(texts: Sequence[str], ends: Sequence[End], over: str, in_order: bool)
             where = "wherever it is stable" if len(stable) > 1 else f"at {best}"
             said.append(f"the loss ends at {low:.4g} {where}")
     for kind in dict.fromkeys(UNSTABLE.values()):
-        holds = [bool(end and end[1] == kind) for end in ends]
+        holds = [bool(end and end.unstable == kind) for end in ends]
         if any(holds):
             where = f"at {_ranges(texts, holds)}" if in_order else f"in {sum(holds)} of them"
             said.append(f"{kind} {where}")

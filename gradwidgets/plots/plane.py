@@ -36,7 +36,12 @@ GRID = 60
 
 @dataclass(frozen=True)
 class SurfacePanel:
-    """The loss over the two parameters of a problem, and the path of each run."""
+    """The loss over the two parameters of a problem, and the path of each run.
+
+    >>> from gradwidgets.core import problems
+    >>> SurfacePanel(problems.get("bowl")).limits([])
+    Limits(x=(-3.0, 3.0), y=(-3.0, 3.0), log=False)
+    """
 
     problem: Problem
     title: str = "loss surface and path"
@@ -60,16 +65,30 @@ class SurfacePanel:
 
     def draw_static(self, axes: Axes, limits: Limits, theme: Theme) -> None:
         """The contours of the loss."""
-        x, y = np.linspace(*limits.x, GRID), np.linspace(*limits.y, GRID)
-        heights = surface(self.problem, x, y)
-        finite = heights[np.isfinite(heights)]
-        if finite.size:  # there is a height to draw
-            levels = np.unique(np.quantile(finite, np.linspace(0.02, 0.98, 14)))
+        x, y, heights = self.heights(limits)
+        if levels := self.levels(heights):
             axes.contour(x, y, heights, levels, colors=theme.baseline, linewidths=0.6)
         axes.set_title(self.title)
-        names = _element_names(self.problem)
-        axes.set_xlabel(names[0], parse_math=False)
-        axes.set_ylabel(names[1], parse_math=False)
+        across, up = self.names
+        axes.set_xlabel(across, parse_math=False)
+        axes.set_ylabel(up, parse_math=False)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the two parameters."""
+        return _element_names(self.problem)
+
+    def heights(self, limits: Limits) -> tuple[Array, Array, Array]:
+        """(GRID,) values of each parameter, and (GRID, GRID) losses; NaN where there is none."""
+        x, y = np.linspace(*limits.x, GRID), np.linspace(*limits.y, GRID)
+        return x, y, surface(self.problem, x, y)
+
+    @staticmethod
+    def levels(heights: Array) -> list[float]:
+        """The losses whose contours are drawn, as many above as below the middle one."""
+        finite = heights[np.isfinite(heights)]
+        shares = np.linspace(0.02, 0.98, 14)
+        return np.unique(np.quantile(finite, shares)).tolist() if finite.size else []
 
     def artists(self, run: StyledRun, axes: Axes, theme: Theme) -> list[Artist]:  # noqa: ARG002
         """The path of one run, from a circle to a square."""
@@ -90,7 +109,13 @@ class SurfacePanel:
 
 @dataclass(frozen=True)
 class BoundaryPanel:
-    """The answers of the live run's model over the plane of its two inputs, and the samples."""
+    """The answers of the live run's model over the plane of its two inputs, and the samples.
+
+    >>> from gradwidgets.core import problems
+    >>> limits = BoundaryPanel(problems.get("moons")).limits([])
+    >>> limits.log, limits.x[0] < limits.x[1]
+    (False, True)
+    """
 
     problem: Problem
     title: str = "what the model answers"
@@ -214,7 +239,12 @@ def _attempt(loss: Callable[[Tensor], Tensor], point: Tensor) -> float:
 
 
 def path_of(history: History) -> Array:
-    """(updates + 1, 2) the two parameters over a run, as far as they are finite."""
+    """(updates + 1, 2) the two parameters over a run, as far as they are finite.
+
+    >>> from gradwidgets.core import Recipe, train
+    >>> path_of(train("bowl", Recipe(updates=5))).shape
+    (6, 2)
+    """
     flat = [values.reshape(len(values), -1) for values in history.parameters.values()]
     path: Array = np.concatenate(flat, axis=1)
     return path[np.isfinite(path).all(axis=1)]

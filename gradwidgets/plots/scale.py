@@ -51,7 +51,11 @@ class Limits:
 
 
 def vertical(curves: Iterable[Array], log: bool | None = None) -> tuple[float, float, bool]:
-    """Coarse (low, high, logarithmic); `log=None` takes a logarithm if no value is below 0."""
+    """Coarse (low, high, logarithmic); `log=None` takes a logarithm if no value is below 0.
+
+    >>> vertical([np.array([1.0, 0.02])])
+    (0.01, 2.0, True)
+    """
     arrays = [np.clip(curve[np.isfinite(curve)], -LARGEST, LARGEST) for curve in curves]
     values = np.concatenate([np.empty(0), *arrays])
     starts = [abs(array[0]) for array in arrays if len(array)]

@@ -156,9 +156,19 @@ def _sentence(program: Program, shot: Snapshot) -> str:
         return f"`{_code(program, shot.index)}` raised {shot.failure.kind}."
     if shot.executed is None:
         return f"At the start of update {shot.update}: nothing of it is executed yet."
-    effect = f"`{_code(program, shot.executed)}` {_effect(program[shot.executed].kind, shot)}"
-    said = [ENDED.get(shot.ended or ""), effect, shot.remark, *_warnings(program, shot)]
+    line, effect = f"`{_code(program, shot.executed)}`", _effect(program[shot.executed].kind, shot)
+    told = f"{line} {effect}"
+    if shot.index >= len(program):  # else it would read as if all the updates had this effect
+        told = f"The last line, {line}, {effect}"
+    said = [_progress(program, shot), told, shot.remark, *_warnings(program, shot)]
     return " ".join(filter(None, said))
+
+
+def _progress(program: Program, shot: Snapshot) -> str | None:
+    """The end of the run with its reason, or the number of finished updates; else None."""
+    if shot.ended or shot.index < len(program):
+        return ENDED.get(shot.ended or "")
+    return f"{shot.update + 1} updates are finished." if shot.update else "1 update is finished."
 
 
 def _warnings(program: Program, shot: Snapshot) -> list[str]:
@@ -190,7 +200,7 @@ def _effect(kind: str, shot: Snapshot) -> str:
         if len(names) == len(shot.parameters) > 2:
             of = "every parameter"
         words.append(f"{SPOKEN.get(part, f'`{part}`')} of {of}")
-    return f"changed {_listed(words)}." if words else "changed none of these numbers."
+    return f"changed {_listed(words)}." if words else "changed no number shown here."
 
 
 def _new_value(name: str, shot: Snapshot) -> str:

@@ -36,12 +36,15 @@ function toolbar(send) {
   node.append(restart, previous, next, finish, group, reset);
   node.setAttribute("role", "group");
   node.setAttribute("aria-label", "run the loop");
-  return { node, buttons };
+  return { node, buttons, updates, number };
 }
 
 // A line that lasts as long as its key does, so that what is focused stays so.
 function createLine(key, send) {
   const toggle = guard(create("input", { type: "checkbox" }));
+  toggle.addEventListener("click", (event) => {
+    if (toggle.ariaDisabled === "true") event.preventDefault();
+  });
   toggle.addEventListener("change", () => send("switch", { key }));
   const tools = {
     up: button("↑", "", () => send("move", { key, number: -1 })),
@@ -60,16 +63,19 @@ function name(node, text) {
   node.setAttribute("aria-label", text);
 }
 
-function updateLine(line, data) {
+function updateLine(model, line, data) {
   const first = data.text.split("\n")[0];
   line.toggle.checked = data.on;
   name(line.toggle, `switch ${data.on ? "off" : "on"}: ${first}`);
   name(line.tools.up, `move up: ${first}`);
   name(line.tools.down, `move down: ${first}`);
   name(line.tools.twice, `repeat: ${first}`);
-  // A button that is of no use stays where it is for the keyboard, and says so.
-  line.tools.up.setAttribute("aria-disabled", !data.up);
-  line.tools.down.setAttribute("aria-disabled", !data.down);
+  // What is of no use stays where it is for the keyboard, and says so.
+  const can = (action, more) => allows(model, { action, key: data.key, ...more });
+  line.toggle.setAttribute("aria-disabled", !can("switch"));
+  line.tools.up.setAttribute("aria-disabled", !data.up || !can("move", { number: -1 }));
+  line.tools.down.setAttribute("aria-disabled", !data.down || !can("move", { number: 1 }));
+  line.tools.twice.setAttribute("aria-disabled", !can("repeat"));
   line.mark.textContent = SIGNS[data.mark] ?? (data.last ? "✓ last" : "");
   if (data.mark && data.last) line.mark.textContent = `${SIGNS[data.mark]}, last`;
   if (data.mark === "failed") line.mark.textContent = SIGNS.failed;
@@ -113,7 +119,7 @@ function listing(model, send) {
     const kept = list.contains(focused) ? focused : null;
     const items = data.map((each) => {
       if (!lines.has(each.key)) lines.set(each.key, createLine(each.key, send));
-      updateLine(lines.get(each.key), each);
+      updateLine(model, lines.get(each.key), each);
       return lines.get(each.key).node;
     });
     if (items.some((item, i) => item !== list.children[i]) || items.length < list.children.length)
@@ -216,11 +222,18 @@ function render({ model, el }) {
     values.replaceChildren(...variables(page.variables));
     numbers.replaceChildren(table(page));
     bar.buttons.run.textContent = page.running ? CANCEL : RUN;
-    for (const [key, button] of Object.entries(bar.buttons)) {
-      const idle = ["restart", "previous"].includes(key) ? page.first : page.over;
-      button.setAttribute("aria-disabled", idle);
+    offer();
+  }
+  function offer() {
+    const { first, over, running } = model.get("page");
+    const idle = { restart: first, previous: first, reset: false };
+    for (const [action, button] of Object.entries(bar.buttons)) {
+      const more = action === "run" && !running ? { number: bar.number() } : {};
+      const useless = (idle[action] ?? over) || !allows(model, { action, ...more });
+      button.setAttribute("aria-disabled", useless);
     }
   }
+  bar.updates.addEventListener("input", offer);
   return whenever(model, ["page"], update);
 }
 

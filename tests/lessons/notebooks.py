@@ -12,11 +12,7 @@ import nbformat
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
-EVERY = [
-    *PATHS,
-    *sorted(FOLDER.glob("lectures/*.ipynb")),
-    *sorted(FOLDER.glob("homework/source/*/*.ipynb")),
-]
+EVERY = [*PATHS, *sorted(FOLDER.glob("lectures/*.ipynb")), *sorted(FOLDER.glob("homework/*.ipynb"))]
 SOLUTION = re.compile(r"<summary>Solution</summary>.*?```python\n(.*?)```", re.DOTALL)
 CHECK = re.compile(r"^print\((\w+\.)?check_.*", re.DOTALL | re.MULTILINE)
 
@@ -31,6 +27,11 @@ def is_code(cell):
 
 def code_cells(path):
     return list(filter(is_code, read(path).cells))
+
+
+def is_install(cell):
+    """Folded away, and for Colab and Kaggle only."""
+    return cell.id == "install"
 
 
 def is_exercise(cell):

@@ -16,11 +16,12 @@ import sys
 from pathlib import Path
 
 import nbformat
+import torch
 from nbclient import NotebookClient
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from gradwidgets.course import LESSONS
-from tests.lessons.notebooks import EVERY, ROOT, is_code, read
+from tests.lessons.notebooks import EVERY, PATHS, ROOT, is_code, read
 
 FOLDER = Path(__file__).parent / "references"
 CONFIG = configparser.RawConfigParser()
@@ -93,9 +94,16 @@ def _sanitized(value):
 
 
 def answers_of(name):
-    """What the experiments of a lesson say now."""
+    """What the experiments of a lesson say now, in the dtype that its notebook sets first."""
     lesson = importlib.import_module(f"gradwidgets.course.{name}").lesson
-    return {name: list(each.experiment()) for name, each in lesson.questions.items()}
+    (path,) = (each for each in PATHS if each.stem[3:] == name)
+    before = torch.get_default_dtype()
+    if "torch.set_default_dtype(torch.float64)" in path.read_text(encoding="utf-8"):
+        torch.set_default_dtype(torch.float64)
+    try:
+        return {name: list(each.experiment()) for name, each in lesson.questions.items()}
+    finally:
+        torch.set_default_dtype(before)
 
 
 def write_answers(names):

@@ -7,7 +7,7 @@ import re
 
 from gradwidgets.course import LESSONS
 from gradwidgets.lessons.claims import TABLE_CELL
-from tests.lessons.notebooks import FOLDER, ROOT, is_code, read
+from tests.lessons.notebooks import FOLDER, ROOT, is_code, is_install, read
 
 PAGE = ROOT / "CONTRIBUTING.md"
 TABLE = re.compile(r"\| lesson \| words \|.*?\n\n", re.DOTALL)
@@ -30,7 +30,8 @@ def words_in(cells):
 
 def lines_in(cells):
     """Lines of code that a learner sees, empty ones aside."""
-    return sum(bool(line.strip()) for c in cells if is_code(c) for line in c.source.split("\n"))
+    shown = [c for c in cells if is_code(c) and not is_install(c)]
+    return sum(bool(line.strip()) for c in shown for line in c.source.split("\n"))
 
 
 def table():
@@ -38,8 +39,9 @@ def table():
     for name in LESSONS:
         path = path_of(name)
         cells = read(path).cells
-        minutes = re.search(r"[Aa]bout\s+(\d+)\s+minutes", cells[0].source)[1]
-        title = f"{path.stem[:2]} {cells[0].source.splitlines()[0].lstrip('# ')}"
+        head = next(cell.source for cell in cells if not is_code(cell))
+        minutes = re.search(r"[Aa]bout\s+(\d+)\s+minutes", head)[1]
+        title = f"{path.stem[:2]} {head.splitlines()[0].lstrip('# ')}"
         rows.append(f"| {title} | {words_in(cells)} | {lines_in(cells)} | {minutes} |")
     return "\n".join(rows) + "\n\n"
 

@@ -378,6 +378,14 @@ def test_a_button_runs_the_experiment_of_its_row():
     assert text_of(FOLDER / claim.experiment.notebook, *claim.experiment.cells).rstrip() in shown
 
 
+@pytest.mark.parametrize("text", ["", "{", '{"cells": []}', '{"cells": [{"cell_type": "code"}]}'])
+def test_notebooks_of_the_learner_lie_beside_the_lessons(text, tmp_path, capsys):
+    lesson_of_one_claim(tmp_path, "print(1 + 1)")
+    (tmp_path / "Untitled.ipynb").write_text(text, encoding="utf-8")
+    FactCheck(tmp_path).run("000-01")
+    assert capsys.readouterr().out.rstrip().endswith("2")
+
+
 def test_a_button_says_what_went_wrong(tmp_path):
     for path in (FOLDER / FILE, FOLDER / "03_scaling_gradients.ipynb"):
         shutil.copy(path, tmp_path)

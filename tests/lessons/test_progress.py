@@ -7,28 +7,13 @@ import pytest
 import torch
 
 from gradwidgets.lessons import Lesson, Predict, progress
-
-WHY = {"yes": "It is 4.", "no": "Count again."}
+from tests.lessons.sums import WHY, a_lesson
 
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADWIDGETS_PROGRESS", str(tmp_path / "kept.json"))
     return tmp_path / "kept.json"
-
-
-def a_lesson():
-    lesson = Lesson("sums")
-
-    @lesson.question("Is `2 + 2` more than 3?", WHY)
-    def more():
-        return "yes", "It is 4."
-
-    @lesson.exercise
-    def check_sum(total):
-        return "Right." if total == 4 else "Not yet: count again."
-
-    return lesson
 
 
 def test_a_question_comes_back_as_it_was_answered(file):

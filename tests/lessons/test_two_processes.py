@@ -1,6 +1,7 @@
 """Functions of a notebook run in two processes, with all that they use, and errors come back."""
 
 import math
+import threading
 import time
 from functools import partial, wraps
 
@@ -51,12 +52,27 @@ def everything(rank, function, *, more=3):
     )
 
 
-class Named:
-    pass
+class Halved(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x) / 2
 
 
-def of_a_class(rank):
-    return Named()
+class Quartered(Halved):
+    SHARE = 0.5
+
+    def forward(self, x):
+        return self.SHARE * super().forward(x)
+
+
+def of_a_class(rank, layer):
+    made = Quartered(1, 1, bias=False)
+    torch.nn.init.constant_(made.weight, 4.0 + rank)
+    x = torch.ones(1)
+    return made(x).item(), layer(x).item(), type(layer) is Quartered
+
+
+def gives_a_layer(rank):
+    return Halved(1, 1)
 """
 
 
@@ -144,11 +160,26 @@ def test_a_result_that_could_run_something_does_not_come_back(both, result):
         both(lambda _: result())
 
 
-def test_a_class_of_the_notebook_is_refused_by_its_name(both, notebook):
-    named = notebook["Named"]
-    assert named.__module__ == "__main__"
-    with pytest.raises(RuntimeError, match="Named is a class of this notebook"):
-        both(notebook["of_a_class"])
+def test_a_class_of_the_notebook_arrives_and_its_objects_do_not_come_back(both, notebook):
+    layer = notebook["Quartered"](1, 1, bias=False)
+    torch.nn.init.constant_(layer.weight, 8.0)
+    assert layer.__class__.__module__ == "__main__"
+    assert both(notebook["of_a_class"], layer) == [(1.0, 2.0, True), (1.25, 2.0, True)]
+    with pytest.raises(RuntimeError, match=r"the result cannot be sent.*Halved"):
+        both(notebook["gives_a_layer"])
+
+
+def test_each_call_sends_a_function_as_it_is_then(both):
+    space = {"__name__": "__main__"}
+    for number in (1, 2):
+        exec(f"def f(rank):\n    return g(rank)\ndef g(rank):\n    return {number}", space)
+        assert both(space["f"]) == [number, number]
+
+
+def test_what_cannot_be_sent_is_told(both):
+    lock = threading.Lock()
+    with pytest.raises(RuntimeError, match=r"this cannot be sent to another process.*lock"):
+        both(lambda _: lock)
 
 
 def test_both_end_with_the_object():

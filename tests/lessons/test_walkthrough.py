@@ -63,8 +63,8 @@ def test_a_first_scene_may_change_the_start():
 
 
 def test_the_plan_adds_up(walk):
-    plans = [scene["plan"] for scene in walk.stage.scenes]
-    assert plans == ["", "Minutes 5 to 7.", "Minutes 7 to 10."]
+    assert walk.plan() == [{}, {"begins": 5, "ends": 7}, {"begins": 7, "ends": 10}]
+    assert [scene.get("ends") for scene in walk.stage.scenes] == [None, 7, 10]
     assert walk.ends == 10
 
 

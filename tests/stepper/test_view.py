@@ -83,6 +83,19 @@ def test_only_what_the_line_changed_is_marked_and_said(stepper):
         assert [cell["changed"] for cell in row["cells"]] == [False, True]
 
 
+def test_the_end_of_a_run_says_how_many_updates_are_finished_and_that_one_line_is_meant(stepper):
+    press(stepper, "finish")
+    last_line = "The last line, `losses.append(mean)`, changed no number shown here."
+    assert stepper.page["sentence"] == f"1 update is finished. {last_line}"
+    before = stepper.page["rows"]
+    press(stepper, "run", number=9)
+    assert stepper.page["sentence"] == f"10 updates are finished. {last_line}"
+    assert len(stepper.engine.workspace.names["losses"]) == 10
+    assert stepper.page["rows"] != before
+    press(stepper, "previous")
+    assert stepper.page["sentence"] == "`optimizer.step()` changed the value of every parameter."
+
+
 def test_a_switched_off_line_shows_the_real_error_and_its_explanation(stepper):
     press(stepper, "switch", key=key_of(stepper, "loss = "))
     press(stepper, "finish")

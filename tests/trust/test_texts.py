@@ -18,7 +18,8 @@ from traitlets import TraitError
 
 from gradwidgets import GradLab, Predict, Recipe, Stepper, Walkthrough, problems, train
 from gradwidgets.core import settings
-from gradwidgets.export.page import Dial, page
+from gradwidgets.export.grid import Dial
+from gradwidgets.export.page import Page
 from gradwidgets.lab.lab import lab_line
 from gradwidgets.lessons.claims import FILE, VERDICTS, read_claims
 from gradwidgets.meter.controls import sizes_in
@@ -209,7 +210,8 @@ def saved(name: str) -> Elements:
     problem = dataclasses.replace(problems.line, name=name)
     history = train(problem, Recipe(updates=2))
     control = dataclasses.replace(settings.controls()["lr"], label=name)
-    return Elements(page(problem, [Dial(control, (0.1,), 0)], [history], history))
+    dial = Dial("lr", control, (0.1,), 0, (0,))
+    return Elements(Page(problem, history.recipe, history, [dial], ["loss"]).html())
 
 
 @tried(60, soak=1000)
