@@ -105,6 +105,15 @@ def test_a_program_run_by_itself_prints_how_train_ends(name: str, recipe: Recipe
     assert said[1:] == [f"held-out {history.metric}: {end}" for end in ends]
 
 
+@pytest.mark.parametrize("name", problems.names())
+def test_a_program_sets_the_default_dtype_that_it_was_written_under(name: str) -> None:
+    torch.set_default_dtype(torch.float64)
+    recipe = Recipe(updates=3)
+    program = script(name, recipe) + "import json\nprint(json.dumps(losses))\n"
+    said = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert json.loads(said.splitlines()[-1]) == train(name, recipe).loss.tolist()
+
+
 def test_a_program_whose_first_loss_is_not_finite_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
