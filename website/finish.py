@@ -38,6 +38,7 @@ UNUSED = (
     "objects.inv",
     ".buildinfo",
 )
+CHARSET = '<meta charset="utf-8" />'
 WITHOUT_ADDRESS = ("genindex.html", "py-modindex.html", "search.html", "404.html")
 
 
@@ -52,6 +53,7 @@ def finish(site: Path, addresses: Addresses) -> None:
             path.unlink()
     pages = sorted(path for path in site.rglob("*.html") if not _is_lab(site, path))
     styles.lighten(site / "_static", pages)
+    styles.bundle(site, pages)
     for path in pages:
         name = path.relative_to(site).as_posix()
         text = path.read_text(encoding="utf-8")
@@ -89,6 +91,7 @@ def _finished(text: str, name: str, addresses: Addresses) -> str:
     assert title
     words = escape(_description(text))
     heads = [
+        CHARSET,  # HTML looks for it in the first 1024 bytes
         f'<meta http-equiv="Content-Security-Policy" content="{policy(text)}">',
         '<meta name="referrer" content="no-referrer">',
         f'<meta name="description" content="{words}">',
@@ -102,6 +105,7 @@ def _finished(text: str, name: str, addresses: Addresses) -> str:
         heads.append(f'<meta property="og:url" content="{addresses.site}{name}">')
         if 'rel="canonical"' not in text:
             heads.append(f'<link rel="canonical" href="{addresses.site}{name}">')
+    text = text.replace(CHARSET, "", 1)
     return text.replace("<head>", "<head>\n" + "\n".join(heads), 1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +15,10 @@ from fontTools import subset
 WORD = re.compile(r"[A-Za-z_][\w-]*")
 ICON = re.compile("[\ue000-\uf8ff]")
 """Signs that Unicode leaves to fonts."""
+LINK = re.compile(r'<link (?=[^>]*rel="stylesheet")[^>]*href="([^"?]*)[^>]*>\s*')
+IMPORT = re.compile(r'@import "([^"]*)";')
+URL = re.compile(r"url\(([\w./-]+)\)")
+BUNDLE = "_static/styles.css"
 
 
 def lighten(static: Path, pages: Sequence[Path]) -> None:
@@ -31,6 +37,54 @@ def lighten(static: Path, pages: Sequence[Path]) -> None:
         path.write_text(text, encoding="utf-8")
     for font in static.rglob("*.woff2"):
         _cut(font, icons)
+
+
+def bundle(site: Path, pages: Sequence[Path]) -> None:
+    """Put the styles that every page links into one file: a page asks for each before it paints.
+
+    Args:
+        site: the folder of the site.
+        pages: the files of the pages.
+
+    Raises:
+        ValueError: two pages link different styles.
+    """
+    lists = {path: _linked(site, path) for path in pages}
+    names = lists[pages[0]]
+    if other := next((path for path in pages if lists[path] != names), None):
+        raise ValueError(f"{other} links {lists[other]}, {pages[0]} links {names}")
+    text = "".join(_whole(site, name) for name in names)
+    for path in (site / "_static").rglob("*.css"):
+        path.unlink()
+    (site / BUNDLE).write_text(text, encoding="utf-8")
+    version = hashlib.sha256(text.encode()).hexdigest()[:8]
+    for path in pages:
+        up = "../" * (len(path.relative_to(site).parts) - 1)
+        link = f'<link rel="stylesheet" href="{up}{BUNDLE}?v={version}">\n'
+        first, *others = LINK.split(path.read_text(encoding="utf-8"))[::2]
+        path.write_text(first + link + "".join(others), encoding="utf-8")
+
+
+def _linked(site: Path, page: Path) -> list[str]:
+    """The styles that a page links, by their names in the site."""
+    folder = page.parent.relative_to(site).as_posix()
+    found = LINK.findall(page.read_text(encoding="utf-8"))
+    return [posixpath.normpath(posixpath.join(folder, name)) for name in found]
+
+
+def _whole(site: Path, name: str) -> str:
+    """A style with those that it imports; its files are named as the bundle finds them."""
+    folder, home = posixpath.dirname(name), posixpath.dirname(BUNDLE)
+
+    def imported(found: re.Match[str]) -> str:
+        return _whole(site, posixpath.normpath(posixpath.join(folder, found[1])))
+
+    def moved(found: re.Match[str]) -> str:
+        file = posixpath.normpath(posixpath.join(folder, found[1]))
+        return f"url({posixpath.relpath(file, home)})"
+
+    text = URL.sub(moved, (site / name).read_text(encoding="utf-8"))
+    return IMPORT.sub(imported, text)
 
 
 def used(css: str, words: set[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fontTools.ttLib import TTFont
 
-from website.styles import used
+from website.styles import BUNDLE, LINK, bundle, used
 
 WORDS = {"a", "dark", "main"}
 
@@ -38,3 +38,48 @@ def test_every_icon_that_a_style_names_is_in_the_font(site) -> None:
     assert 10 <= len(named) < 60
     assert named <= signs
     assert all(font.stat().st_size < 10_000 for font in fonts)
+
+
+def test_every_page_links_one_style_that_holds_those_of_the_theme(site, pages) -> None:
+    for name in pages:
+        assert len(LINK.findall((site / name).read_text("utf-8"))) == 1
+    assert [path.relative_to(site).as_posix() for path in site.rglob("_static/**/*.css")] == [
+        BUNDLE
+    ]
+    text = (site / BUNDLE).read_text("utf-8")
+    assert "@import" not in text
+    for sign in (".bd-main", ".highlight", ".gw-lead", ".gradwidgets-predict"):
+        assert sign in text
+
+
+@pytest.fixture
+def two_pages(tmp_path):
+    """A page with two styles, one of which imports a third and names a font; and one below it."""
+    static = tmp_path / "_static"
+    (static / "theme").mkdir(parents=True)
+    (tmp_path / "below").mkdir()
+    (static / "base.css").write_text("a{b:c}")
+    (static / "theme/theme.css").write_text('@import "../base.css";p{src: url(../x.woff2)}')
+    (static / "own.css").write_text("q{src:url(data:x)}")
+    own = '<link rel="stylesheet" href="{}_static/own.css?v=1" />'
+    head = '<head><link href="{}_static/theme/theme.css" rel="stylesheet" />\n' + own + "<title>"
+    pages = [tmp_path / "index.html", tmp_path / "below/other.html"]
+    for page, up in zip(pages, ("", "../"), strict=True):
+        page.write_text(head.replace("{}", up))
+    return pages
+
+
+def test_styles_stand_in_the_order_of_their_links(tmp_path, two_pages) -> None:
+    bundle(tmp_path, two_pages)
+    text = "a{b:c}p{src: url(x.woff2)}q{src:url(data:x)}"
+    assert (tmp_path / BUNDLE).read_text() == text
+    for page, up in zip(two_pages, ("", "../"), strict=True):
+        assert LINK.findall(page.read_text()) == [f"{up}{BUNDLE}"]
+        assert page.read_text().startswith("<head><link")
+        assert page.read_text().endswith("<title>")
+
+
+def test_pages_with_different_styles_are_refused(tmp_path, two_pages) -> None:
+    two_pages[1].write_text("<head><title>")
+    with pytest.raises(ValueError, match=r"other\.html links \[\]"):
+        bundle(tmp_path, two_pages)
