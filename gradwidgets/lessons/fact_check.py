@@ -7,7 +7,6 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from gradwidgets.lessons.claims import (
 )
 from gradwidgets.lessons.needed_cells import needed_cells
 from gradwidgets.lessons.predict import LINE
+from gradwidgets.lessons.table import unbroken
 from gradwidgets_notebooks import course_folder
 
 ALL = "all"
@@ -180,9 +180,8 @@ def _output(kind: str, text: str) -> dict[str, Any]:
 
 
 def _unbroken(text: str) -> dict[str, Any]:
-    """A text whose lines are not broken, as the rows of a table must not; they can be scrolled."""
-    style = "white-space: pre; word-break: normal; overflow-x: auto; margin: 0; padding: 0"
-    output = _output("text/html", f'<pre style="{style}">{escape(text)}</pre>')
+    """A text whose lines are not broken, and which can be read without HTML, too."""
+    output = _output("text/html", unbroken(text))
     output["data"]["text/plain"] = text
     return output
 

@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html import escape
+
+STYLE = (
+    "white-space: pre; word-break: normal; overflow-x: auto; margin: 0; "
+    "padding: 0 var(--jp-code-padding, 0); "
+    "font-size: var(--jp-code-font-size, inherit); line-height: var(--jp-code-line-height, inherit)"
+)
+"""As JupyterLab shows plain text, but for its lines."""
+
+
+def unbroken(text: str) -> str:
+    """HTML of a text whose lines are not broken, as rows of a table must not; they can be scrolled.
+
+    JupyterLab breaks lines of plain text that are too long, in the middle of a number, too.
+    """
+    return f'<pre style="{STYLE}">{escape(text)}</pre>'
 
 
 class Table:
@@ -46,6 +62,10 @@ class Table:
             ).rstrip()
             for line in lines
         )
+
+    def _repr_html_(self) -> str:
+        """The same text; where it is too wide, it scrolls."""
+        return unbroken(repr(self))
 
     def _columns(self) -> list[tuple[object, ...]]:
         return list(zip(*self.rows, strict=True)) or [()] * len(self.head)

@@ -25,6 +25,17 @@ setInterval(() => {
 """
 """Has JupyterLab draw cells out of sight, too. Its own settings arrive later, and undo it once."""
 
+PAST_THE_EDGE = """() => {
+  const notebook = document.querySelector(".jp-WindowedPanel-outer");
+  return notebook.scrollWidth - notebook.clientWidth;
+}"""
+"""By how much a notebook is wider than the window, so that all of it moves sideways."""
+BROKEN = """() => [...document.querySelectorAll(".jp-OutputArea-output pre")]
+  .filter((pre) => !pre.closest('[data-mime-type="application/vnd.jupyter.stdout"]'))
+  .filter((pre) => pre.checkVisibility() && getComputedStyle(pre).whiteSpace !== "pre")
+  .map((pre) => pre.textContent.slice(0, 80))"""
+"""Tables and programs with lines that break in a narrow window."""
+
 
 @pytest.fixture(params=WALKED)
 def walk(request, front_end):
@@ -79,6 +90,8 @@ def test_a_lesson_from_its_first_cell_to_its_reopening(walk):
     desk.page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
     expect(desk.page.locator("#jp-left-stack")).to_be_hidden()
     nothing_is_cut_off(desk)
+    assert desk.page.evaluate(PAST_THE_EDGE) == 0
+    assert desk.page.evaluate(BROKEN) == []
 
 
 def commit(form, index):

@@ -30,7 +30,8 @@ INSTRUCTIONS = [
     ),
     Instruction(
         cell="explain-later",
-        says="Now move `body.*: lr` to 0.02: the jump is smaller, and\nthe end a little higher.",
+        says="Now move `body.*: learning rate` to 0.02: the jump is\nsmaller, and the end a little "
+        "higher.",
         lab="lab",
         moves=[{UNTIL: 100}, {UNTIL: 100, LR: 0.02}, {UNTIL: 200}],
         seen=lambda _, large, small, frozen: (
