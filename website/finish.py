@@ -25,6 +25,9 @@ SEARCH = re.compile(
     r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
 )
 """The whole index of the search, which the theme loads on every page."""
+OPTIONS = "documentation_options.js"
+"""Sphinx's settings, which the page's own lines of script add to."""
+FILE = re.compile(r'<script src="([^"?]*)[^"]*"></script>')
 TOGGLE = re.compile(
     r'(<a class="[^"]*reference internal" href="[^"]*">)((?:(?!</a>).)*)'
     r"(</a><details[^>]*><summary)>",
@@ -54,9 +57,12 @@ def finish(site: Path, addresses: Addresses) -> None:
     pages = sorted(path for path in site.rglob("*.html") if not _is_lab(site, path))
     styles.lighten(site / "_static", pages)
     styles.bundle(site, pages)
+    options = (site / "_static" / OPTIONS).read_text(encoding="utf-8")
     for path in pages:
         name = path.relative_to(site).as_posix()
         text = path.read_text(encoding="utf-8")
+        if name != "search.html":
+            text = _scripts_last(text, options)
         path.write_text(_finished(text, name, addresses), encoding="utf-8")
     names = [path.relative_to(site).as_posix() for path in pages]
     listed = [name for name in names if name not in WITHOUT_ADDRESS]
@@ -85,8 +91,6 @@ def _finished(text: str, name: str, addresses: Addresses) -> str:
         raise ValueError(f"{name} holds a script as an attribute: {handler[0]}")
     text = ALL_ICONS.sub("", text)
     text = TOGGLE.sub(_named, text)
-    if name != "search.html":
-        text = SEARCH.sub("", text)
     title = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
     assert title
     words = escape(_description(text))
@@ -107,6 +111,17 @@ def _finished(text: str, name: str, addresses: Addresses) -> str:
             heads.append(f'<link rel="canonical" href="{addresses.site}{name}">')
     text = text.replace(CHARSET, "", 1)
     return text.replace("<head>", "<head>\n" + "\n".join(heads), 1)
+
+
+def _scripts_last(text: str, options: str) -> str:
+    """The page without the search's index; it is painted before its scripts are loaded."""
+
+    def last(found: re.Match[str]) -> str:
+        if found[1].endswith(OPTIONS):
+            return f"<script>{options}</script>"
+        return found[0].replace("<script", "<script defer", 1)
+
+    return FILE.sub(last, SEARCH.sub("", text))
 
 
 def _named(found: re.Match[str]) -> str:
