@@ -23,7 +23,7 @@ INSTRUCTIONS = [
     ),
     Instruction(
         cell="lab-text",
-        says="Now set *lr* to 0.05, a tenth of where it was",
+        says="Now set *learning rate* to 0.05, a tenth of where it was",
         lab="lab",
         moves=[{"lr": 0.05}],
         seen=lambda start, slower: abs(slower.recipe.lr / start.recipe.lr - 0.1) < 1e-6,

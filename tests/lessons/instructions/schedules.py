@@ -21,7 +21,7 @@ INSTRUCTIONS = [
     ),
     Instruction(
         cell="explain-warm",
-        says="Press Reset, set *lr* to\n0.003 and do it again: now it does not.",
+        says="Press Reset, set *learning rate* to\n0.003 and do it again: now it does not.",
         lab="lab",
         moves=[{"lr": 0.003}, {"lr": 0.003, "warmup_steps": 50}],
         seen=lambda _, without, warm: ends(warm) >= ends(without),
