@@ -1,5 +1,6 @@
 """Pytest fixtures: a real Jupyter server and a real Chromium, started once."""
 
+import json
 import os
 import shutil
 import socket
@@ -26,6 +27,8 @@ FLAGS = [
     "--disable-sync",
 ]
 SETTINGS = {"apputils-extension/notification": '{"fetchNews": "false"}'}
+PAGE = {"buildCheck": False, "buildAvailable": False}
+"""Else JupyterLab starts node each time that it is opened, to compare its build with extensions."""
 CONFIG = """
 c.ServerApp.ip = "127.0.0.1"
 c.ServerApp.open_browser = False
@@ -34,6 +37,7 @@ c.IdentityProvider.token = ""
 c.LabApp.expose_app_in_browser = True
 c.JupyterNotebookApp.expose_app_in_browser = True
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
+c.KernelManager.shutdown_wait_time = 1.0  # half of it passes before a kernel with a lab is ended
 """
 
 
@@ -70,6 +74,8 @@ def server(tmp_path_factory):
         file.parent.mkdir(parents=True)
         file.write_text(text, encoding="utf-8")
     (home / "work").mkdir()
+    (home / "config/labconfig").mkdir()
+    (home / "config/labconfig/page_config.json").write_text(json.dumps(PAGE), encoding="utf-8")
     (home / "config" / "jupyter_server_config.py").write_text(CONFIG, encoding="utf-8")
     env = {"JUPYTER_CONFIG_DIR": str(home / "config"), "IPYTHONDIR": str(home)}
     words = ("jupyter", "lab", "--ServerApp.port_retries=0")

@@ -73,6 +73,15 @@ class FrontEnd:
         (self.open_notebook if notebook7 else self.open_lab)(name)
         self.run_all()
 
+    def replace(self, source):
+        """Put other code into the first cell of the open notebook, and run all in its kernel."""
+        self.page.evaluate(
+            """source => jupyterapp.shell.currentWidget.content.model.sharedModel
+                   .getCell(0).setSource(source)""",
+            source,
+        )
+        self.run_all()
+
     def run(self, source):
         """Run code in the kernel of the open notebook, beside its cells."""
         said = self.page.evaluate(

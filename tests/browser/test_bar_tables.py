@@ -16,12 +16,12 @@ FOCUSED = "document.activeElement"
 METER = "from gradwidgets import Meter\nMeter(ragged=True)"
 
 
-@pytest.fixture(params=[False, True], ids=["lab", "notebook7"])
-def show(front_end, request):
+@pytest.fixture
+def show(notebook):
     def shown(cell):
-        front_end.show(cell, notebook7=request.param)
-        front_end.page.wait_for_selector(".gradwidgets-bars table")
-        return front_end
+        notebook.replace(cell)
+        notebook.page.wait_for_selector(".gradwidgets-bars table")
+        return notebook
 
     return shown
 

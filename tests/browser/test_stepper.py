@@ -6,11 +6,11 @@ from playwright.sync_api import expect
 CELL = "from gradwidgets import Recipe, Stepper\nStepper('moons', Recipe(accumulation_steps=3))"
 
 
-@pytest.fixture(params=[False, True], ids=["lab", "notebook7"])
-def page(front_end, request):
-    front_end.show(CELL, notebook7=request.param)
-    front_end.page.wait_for_selector(".gradwidgets-stepper")
-    return front_end.page
+@pytest.fixture
+def page(notebook):
+    notebook.replace(CELL)
+    notebook.page.wait_for_selector(".gradwidgets-stepper")
+    return notebook.page
 
 
 def wait(page, text):
