@@ -58,28 +58,30 @@ def two_pages(tmp_path):
     static = tmp_path / "_static"
     (static / "theme").mkdir(parents=True)
     (tmp_path / "below").mkdir()
-    (static / "base.css").write_text("a{b:c}")
-    (static / "theme/theme.css").write_text('@import "../base.css";p{src: url(../x.woff2)}')
-    (static / "own.css").write_text("q{src:url(data:x)}")
+    (static / "base.css").write_text("a{b:c}", "utf-8")
+    (static / "theme/theme.css").write_text(
+        '@import "../base.css";p{src: url(../x.woff2)}', "utf-8"
+    )
+    (static / "own.css").write_text("q{src:url(data:x)}", "utf-8")
     own = '<link rel="stylesheet" href="{}_static/own.css?v=1" />'
     head = '<head><link href="{}_static/theme/theme.css" rel="stylesheet" />\n' + own + "<title>"
     pages = [tmp_path / "index.html", tmp_path / "below/other.html"]
     for page, up in zip(pages, ("", "../"), strict=True):
-        page.write_text(head.replace("{}", up))
+        page.write_text(head.replace("{}", up), "utf-8")
     return pages
 
 
 def test_styles_stand_in_the_order_of_their_links(tmp_path, two_pages) -> None:
     bundle(tmp_path, two_pages)
     text = "a{b:c}p{src: url(x.woff2)}q{src:url(data:x)}"
-    assert (tmp_path / BUNDLE).read_text() == text
+    assert (tmp_path / BUNDLE).read_text("utf-8") == text
     for page, up in zip(two_pages, ("", "../"), strict=True):
-        assert LINK.findall(page.read_text()) == [f"{up}{BUNDLE}"]
-        assert page.read_text().startswith("<head><link")
-        assert page.read_text().endswith("<title>")
+        assert LINK.findall(page.read_text("utf-8")) == [f"{up}{BUNDLE}"]
+        assert page.read_text("utf-8").startswith("<head><link")
+        assert page.read_text("utf-8").endswith("<title>")
 
 
 def test_pages_with_different_styles_are_refused(tmp_path, two_pages) -> None:
-    two_pages[1].write_text("<head><title>")
+    two_pages[1].write_text("<head><title>", "utf-8")
     with pytest.raises(ValueError, match=r"other\.html links \[\]"):
         bundle(tmp_path, two_pages)
