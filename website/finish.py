@@ -27,6 +27,10 @@ SEARCH = re.compile(
 """The whole index of the search, which the theme loads on every page."""
 OPTIONS = "documentation_options.js"
 """Sphinx's settings, which the page's own lines of script add to."""
+THEME = 'dataset.theme = localStorage.getItem("theme") || "auto"'
+SYSTEM = """dataset.theme = localStorage.getItem("theme") ||
+      (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")"""
+"""The theme's script turns "auto" into one of these; the page is painted before."""
 FILE = re.compile(r'<script src="([^"?]*)[^"]*"></script>')
 TOGGLE = re.compile(
     r'(<a class="[^"]*reference internal" href="[^"]*">)((?:(?!</a>).)*)'
@@ -90,7 +94,7 @@ def _finished(text: str, name: str, addresses: Addresses) -> str:
     if handler := HANDLER.search(text):
         raise ValueError(f"{name} holds a script as an attribute: {handler[0]}")
     text = ALL_ICONS.sub("", text)
-    text = TOGGLE.sub(_named, text)
+    text = TOGGLE.sub(_named, text).replace(THEME, SYSTEM)
     title = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
     assert title
     words = escape(_description(text))
@@ -114,7 +118,10 @@ def _finished(text: str, name: str, addresses: Addresses) -> str:
 
 
 def _scripts_last(text: str, options: str) -> str:
-    """The page without the search's index; it is painted before its scripts are loaded."""
+    """The page without the search's index, with Sphinx's settings written out, the rest deferred.
+
+    So a browser can paint it before it has loaded any script.
+    """
 
     def last(found: re.Match[str]) -> str:
         if found[1].endswith(OPTIONS):

@@ -17,7 +17,7 @@ ICON = re.compile("[\ue000-\uf8ff]")
 """Signs that Unicode leaves to fonts."""
 LINK = re.compile(r'<link (?=[^>]*rel="stylesheet")[^>]*href="([^"?]*)[^>]*>\s*')
 IMPORT = re.compile(r'@import "([^"]*)";')
-URL = re.compile(r"url\(([\w./-]+)\)")
+URL = re.compile(r"url\((?!data:|[\"']data:)([^)]+)\)")
 BUNDLE = "_static/styles.css"
 
 
@@ -40,20 +40,24 @@ def lighten(static: Path, pages: Sequence[Path]) -> None:
 
 
 def bundle(site: Path, pages: Sequence[Path]) -> None:
-    """Put the styles that every page links into one file: a page asks for each before it paints.
+    """Put the styles that all pages link into one file: a browser waits for each before it paints.
 
     Args:
         site: the folder of the site.
         pages: the files of the pages.
 
     Raises:
-        ValueError: two pages link different styles.
+        ValueError: two pages link different styles, or a style names a file that is not there, or
+            imports another in a way that is not known.
     """
     lists = {path: _linked(site, path) for path in pages}
     names = lists[pages[0]]
     if other := next((path for path in pages if lists[path] != names), None):
         raise ValueError(f"{other} links {lists[other]}, {pages[0]} links {names}")
     text = "".join(_whole(site, name) for name in names)
+    missing = [name for name in URL.findall(text) if not (site / "_static" / name).is_file()]
+    if missing or "@import" in text:
+        raise ValueError(f"{BUNDLE} would name {missing or 'a style that it imports'}")
     for path in (site / "_static").rglob("*.css"):
         path.unlink()
     (site / BUNDLE).write_text(text, encoding="utf-8")

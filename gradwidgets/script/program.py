@@ -28,7 +28,8 @@ def script(problem: Problem | str, recipe: Recipe | None = None) -> str:
     written out, too. What cannot be written down (a model instance, tensors, a lambda) is a name
     that its first lines ask you to bring. Where the functions that are written out draw from
     Python's or NumPy's generator, the program seeds that, too; what you bring, and libraries, are
-    taken to draw from torch's alone. Where torch's default dtype is not float32, it sets it first.
+    taken to draw from torch's alone. Where torch's default dtype is not float32, the program sets
+    it before it builds anything.
 
     Raises:
         ValueError: the mask's pattern matches no parameter, or sparse gradients are to be edited
@@ -69,7 +70,7 @@ SAME_DATA = "the same data in every run"
 
 
 def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
-    lines, precision = default_dtype(), WrittenPrecision(recipe, sources)
+    lines, precision = _default_dtype(), WrittenPrecision(recipe, sources)
     if sources.small:
         lines += [Line("torch.set_num_threads(1)  # a small model trains fastest on one thread")]
     if sources.has_data_function:
@@ -97,12 +98,12 @@ def _setup(recipe: Recipe, sources: Sources) -> list[Line]:
     return [*lines, *early_setup(recipe, sources)]
 
 
-def default_dtype() -> list[Line]:
+def _default_dtype() -> list[Line]:
     """The line that sets torch's default dtype, where it is not the usual one.
 
     >>> before = torch.get_default_dtype()
     >>> torch.set_default_dtype(torch.float64)
-    >>> default_dtype()[0].text
+    >>> _default_dtype()[0].text
     'torch.set_default_dtype(torch.float64)  # as it was set where this was written'
     >>> torch.set_default_dtype(before)
     """

@@ -31,6 +31,7 @@ PAST_THE_EDGE = """() => {
 }"""
 """By how much a notebook is wider than the window, so that all of it moves sideways."""
 BROKEN = """() => [...document.querySelectorAll(".jp-OutputArea-output pre")]
+  .map((pre) => { for (let at = pre; at; at = at.parentElement) at.open = true; return pre; })
   .filter((pre) => !pre.closest('[data-mime-type="application/vnd.jupyter.stdout"]'))
   .filter((pre) => pre.checkVisibility() && getComputedStyle(pre).whiteSpace !== "pre")
   .map((pre) => pre.textContent.slice(0, 80))"""

@@ -58,6 +58,7 @@ def two_pages(tmp_path):
     static = tmp_path / "_static"
     (static / "theme").mkdir(parents=True)
     (tmp_path / "below").mkdir()
+    (static / "x.woff2").touch()
     (static / "base.css").write_text("a{b:c}", "utf-8")
     (static / "theme/theme.css").write_text(
         '@import "../base.css";p{src: url(../x.woff2)}', "utf-8"
@@ -84,4 +85,11 @@ def test_styles_stand_in_the_order_of_their_links(tmp_path, two_pages) -> None:
 def test_pages_with_different_styles_are_refused(tmp_path, two_pages) -> None:
     two_pages[1].write_text("<head><title>", "utf-8")
     with pytest.raises(ValueError, match=r"other\.html links \[\]"):
+        bundle(tmp_path, two_pages)
+
+
+@pytest.mark.parametrize("rule", ["p{src:url(../gone.woff2)}", "@import url(../base.css);"])
+def test_what_the_one_style_would_lose_is_refused(tmp_path, two_pages, rule: str) -> None:
+    (tmp_path / "_static/theme/theme.css").write_text(rule, "utf-8")
+    with pytest.raises(ValueError, match=r"styles\.css would name"):
         bundle(tmp_path, two_pages)

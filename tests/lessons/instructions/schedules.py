@@ -5,7 +5,7 @@ from tests.lessons.instructions import Instruction, ends
 INSTRUCTIONS = [
     Instruction(
         cell="title",
-        says="Choose a\n*schedule*, and watch the panel called *lr*.",
+        says="Choose a\n*schedule*, and watch the panel called *learning rate*.",
         lab="lab",
         moves=[{"schedule": "linear"}, {"schedule": "cosine"}],
         seen=lambda start, *others: all(
