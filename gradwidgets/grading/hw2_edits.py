@@ -162,17 +162,20 @@ def masked_step(
     answer = yield case.asks(
         *steps, call(OPTIMIZER, {"by_parameter": [array(each) for each in hidden]})
     )
-    before, after = answer.seen[-2].parameters, answer.seen[-1].parameters
-    for batch in batches:
-        case.step(batch)
-    for name, old, new, where in zip(case.names, before, after, hidden, strict=True):
+    before, after = answer.seen[-2:]
+    case.step(batches[0])
+    case.step(batches[1])
+    case.demand(before, "The parameters were changed before the call.")
+    case.step(batches[2])
+    pairs = zip(case.names, before.parameters, after.parameters, hidden, strict=True)
+    for name, old, new, where in pairs:
         demand_rests(old, new, name, "A hidden element has moved.", where)
     case.expected = [
         np.where(where, old, new)
-        for where, old, new in zip(hidden, before, case.expected, strict=True)
+        for where, old, new in zip(hidden, before.parameters, case.expected, strict=True)
     ]
     case.demand(
-        answer.seen[-1],
+        after,
         "The elements that are not hidden do not move as they would without a mask.",
     )
 
