@@ -10,11 +10,14 @@ A few levels stand for the curve, so that one lucky batch or one spike decides n
 "First" and "last" losses are a twentieth of the run, and at least six where there are as many.
 The loss *falls* (or *rises*) if it goes down (up) from middle to end by more than MOVED of its
 level, or than SHARE of all it gained (itself more than MOVED), and this is no chance: it is more
-than its noise, or it drifts. Noise is TREND of high - low, or the most by which the second half
-both falls and rises if that is less (a single spike does not count). It drifts if a straight line
-through the means of PARTS equal parts of the second half explains EXPLAINED of their variance, and
-the later parts are more than DRIFT of high - low away from the earlier. The first rule that
-applies gives the verdict:
+than its noise, or it drifts. A change is noise if it is at most TREND of high - low, and the second
+half swings by more. It *swings* by more than an amount if it falls, rises and falls again, or
+rises, falls and rises, each time by more than that: one jump, however high, is no swing, and a
+single spike does not count. It drifts if a straight line through the means of PARTS equal parts of
+the second half explains EXPLAINED of their variance, and the later parts are more than DRIFT of
+high - low away from the earlier. It *jumps* if, within the second half, it goes above both ends of
+that half, middle and end by more than SWING of these and MOVED of start, and does not swing.
+The first rule that applies gives the verdict:
 
     diverged     the loss stopped being finite
     stopped      the loss fell below the recipe's threshold
@@ -22,18 +25,18 @@ applies gives the verdict:
     short        there are fewer than ENOUGH updates
     converged    end is below start and the first loss, it gained less than SETTLED of that after
                  middle, and the gradient's norm is less than VANISHED of its norm at the start
-    rising       it rises
+    rising       it rises, and did not jump: what comes down from a jump may still be above middle
     improving    it falls, and end is not above start, nor, where it swings, above the first loss
-    oscillating  it goes down and up between low and high, further apart than SWING of its level
-                 and of the first loss
+    oscillating  it swings by more than half of high - low, and these are further apart than SWING
+                 of its level and of the first loss
     swinging     the same, but less than SWING of the first loss
     risen        end is above start by more than MOVED of its level, and by more than its noise
     stalled      end is within MOVED of start
     plateau      none of these
 
 A loss on a plateau may fall again; that is why only a gradient that has vanished tells that a run
-has converged. The sentence quotes the levels that decided, and the first and the last loss where
-they are far from them.
+has converged. The sentence quotes the levels that decided, how high the loss jumped, and the first
+and the last loss where they are far from the levels.
 """
 
 from __future__ import annotations
@@ -77,7 +80,8 @@ class Levels:
     """The figures by which a curve is judged, in the unit of its losses.
 
     Args:
-        swing: the most by which the second half both falls and rises.
+        half: the second half without its single spikes.
+        top: the highest loss of the second half.
         drift: by how much the mean of the second half's last parts is above that of its first, if
             a straight line explains its parts; else 0.
 
@@ -92,8 +96,9 @@ class Levels:
     end: float
     low: float
     high: float
-    swing: float
     drift: float
+    half: Array
+    top: float
 
     @classmethod
     def of(cls, loss: Array) -> Levels:
@@ -102,8 +107,6 @@ class Levels:
         half = loss[-2 * quarter :]
         low, high = (float(np.percentile(half, at)) for at in (10, 90))
         smooth = _without_spikes(loss[-2 * quarter - 1 :])
-        fall = np.max(np.maximum.accumulate(smooth) - smooth)
-        rise = np.max(smooth - np.minimum.accumulate(smooth))
         return cls(
             first=float(loss[0]),
             last=float(loss[-1]),
@@ -112,8 +115,9 @@ class Levels:
             end=_median(loss[-few:]),
             low=low,
             high=high,
-            swing=float(min(fall, rise)),
             drift=_drift(smooth),
+            half=smooth,
+            top=float(np.max(half)),
         )
 
     @property
@@ -123,26 +127,31 @@ class Levels:
         gain = self.start - self.end
         return min(least, SHARE * gain) if gain > MOVED * abs(self.start) else least
 
-    @property
-    def noise(self) -> float:
-        """The least change that is more than the curve's own swings."""
-        return min(self.swing, TREND * (self.high - self.low))
+    def is_noise(self, change: float) -> bool:
+        """True if a change is no more than the curve's own swings."""
+        return change <= TREND * (self.high - self.low) and _swings_by(change, self.half)
 
     @property
     def trend(self) -> float:
         """The change from middle to end; 0 where it may be chance."""
         change = self.end - self.middle
         steady = self.drift * np.sign(change) > DRIFT * (self.high - self.low)
-        return (
-            change if abs(change) > self.visible and (steady or abs(change) > self.noise) else 0.0
-        )
+        told = abs(change) > self.visible and (steady or not self.is_noise(abs(change)))
+        return change if told else 0.0
+
+    @property
+    def jumped(self) -> bool:
+        """True if the second half goes up once, higher than can be missed, and comes down."""
+        around = max(self.half[0], self.half[-1], self.middle, self.end)
+        least = max(SWING * abs(around), MOVED * abs(self.start))
+        return bool(np.max(self.half) - around > least) and not self.swings
 
     @property
     def swings(self) -> bool:
-        """True if the second half goes down and up by more than can be missed."""
+        """True if the second half goes down and up, again and again, more than can be missed."""
         spread = self.high - self.low
         level = max(abs(self.middle), abs(self.end))
-        return spread > SWING * level and self.swing > spread / 2
+        return spread > SWING * level and _swings_by(spread / 2, self.half)
 
 
 def verdict(loss: Array, stopped: tuple[int, str] | None, grad_norm: Array | None = None) -> str:
@@ -193,7 +202,7 @@ def _converged(levels: Levels, grad_norm: Array | None) -> str:
 
 
 def _moving(levels: Levels) -> str:
-    if levels.trend > 0:
+    if levels.trend > 0 and not levels.jumped:
         return "rising"
     worse = levels.swings and levels.end > levels.first  # thrown up, and not settled since
     if levels.trend < 0 and levels.end <= levels.start and not worse:
@@ -205,7 +214,8 @@ def _moving(levels: Levels) -> str:
 
 
 def _resting(levels: Levels) -> str:
-    if levels.end - levels.start > max(levels.noise, levels.visible):
+    risen = levels.end - levels.start
+    if risen > levels.visible and not levels.is_noise(risen):
         return "risen"
     return "stalled" if abs(levels.start - levels.end) <= MOVED * abs(levels.start) else "plateau"
 
@@ -230,6 +240,20 @@ def _without_spikes(values: Array) -> Array:
     a, b, c = values[:-2], values[1:-1], values[2:]
     median: Array = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
     return median
+
+
+def _swings_by(amount: float, values: Array) -> bool:
+    """True if they fall, rise and fall, or rise, fall and rise, each time by more than that."""
+    return _falls_again(amount, values) or _falls_again(amount, -values)
+
+
+def _falls_again(amount: float, values: Array) -> bool:
+    for _ in range(3):
+        fallen = np.maximum.accumulate(values) - values > amount
+        if not fallen.any():
+            return False
+        values = -values[np.argmax(fallen) :]  # a rise is a fall of these
+    return True
 
 
 def _drift(values: Array) -> float:
@@ -365,8 +389,8 @@ def _evidence(word: str, levels: Levels, grad_norm: Array | None) -> list[str]:
 
 
 def _ends(levels: Levels) -> list[str]:
-    """The first and the last loss, where a person would see them far from the levels."""
-    told = []
+    """A jump, the first and the last loss, where a person would see them far from the levels."""
+    told = [f"it jumped to {levels.top:.4g} in the second half"] if levels.jumped else []
     if levels.start - levels.first > SWING * abs(levels.start):
         told.append(f"its first loss was {levels.first:.4g}")
     inside = levels.swings and levels.low <= levels.last <= levels.high

@@ -174,10 +174,7 @@ def masked_step(
         np.where(where, old, new)
         for where, old, new in zip(hidden, before.parameters, case.expected, strict=True)
     ]
-    case.demand(
-        after,
-        "The elements that are not hidden do not move as they would without a mask.",
-    )
+    case.demand(after, "The elements that are not hidden do not move as they would without a mask.")
 
 
 FROZEN = (2, 3)

@@ -117,7 +117,7 @@ class Picture:
                 self.screen.alt = describe(self._runs, self._in_words)
             if error:
                 self.screen.sentence = str(error) or repr(error)
-            elif live and live.ended:
+            elif live and (live.ended or self.screen.progress >= 0):
                 self.screen.sentence = _sentence(live, baseline, seeds)
             self.screen.trace = traced(error) if error else ""
 

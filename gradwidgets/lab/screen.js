@@ -47,10 +47,11 @@ function render({ model, el }) {
   }
   function describe() {
     if (late()) return;
+    const share = model.get("progress");
+    sentence.setAttribute("aria-busy", String(share >= 0)); // it is read out when it is final
     say({ alt: model.get("alt"), sentence: model.get("sentence") });
     details.hidden = !model.get("trace");
     trace.textContent = model.get("trace");
-    const share = model.get("progress");
     working.hidden = share < 0;
     bar.value = Math.max(share, 0);
   }

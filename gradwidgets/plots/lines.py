@@ -12,6 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FormatStrFormatter, NullLocator
 
 from gradwidgets.core import Array, History
@@ -20,6 +21,7 @@ from gradwidgets.plots.style import DASHES, StyledRun, Theme
 
 MOST_LINES = 24
 """Elements of parameters that are drawn one by one, at most."""
+NOTE_SIZE = 8.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,7 @@ class LinePanel:
         log: a logarithmic vertical axis; None takes it unless a value is below zero.
         only_live: the curves of other runs would hide those of the live one.
         says_end: the label says where a run diverged.
+        unmeasured: stands on the panel where the live run has no values for it.
 
     >>> from gradwidgets import Recipe, train
     >>> history = train("bowl", Recipe(lr=3.0))
@@ -109,6 +112,7 @@ class LinePanel:
     log: bool | None = None
     only_live: bool = False
     says_end: bool = False
+    unmeasured: str = ""
 
     def limits(self, runs: Sequence[StyledRun]) -> Limits:
         """Coarse limits that hold every curve."""
@@ -143,7 +147,10 @@ class LinePanel:
             return []
         band = self.band(run)
         drawn = band_artists(run, band, theme) if band else []
-        for series in self.series(run.history):
+        curves = self.series(run.history)
+        if run.role == "live" and not any(len(series.x) for series in curves):
+            drawn.append(self._note(axes, theme))
+        for series in curves:
             line = Line2D(
                 series.x,
                 series.y,
@@ -158,6 +165,11 @@ class LinePanel:
                 cross.set_color(run.color(theme))
                 drawn.append(cross)
         return drawn
+
+    def _note(self, axes: Axes, theme: Theme) -> Artist:
+        note = Text(0.5, 0.5, self.unmeasured, ha="center", va="center", fontsize=NOTE_SIZE)
+        note.set(color=theme.ink, transform=axes.transAxes)
+        return note
 
     def draws(self, run: StyledRun) -> bool:
         """True if the curves of this run are on the panel."""
@@ -277,7 +289,9 @@ LOSS = LinePanel("loss", _loss, says_end=True)
 LOSS_AND_HELD_OUT = LinePanel("loss (dotted: held-out)", _loss_and_held_out, says_end=True)
 GRADIENT = LinePanel("gradient norm", _gradient, log=True)
 RATIO = LinePanel("update / parameter norm", _ratio, log=True)
-LOST = LinePanel("share of steps lost to rounding", _lost, log=False)
+LOST = LinePanel(
+    "share of steps lost to rounding", _lost, log=False, unmeasured="not measured in this run"
+)
 LR = LinePanel("learning rate", _lr, log=False)
 WEIGHTS = LinePanel("weights (solid) and biases (dotted)", _weights, log=False, only_live=True)
 

@@ -24,6 +24,18 @@ CURVES = {
     "plateau, then a drop": ("improving", np.r_[np.full(90, 2.3), np.linspace(2.3, 0.1, 10)]),
     "lucky first batch, then a fall": ("improving", np.r_[0.9, np.linspace(1.3, 0.95, 99)]),
     "fall with a spike at its end": ("improving", np.r_[np.exp(-N[:-1] / 15), 40.0]),
+    "fall, one high jump, then a fall": (
+        "improving",
+        np.r_[np.linspace(1, 0.3, 60), 2, 6, 9, 7, 2, np.geomspace(0.5, 0.02, 35)],
+    ),
+    "plateau with one high jump": (
+        "plateau",
+        0.3 + 2 * np.exp(-N / 4) + 5 * np.isin(N, range(60, 70)),
+    ),
+    "plateau with one high jump near its end": (
+        "plateau",
+        0.3 + 2 * np.exp(-N / 4) + 5 * np.exp(-((N - 88) ** 2) / 9),
+    ),
     "fall to a plateau": ("plateau", 0.2 + 2 * np.exp(-N / 5)),
     "noisy plateau": ("plateau", 0.3 + 2 * np.exp(-N / 4) + 0.003 * NOISE),
     "plateau with a spike": ("plateau", 0.3 + 2 * np.exp(-N / 4) + (N == 70)),
@@ -139,6 +151,12 @@ def test_a_short_run_is_not_judged() -> None:
             "swing as large as the loss",
             "Oscillating after 100 updates: the loss was 1.5 at the start, 1 in the third "
             "quarter and 1 at the end; it swings between 0.5 and 1.5 in the second half.",
+        ),
+        (
+            "fall, one high jump, then a fall",
+            "Still improving after 100 updates: the loss was 1 at the start, 0.3534 in the third "
+            "quarter and 0.02537 at the end; it jumped to 9 in the second half; its last loss was "
+            "0.02.",
         ),
         (
             "jump, then level",
