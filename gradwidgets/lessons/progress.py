@@ -8,10 +8,13 @@ Delete it to begin again. The environment variable
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import threading
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ FILE = "progress.json"
 
 _told: dict[str, str] = {}
 """What a learner told the class in this kernel, where no file is kept."""
+_CHANGES = threading.Lock()
+"""One thread at a time: the class is written to on a thread of its own."""
 
 
 def path() -> Path | None:
@@ -40,17 +45,15 @@ def passed(key: str) -> bool:
 
 def keep_choice(key: str, choice: str) -> None:
     """Keep the choice that a question was answered with."""
-    kept = _read()
-    kept["answers"][key] = choice
-    _write(kept)
+    with _changing() as kept:
+        kept["answers"][key] = choice
 
 
 def keep_passed(key: str) -> None:
     """Keep that an exercise has passed."""
-    kept = _read()
-    if key not in kept["passed"]:
-        kept["passed"].append(key)
-        _write(kept)
+    with _changing() as kept:
+        if key not in kept["passed"]:
+            kept["passed"].append(key)
 
 
 def told_class(what: str) -> str:
@@ -62,11 +65,21 @@ def told_class(what: str) -> str:
 
 def tell_class(what: str, text: str) -> None:
     """Keep what the learner told the class, in this kernel and in the file."""
-    _told[what] = text
-    kept = _read()
-    told = {**kept.get("class", {}), what: text}
-    kept["class"] = {name: said for name, said in told.items() if said}
-    _write(kept)
+    with _changing() as kept:
+        _told[what] = text
+        told = {**kept.get("class", {}), what: text}
+        kept["class"] = {name: said for name, said in told.items() if said}
+
+
+@contextmanager
+def _changing() -> Iterator[dict[str, Any]]:
+    """Give what is kept, and keep what the caller makes of it."""
+    with _CHANGES:
+        kept = _read()
+        before = copy.deepcopy(kept)
+        yield kept
+        if kept != before:
+            _write(kept)
 
 
 def _read() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -60,6 +61,21 @@ def drawn():
 def check_drawn(total):
     torch.manual_seed(total)
     return f"Right. {torch.rand(1).item():.2f}."
+
+
+def test_threads_that_keep_things_at_once_lose_none(file):
+    """The class is told on a thread of its own, which keeps an id meanwhile."""
+
+    def keep(number):
+        progress.keep_choice(f"question {number}", "yes")
+        progress.keep_passed(f"exercise {number}")
+        progress.tell_class(f"word {number}", "said")
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(keep, range(100)))
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    assert [len(kept[part]) for part in ("answers", "passed", "class")] == [100, 100, 100]
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
 def test_deleting_the_file_begins_again(file):
