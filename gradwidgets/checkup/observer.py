@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,10 +17,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad
 from torch.optim import Optimizer
-from torch.optim.optimizer import (
-    register_optimizer_step_post_hook,
-    register_optimizer_step_pre_hook,
-)
 from torch.utils._python_dispatch import _disable_current_modes
 
 from gradwidgets.checkup import anatomy, graph, loss_reading, step_readings
@@ -37,7 +34,7 @@ from gradwidgets.checkup.record import (
     keep,
 )
 from gradwidgets.checkup.tensors import all_finite, norms, sketch
-from gradwidgets.checkup.wrapping import Call, replaced, wrapped
+from gradwidgets.checkup.wrapping import Call, replaced, told_of_steps, wrapped
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -115,6 +112,7 @@ class Observer:
         self.ended = False
         self._max_steps, self._at_the_end = max_steps, at_the_end
         self._open = ExitStack()
+        self._threads = {threading.get_ident()}
         self._steps_of_others = False
         self.failures: list[str] = []
         self._timeline = self.record.timeline
@@ -150,14 +148,9 @@ class Observer:
         """
         if self.blind:
             return
-        for handle in (
-            register_optimizer_step_pre_hook(_unless_compiled(self.before_step)),
-            register_optimizer_step_post_hook(_unless_compiled(self.after_step)),
-        ):
-            self._open.callback(handle.remove)
+        self._open.enter_context(told_of_steps(self.before_step, self.after_step))
         for owner, name, around in (
             (nn.Module, "__call__", self.on_call),
-            (DistributedDataParallel, "forward", self.on_parallel),
             (torch.autograd, "backward", self.on_backward),  # `Tensor.backward` calls it
             (torch.autograd, "grad", self.on_grad),
             (Optimizer, "zero_grad", self.on_zero_grad),
@@ -170,7 +163,25 @@ class Observer:
             (clip_grad, "clip_grad_value_", self.on_clip_value),
             (nn.utils, "clip_grad_value_", self.on_clip_value),
         ):
-            self._open.enter_context(wrapped(owner, name, around))
+            self._open.enter_context(wrapped(owner, name, self._on_own_threads(around)))
+        # It may be called before the model in it, which tells whose thread this is.
+        self._open.enter_context(wrapped(DistributedDataParallel, "forward", self.on_parallel))
+
+    def _on_own_threads(self, around: Call) -> Call:
+        """Listen only on the thread that began the watch, and where a watched module is called.
+
+        On any other thread another model may train: reading its gradients meanwhile can crash.
+        """
+        threads, here = self._threads, threading.get_ident
+
+        def listening(call: Call, *args: Any, **kwargs: Any) -> Any:
+            if args and id(args[0]) in self.record.modules:
+                threads.add(here())
+            if here() in threads:
+                return around(call, *args, **kwargs)
+            return call(*args, **kwargs)
+
+        return listening
 
     def end(self, error: BaseException | None = None) -> None:
         """Take a last look, and restore torch; `error` is what ended the loop, if one did."""
@@ -417,6 +428,8 @@ class Observer:
     @_safely
     def before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         """Measure the gradients before a step, and sample the parameters it will change."""
+        if threading.get_ident() not in self._threads:
+            return None
         known = self._inventory.optimizer(optimizer)
         if known is None:
             self._steps_of_others = True
@@ -609,12 +622,3 @@ def _all_applied(parameters: list[Parameter]) -> bool:
     """True if a step has applied all that is in the gradients of trained parameters."""
     contents = [backward for p in parameters if p.optimizers for backward in p.contents]
     return bool(contents) and all(backward.applied for backward in contents)
-
-
-def _unless_compiled(hook: Call) -> Call:
-    """A hook that does nothing for `torch.compile`, so that its graphs are the same."""
-
-    def watched(*args: Any) -> Any:
-        return None if torch.compiler.is_compiling() else hook(*args)
-
-    return watched

@@ -1,18 +1,32 @@
-"""Functions of torch that are wrapped while something is watched, by any number of watches."""
+"""Functions of torch that are wrapped while something is watched, by any number of watches.
+
+Watches begin and end on any thread, while others train on theirs.
+"""
 
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+from torch.utils.hooks import RemovableHandle
 
 Call = Callable[..., Any]
 
 _AROUND: dict[tuple[int, str], list[Call]] = {}
 """For each attribute that is replaced now: what goes around it, the innermost first."""
+_STEPS: list[tuple[Call, Call]] = []
+"""What is told of each step, before and after it."""
+_HOOKS: list[RemovableHandle] = []
+_CHANGES = threading.Lock()
+"""One thread at a time begins or ends to wrap."""
 
 
 @contextmanager
@@ -33,19 +47,59 @@ def wrapped(owner: Any, name: str, around: Call) -> Iterator[None]:
     Several may overlap and end in any order: the last to end puts it back.
     """
     key = id(owner), name
-    original = vars(owner)[name]
-    if key not in _AROUND:
-        setattr(owner, name, _replacement(original, _AROUND.setdefault(key, [])))
-    arounds, ours = _AROUND[key], vars(owner)[name]
-    arounds.append(around)
+    with _CHANGES:
+        original = vars(owner)[name]
+        if key not in _AROUND:
+            setattr(owner, name, _replacement(original, _AROUND.setdefault(key, [])))
+        arounds, ours = _AROUND[key], vars(owner)[name]
+        arounds.append(around)
     try:
         yield
     finally:
-        arounds.remove(around)
-        if not arounds:
-            del _AROUND[key]
-            if vars(owner)[name] is ours:  # if not, somebody has put theirs around it
-                setattr(owner, name, ours.__wrapped__)
+        with _CHANGES:
+            arounds.remove(around)
+            if not arounds:
+                del _AROUND[key]
+                if vars(owner)[name] is ours:  # if not, somebody has put theirs around it
+                    setattr(owner, name, ours.__wrapped__)
+
+
+@contextmanager
+def told_of_steps(before: Call, after: Call) -> Iterator[None]:
+    """Have both called around each step of any optimizer, as the hooks that they are.
+
+    While one thread goes through the global hooks of torch, no other may add or remove any. So
+    one pair serves all watches, from the first to the last.
+    """
+    told = before, after
+    with _CHANGES:
+        if not _STEPS:
+            _HOOKS.append(register_optimizer_step_pre_hook(_before_step))
+            _HOOKS.append(register_optimizer_step_post_hook(_after_step))
+        _STEPS.append(told)
+    try:
+        yield
+    finally:
+        with _CHANGES:
+            _STEPS.remove(told)
+            while _HOOKS and not _STEPS:
+                _HOOKS.pop().remove()
+
+
+def _before_step(optimizer: Any, args: Any, kwargs: Any) -> Any:
+    if torch.compiler.is_compiling():  # so that its graphs are the same
+        return None
+    given = args, kwargs
+    for before, _ in tuple(_STEPS):
+        given = before(optimizer, *given) or given
+    return given
+
+
+def _after_step(optimizer: Any, args: Any, kwargs: Any) -> None:
+    if torch.compiler.is_compiling():
+        return
+    for _, after in tuple(_STEPS):
+        after(optimizer, args, kwargs)
 
 
 def _replacement(original: Call, arounds: list[Call]) -> Call:
@@ -53,12 +107,13 @@ def _replacement(original: Call, arounds: list[Call]) -> Call:
 
     @functools.wraps(original)
     def replacement(*args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling() or not arounds:
+        now = () if torch.compiler.is_compiling() else tuple(arounds)
+        if not now:
             return original(*args, **kwargs)
-        if len(arounds) == 1:  # to bind is what costs
-            return arounds[0](original, *args, **kwargs)
+        if len(now) == 1:  # to bind is what costs
+            return now[0](original, *args, **kwargs)
         call = original
-        for around in tuple(arounds):
+        for around in now:
             call = _bound(around, call)
         return call(*args, **kwargs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -147,6 +148,35 @@ def test_watches_that_overlap_may_end_in_any_order(first_to_end: int) -> None:
     assert _everything_wrapped() == before
     assert watches[first_to_end].report.codes == set()
     assert watches[1 - first_to_end].report.codes == {"not-cleared"}
+
+
+def test_watches_on_several_threads_disturb_neither_each_other_nor_another_loop() -> None:
+    """Each reports on its own loop; one thread in three trains what nobody watches."""
+
+    def told(number: int) -> set[str]:
+        model = mlp()
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        if number % 3 == 2:
+            stepping(model, optimizer, 5)
+            return set()
+        with checkup(model, optimizer) as report:
+            (stepping, never_clearing)[number % 3](model, optimizer, 3)
+        assert report.failures == []
+        return report.codes
+
+    before = _everything_wrapped()
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(told, range(120)))
+    assert found == [set(), {"not-cleared"}, set()] * 40
+    assert _everything_wrapped() == before
+
+
+def test_a_loop_on_another_thread_than_the_watch_is_watched() -> None:
+    model = mlp()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with ThreadPoolExecutor(1) as other, checkup(model, optimizer) as report:
+        other.submit(never_clearing, model, optimizer, 3).result()
+    assert (report.codes, report.steps) == ({"not-cleared"}, 3)
 
 
 def test_a_wrapper_of_the_users_stays_where_it_was_put() -> None:
