@@ -235,14 +235,7 @@ def _headers() -> dict[str, str]:
 
 def _id() -> str:
     """A random id of this learner's, kept with their progress; for a room without accounts."""
-    with _ID_LOCK:
-        if not (found := progress.told_class("id")):
-            found = uuid.uuid4().hex
-            progress.tell_class("id", found)
-    return found
-
-
-_ID_LOCK = threading.Lock()
+    return progress.told_class("id") or progress.tell_class_once("id", uuid.uuid4().hex)
 
 
 @dataclass(frozen=True)

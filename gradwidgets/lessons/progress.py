@@ -11,12 +11,18 @@ from __future__ import annotations
 import copy
 import json
 import os
+import secrets
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 FILE = "progress.json"
 
@@ -66,20 +72,49 @@ def told_class(what: str) -> str:
 def tell_class(what: str, text: str) -> None:
     """Keep what the learner told the class, in this kernel and in the file."""
     with _changing() as kept:
-        _told[what] = text
-        told = {**kept.get("class", {}), what: text}
-        kept["class"] = {name: said for name, said in told.items() if said}
+        _tell_class(kept, what, text)
+
+
+def tell_class_once(what: str, text: str) -> str:
+    """Keep it unless this kernel or another one has told the class before; return what was told."""
+    with _changing() as kept:
+        told = str(kept.get("class", _told).get(what) or text)
+        _tell_class(kept, what, told)
+    return told
+
+
+def _tell_class(kept: dict[str, Any], what: str, text: str) -> None:
+    _told[what] = text
+    told = {**kept.get("class", {}), what: text}
+    kept["class"] = {name: said for name, said in told.items() if said}
 
 
 @contextmanager
 def _changing() -> Iterator[dict[str, Any]]:
     """Give what is kept, and keep what the caller makes of it."""
-    with _CHANGES:
+    with _CHANGES, _other_kernels_waiting():
         kept = _read()
         before = copy.deepcopy(kept)
         yield kept
         if kept != before:
             _write(kept)
+
+
+@contextmanager
+def _other_kernels_waiting() -> Iterator[None]:
+    """Have the kernels of other notebooks wait, where the folder can be locked."""
+    folder = None
+    with suppress(OSError):
+        if (file := path()) and fcntl is not None:
+            folder = os.open(file.parent, os.O_RDONLY)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if folder is not None:
+            with suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_UN)  # a process that was forked meanwhile has it too
+            os.close(folder)
 
 
 def _read() -> dict[str, Any]:
@@ -105,7 +140,7 @@ def _write(kept: dict[str, Any]) -> None:
         return
     if not kept.get("class", True):
         del kept["class"]
-    new = file.with_name(f"{file.name}.{os.getpid()}")
+    new = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     try:
         if file.exists() and _kept_in(file) is None:
             raise OSError("it holds something else")

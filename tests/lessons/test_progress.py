@@ -1,6 +1,8 @@
 """Answers and solved exercises are kept in one file, and come back; nothing else is touched."""
 
 import json
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -75,6 +77,37 @@ def test_threads_that_keep_things_at_once_lose_none(file):
         list(threads.map(keep, range(100)))
     kept = json.loads(file.read_text(encoding="utf-8"))
     assert [len(kept[part]) for part in ("answers", "passed", "class")] == [100, 100, 100]
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_kernels_that_keep_things_at_once_lose_none_and_are_one_learner(file):
+    """A learner has a kernel for each notebook that is open."""
+    program = """
+import sys
+from gradwidgets.lessons import progress
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(50):
+    progress.keep_choice(f"{sys.argv[1]} {number}", "yes")
+print(progress.tell_class_once("id", sys.argv[1]))
+"""
+    kernels = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    assert [kernel.stdout.readline() for kernel in kernels] == ["ready\n"] * 2
+    for kernel in kernels:
+        kernel.stdin.write("\n")
+        kernel.stdin.flush()
+    said = {kernel.communicate()[0] for kernel in kernels}
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    assert len(kept["answers"]) == 100
+    assert said == {f"{kept['class']['id']}\n"}
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
