@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,7 +144,7 @@ def _beside(path: Path, content: bytes) -> Path:
 def _write(path: Path, content: bytes) -> None:
     """Write a file as a whole: whoever is interrupted finds the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         part.write_bytes(content)
         part.replace(path)

@@ -6,6 +6,7 @@ import ast
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,19 @@ def test_the_files_are_imported_with_the_standard_library_alone() -> None:
                 named += [alias.name for alias in node.names if isinstance(node, ast.Import)]
                 roots = {name.split(".")[0] for name in named}
                 assert roots <= sys.stdlib_module_names | own
+
+
+def test_a_copy_that_is_made_twice_at_once_is_whole(source: Path, tmp_path: Path) -> None:
+    """A hub may start two servers of one learner together."""
+    folder = tmp_path / "mine"
+    with ThreadPoolExecutor(8) as servers:
+        found = list(servers.map(course.bring, [folder] * 8))
+    assert all(each.kept == {} for each in found)
+    assert sorted(contents(folder)) == sorted([*course.course_files(), course.RECORD])
+    assert all(
+        (folder / name).read_bytes() == (source / name).read_bytes()
+        for name in course.course_files()
+    )
 
 
 def test_a_copy_holds_the_lessons_what_they_need_and_the_homework_as_it_is_released(
