@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import secrets
@@ -37,6 +36,8 @@ STUDENT = "GRADWIDGETS_STUDENT"
 
 SECRET = "GRADWIDGETS_SECRET"
 """The environment variable with a word of the instructor's, new every term."""
+_OWN_SECRET = secrets.token_hex()
+"""Where there is none; drawn before any thread asks for it."""
 
 LOSSES = 2
 """Times that a function may be lost; then the rest of its checks count as lost."""
@@ -189,14 +190,9 @@ def generator(student: str, task: str, check: str) -> np.random.Generator:
 
     It is so if the secret is the same; where none is set, each process draws its own.
     """
-    text = "/".join((os.environ.get(SECRET) or _own_secret(), student, task, check))
+    text = "/".join((os.environ.get(SECRET) or _OWN_SECRET, student, task, check))
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
-
-
-@functools.cache
-def _own_secret() -> str:
-    return secrets.token_hex()
 
 
 def named(task: str) -> Task:
