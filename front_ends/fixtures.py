@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from front_ends.front_end import FrontEnd
+from front_ends.ports import free_port
 
 PATIENCE = 60_000
 """Milliseconds that anything on a page may take: a shared machine can be slow."""
@@ -90,9 +91,7 @@ def serving(*words, folder, log, **env):
     Raises:
         TimeoutError: it does not listen within a minute.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     env = {**os.environ, **env}
     env.pop("GRADWIDGETS_PROGRESS", None)  # a learner's answers are kept
     with log.open("w", encoding="utf-8") as said:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from front_ends.ports import free_port
 from gradwidgets_notebooks import course_files
 from gradwidgets_notebooks.course import FOR_INSTRUCTORS
 from tests.test_project import ROOT, tomllib
@@ -99,9 +99,7 @@ print(gradwidgets.__file__, len(FactCheck().claims))
 def test_lab_serves_the_course_and_leads_to_the_first_lesson(
     installed: Path, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = [f"--port={port}", "--ServerApp.port_retries=0", "--ServerApp.allow_root=True"]
     words = ["-m", "gradwidgets", "lab", "mine", "--no-browser", "--", *options]
     address = f"http://127.0.0.1:{port}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode
+
+from front_ends.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 PROXY = Path(sys.prefix) / "npm/node_modules/.bin/configurable-http-proxy"
@@ -98,17 +99,6 @@ def link(address: str) -> str:
         "urlpath": f"lab/tree/gradwidgets/{NOTEBOOK}",
     }
     return f"{address}/hub/user-redirect/git-pull?{urlencode(query)}"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def wait_for(address: str, log: Path) -> None:

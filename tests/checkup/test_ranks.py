@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from front_ends.ports import free_port
 from gradwidgets.checkup import Finding, Report, gather_reports, merge_reports
 from gradwidgets.checkup.ranks import _checksums, ranks_differ
 from gradwidgets.checkup.record import Event
@@ -139,9 +139,7 @@ def gathered(tmp_path: Path) -> Callable[[str], dict[str, Any]]:
     """What rank 0 of two processes has gathered."""
 
     def run(mode: str) -> dict[str, Any]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         file = tmp_path / "report.json"
         module = [sys.executable, "-m", "tests.checkup.two_processes", mode]
         processes = [

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from front_ends.ports import free_port
+
 ROOM, LECTURER = "tulips", "the-lecturer-s-own"
 
 
@@ -43,12 +45,6 @@ class Service(NamedTuple):
         status, said = self.ask(method, path, body, LECTURER)
         assert status == 200, said
         return said
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

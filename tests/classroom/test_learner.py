@@ -12,9 +12,10 @@ import time
 
 import pytest
 
+from front_ends.ports import free_port
 from gradwidgets import course
 from gradwidgets.lessons import Predict, classroom
-from tests.classroom.service import LECTURER, ROOM, free_port, running
+from tests.classroom.service import LECTURER, ROOM, running
 from tests.front_end import send
 from tests.lessons.sums import a_lesson
 
