@@ -1,6 +1,5 @@
 """The course for nbgrader: run its commands in this folder. INSTRUCTORS.md says which, and when."""
 
-import atexit
 import os
 import re
 import sys
@@ -12,21 +11,24 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
+    ClearHiddenTests,
+    ClearMarkScheme,
     ClearOutput,
+    ComputeChecksums,
+    IncludeHeaderFooter,
+    InstantiateTests,
     LimitOutput,
+    LockCells,
     NbGraderPreprocessor,
     OverwriteCells,
     OverwriteKernelspec,
     SaveAutoGrades,
+    SaveCells,
 )
 from nbgrader.utils import is_grade, is_solution
 
 from gradwidgets import grading
-from gradwidgets_homework import gettext
-from gradwidgets_homework.nbgrader import CourseFile
-
-WORKERS = grading.Workers(ahead=1)
-atexit.register(WORKERS.end)
+from gradwidgets_homework.nbgrader import ClearToStubs, CourseFile, in_lines, workers
 
 
 class Repair(NbGraderPreprocessor):
@@ -60,13 +62,19 @@ class Repair(NbGraderPreprocessor):
 
 def restore(nb, names, solutions):
     """Put an empty cell where somebody has deleted a solution; nbgrader puts the tests back."""
-    place = 0
-    for name in names:
-        found = [number for number, cell in enumerate(nb.cells, 1) if grade_id(cell) == name]
-        if not found and name in solutions:
+    after = 0
+    for name, following in zip(names, [*names[1:], ""], strict=True):
+        place = place_of(nb, name)
+        if place is None and name in solutions:
+            place = place_of(nb, following)
+            place = after if place is None else place
             nb.cells.insert(place, new_code_cell(metadata={"nbgrader": solution(name)}))
-            found = [place + 1]
-        place = found[0] if found else place
+        after = after if place is None else place + 1
+
+
+def place_of(nb, name):
+    """The number of the cell that nbgrader knows by this name; None if there is none."""
+    return next((n for n, cell in enumerate(nb.cells) if grade_id(cell) == name), None)
 
 
 def as_text(words):
@@ -102,7 +110,7 @@ class Judge(NbGraderPreprocessor):
             about["student"],
             grading.files_beside(self.handed_in(about)),
         )
-        report = grading.judge_submission(submission, WORKERS)
+        report = grading.judge_submission(submission, workers())
         for cell, run in zip(own, report.runs, strict=True):
             cell.outputs = outputs_of(run)
         for result in report:
@@ -136,7 +144,7 @@ def outputs_of(run):
     """What a student's cell has put out, as a notebook keeps it."""
     outputs = [new_output("stream", name="stdout", text=run.output)] if run.output else []
     if run.error:
-        outputs.append(new_output("stream", name="stderr", text=f"{run.error}\n"))
+        outputs.append(new_output("stream", name="stderr", text=f"{in_lines(run.error)}\n"))
     return outputs
 
 
@@ -144,16 +152,28 @@ def marks_of(result):
     """The feedback, and the points as nbgrader reads them."""
     points = {"text/plain": repr(result.points)}
     return [
-        new_output("stream", name="stdout", text=f"{result}\n"),
+        new_output("stream", name="stdout", text=f"{in_lines(str(result))}\n"),
         new_output("execute_result", data=points, execution_count=None),
     ]
 
 
 c = get_config()  # noqa: F821, nbgrader defines it
 c.CourseDirectory.course_id = "gradwidgets"
-c.ClearSolutions.code_stub = {"python": gettext("...  # your lines")}
-c.ClearSolutions.text_stub = gettext("Your answer.")
-c.GenerateAssignment.preprocessors.prepend([CourseFile])
+c.GenerateAssignment.preprocessors = [
+    CourseFile,
+    IncludeHeaderFooter,
+    InstantiateTests,
+    LockCells,
+    ClearToStubs,
+    ClearOutput,
+    CheckCellMetadata,
+    ComputeChecksums,
+    SaveCells,
+    ClearHiddenTests,
+    ClearMarkScheme,
+    ComputeChecksums,
+    CheckCellMetadata,
+]
 c.OverwriteCells.add_missing_cells = True
 c.Autograde.sanitize_preprocessors = [
     Repair,
@@ -170,4 +190,4 @@ c.Autograde.autograde_preprocessors = [
     CheckCellMetadata,
 ]
 c.Autograde.pre_convert_hook = refuse_links
-os.environ.setdefault("GRADWIDGETS_SECRET", "a word of your own, new every term")
+os.environ["GRADWIDGETS_SECRET"] = "a word of your own, new every term"

@@ -179,7 +179,7 @@ def test_everybody_gets_feedback_that_gives_no_solution_away(course, homework, s
     assert page.stat().st_size < 1_500_000
     assert "points" in text
     for sentence in SAID.get(student, ()) if homework == "hw1" else ():
-        assert sentence in text
+        assert sentence in " ".join(text.split())
     filled = HANDED_IN[homework][student]
     if filled is not ALL and ALL not in filled.values():
         assert "zero_grad()\n    value = loss" not in text
