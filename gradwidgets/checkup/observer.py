@@ -175,11 +175,11 @@ class Observer:
         threads, here = self._threads, threading.get_ident
 
         def listening(call: Call, *args: Any, **kwargs: Any) -> Any:
-            if args and id(args[0]) in self.record.modules:
+            if here() not in threads:
+                if not args or id(args[0]) not in self.record.modules:
+                    return call(*args, **kwargs)
                 threads.add(here())
-            if here() in threads:
-                return around(call, *args, **kwargs)
-            return call(*args, **kwargs)
+            return around(call, *args, **kwargs)
 
         return listening
 
