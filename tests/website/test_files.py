@@ -18,8 +18,13 @@ from website.address import Addresses
 from website.live import ROOT
 
 SITE = ADDRESSES["SITE_ADDRESS"] + "/"
-ANSWERS = json.loads((ROOT / "tests/lessons/references/answers.json").read_text("utf-8"))
+REFERENCES = ROOT / "tests/lessons/references"
+ANSWERS = json.loads((REFERENCES / "answers.json").read_text("utf-8"))
+OF_LECTURES = re.findall(
+    r"\d+ The experiment says: (.*?)\. (.*?)\\n", (REFERENCES / "questions.json").read_text("utf-8")
+)
 BY_SENTENCE = {tuple(pair) for lesson in ANSWERS.values() for pair in lesson.values()}
+BY_SENTENCE.update(OF_LECTURES)
 
 
 @dataclass
