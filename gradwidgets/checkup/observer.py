@@ -33,6 +33,7 @@ from gradwidgets.checkup.record import (
     Record,
     keep,
 )
+from gradwidgets.checkup.surroundings import held_by
 from gradwidgets.checkup.tensors import all_finite, norms, sketch
 from gradwidgets.checkup.wrapping import Call, replaced, told_of_steps, wrapped
 
@@ -112,7 +113,8 @@ class Observer:
         self.ended = False
         self._max_steps, self._at_the_end = max_steps, at_the_end
         self._open = ExitStack()
-        self._threads = {threading.get_ident()}
+        self._thread = threading.local()
+        self._thread.is_ours = True
         self._steps_of_others = False
         self.failures: list[str] = []
         self._timeline = self.record.timeline
@@ -168,20 +170,37 @@ class Observer:
         self._open.enter_context(wrapped(DistributedDataParallel, "forward", self.on_parallel))
 
     def _on_own_threads(self, around: Call) -> Call:
-        """Listen only on the thread that began the watch, and where a watched module is called.
+        """Listen only on the thread that began the watch, and where watched things are used.
 
         On any other thread another model may train: reading its gradients meanwhile can crash.
         """
-        threads, here = self._threads, threading.get_ident
 
         def listening(call: Call, *args: Any, **kwargs: Any) -> Any:
-            if here() not in threads:
-                if not args or id(args[0]) not in self.record.modules:
-                    return call(*args, **kwargs)
-                threads.add(here())
-            return around(call, *args, **kwargs)
+            if self._is_own_thread(*args):
+                return around(call, *args, **kwargs)
+            return call(*args, **kwargs)
 
         return listening
+
+    def _is_own_thread(self, *used: Any) -> bool:
+        """True if this thread has used what is watched: these now, or others before."""
+        if not hasattr(self._thread, "is_ours"):
+            if not any(map(self._is_watched, used[:2])):  # a scaler comes before its optimizer
+                return False
+            self._thread.is_ours = True  # other threads that come later may have its number
+        return True
+
+    @_safely
+    def _is_watched(self, used: Any) -> bool:
+        """True for a module, an optimizer of its parameters, and a loss that depends on them."""
+        modules, parameters = self.record.modules, self.record.parameters
+        if isinstance(used, nn.Module):
+            inner = vars(used)["_modules"].get("_orig_mod") if anatomy.is_compiled(used) else None
+            return id(used) in modules or id(inner) in modules
+        if isinstance(used, Optimizer):
+            return any(id(tensor) in parameters for tensor in held_by(used))
+        roots = [one.grad_fn for one in graph.tensors_in(used) if one.grad_fn is not None]
+        return any(id(leaf) in parameters for leaf in graph.leaves(roots))
 
     def end(self, error: BaseException | None = None) -> None:
         """Take a last look, and restore torch; `error` is what ended the loop, if one did."""
@@ -428,7 +447,7 @@ class Observer:
     @_safely
     def before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         """Measure the gradients before a step, and sample the parameters it will change."""
-        if threading.get_ident() not in self._threads:
+        if not self._is_own_thread(optimizer):
             return None
         known = self._inventory.optimizer(optimizer)
         if known is None:

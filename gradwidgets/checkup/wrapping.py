@@ -20,8 +20,9 @@ from torch.utils.hooks import RemovableHandle
 
 Call = Callable[..., Any]
 
-_AROUND: dict[tuple[int, str], list[Call]] = {}
-"""For each attribute that is replaced now: what goes around it, the innermost first."""
+_AROUND: dict[tuple[int, str], tuple[list[Call], Call]] = {}
+"""For each attribute that is replaced now: what goes around it, the innermost first, and by what
+it is replaced."""
 _STEPS: list[tuple[Call, Call]] = []
 """What is told of each step, before and after it."""
 _HOOKS: list[RemovableHandle] = []
@@ -48,10 +49,11 @@ def wrapped(owner: Any, name: str, around: Call) -> Iterator[None]:
     """
     key = id(owner), name
     with _CHANGES:
-        original = vars(owner)[name]
         if key not in _AROUND:
-            setattr(owner, name, _replacement(original, _AROUND.setdefault(key, [])))
-        arounds, ours = _AROUND[key], vars(owner)[name]
+            calls = list[Call]()
+            _AROUND[key] = calls, _replacement(vars(owner)[name], calls)
+            setattr(owner, name, _AROUND[key][1])
+        arounds, ours = _AROUND[key]
         arounds.append(around)
     try:
         yield
@@ -61,7 +63,7 @@ def wrapped(owner: Any, name: str, around: Call) -> Iterator[None]:
             if not arounds:
                 del _AROUND[key]
                 if vars(owner)[name] is ours:  # if not, somebody has put theirs around it
-                    setattr(owner, name, ours.__wrapped__)
+                    setattr(owner, name, vars(ours)["__wrapped__"])
 
 
 @contextmanager

@@ -80,7 +80,8 @@ class Levels:
     """The figures by which a curve is judged, in the unit of its losses.
 
     Args:
-        half: the second half without its single spikes.
+        half: the second half without its single spikes; with them, and with the loss before it,
+            where it is shorter than LEAST.
         top: the highest loss of the second half.
         drift: by how much the mean of the second half's last parts is above that of its first, if
             a straight line explains its parts; else 0.
@@ -106,7 +107,8 @@ class Levels:
         few, quarter = _few(loss), 2 * (len(loss) // 8)
         half = loss[-2 * quarter :]
         low, high = (float(np.percentile(half, at)) for at in (10, 90))
-        smooth = _without_spikes(loss[-2 * quarter - 1 :])
+        late = loss[-2 * quarter - 1 :]
+        smooth = _without_spikes(late) if len(half) >= LEAST else late  # three show no swing
         return cls(
             first=float(loss[0]),
             last=float(loss[-1]),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -179,6 +181,60 @@ def test_a_loop_on_another_thread_than_the_watch_is_watched() -> None:
     assert (report.codes, report.steps) == ({"not-cleared"}, 3)
 
 
+@pytest.mark.parametrize("part", ["all but forward", "a compiled model", "step", "backward"])
+def test_a_part_of_a_loop_on_another_thread_is_watched(part: str) -> None:
+    """Each report is that of the same loop on one thread."""
+
+    def told(elsewhere: Callable[..., Any]) -> tuple[set[str], int, list[str]]:
+        model, (x, y) = mlp(), regression()
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        compiled = torch.compile(model, backend="eager")
+        with checkup(model, optimizer) as report:
+            for _ in range(3):
+                if part == "a compiled model":
+                    elsewhere(never_clearing, compiled, optimizer, 1)
+                    continue
+                loss = F.mse_loss(model(x), y)
+                (elsewhere if part != "step" else _here)(loss.backward)
+                (elsewhere if part != "backward" else _here)(optimizer.step)
+        assert report.failures == []
+        return report.codes, report.steps, [str(event) for event in report.events]
+
+    with ThreadPoolExecutor(1) as other:
+        found = told(lambda call, *args: other.submit(call, *args).result())
+    assert found == told(_here)
+    assert found[0] == {"not-cleared"}
+
+
+def _here(call: Callable[..., Any], *args: Any) -> None:
+    call(*args)
+
+
+def test_a_thread_that_has_the_number_of_one_that_ended_is_not_watched() -> None:
+    model, (x, _) = mlp(), regression()
+    numbers = []
+
+    def run(events: Callable[[], object]) -> None:
+        def body() -> None:
+            numbers.append(threading.get_ident())
+            events()
+
+        thread = threading.Thread(target=body)
+        thread.start()
+        thread.join()
+
+    def train_another() -> None:
+        other = mlp()
+        stepping(other, optim.SGD(other.parameters(), lr=0.1), 1)
+
+    with checkup(model) as report:
+        for _ in range(20):
+            run(lambda: model(x))
+            run(train_another)
+    assert len(set(numbers)) < len(numbers), "the system gives numbers again"
+    assert {event.kind for event in report.events} == {"forward"}
+
+
 def test_a_wrapper_of_the_users_stays_where_it_was_put() -> None:
     original = nn.Module.__call__
     watch = checkup(mlp())
@@ -190,6 +246,27 @@ def test_a_wrapper_of_the_users_stays_where_it_was_put() -> None:
         watch.stop()
         assert nn.Module.__call__ is theirs
         assert mlp()(regression()[0]).shape[1] == 1
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("wraps", [functools.wraps, lambda _: lambda theirs: theirs])
+def test_a_wrapper_that_is_put_between_two_watches_stays(wraps: Callable[..., Any]) -> None:
+    original = nn.Module.__call__
+    watches = [checkup(mlp()), checkup(mlp())]
+    watches[0].start()
+    ours = nn.Module.__call__
+    try:
+
+        @wraps(ours)
+        def theirs(*args: Any, **kwargs: Any) -> Any:
+            return ours(*args, **kwargs)
+
+        nn.Module.__call__ = theirs  # type: ignore[method-assign]
+        watches[1].start()
+        for watch in watches:
+            watch.stop()
+        assert nn.Module.__call__ is theirs
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]
 

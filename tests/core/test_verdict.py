@@ -90,6 +90,14 @@ def test_a_swing_of_constant_size_is_hardly_ever_a_fall_or_a_rise_and_never_conv
     assert "converged" not in words
 
 
+@pytest.mark.parametrize("updates", range(ENOUGH, 21))
+def test_a_loss_that_bounces_at_every_update_oscillates_however_short_the_run(updates: int) -> None:
+    for swing in (0.3, 0.5, -0.9):
+        loss = 1 + swing * (-1.0) ** np.arange(updates)
+        assert verdict(loss, None) == "oscillating"
+        assert "jumped" not in sentence(loss, None, updates)
+
+
 def test_noise_alone_is_seldom_a_fall_or_a_rise_and_never_converged() -> None:
     rng = np.random.default_rng(0)
     words = [
