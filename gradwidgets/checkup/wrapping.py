@@ -23,6 +23,8 @@ Call = Callable[..., Any]
 _AROUND: dict[tuple[int, str], tuple[list[Call], Call]] = {}
 """For each attribute that is replaced now: what goes around it, the innermost first, and by what
 it is replaced."""
+_REPLACED: dict[tuple[int, str], tuple[int, object]] = {}
+"""For each attribute that is replaced by something else: how many times, and what is put back."""
 _STEPS: list[tuple[Call, Call]] = []
 """What is told of each step, before and after it."""
 _HOOKS: list[RemovableHandle] = []
@@ -32,13 +34,38 @@ _CHANGES = threading.Lock()
 
 @contextmanager
 def replaced(owner: Any, name: str, value: object) -> Iterator[None]:
-    """Put something else in the place of an attribute; the identical object is put back."""
-    before = vars(owner)[name]
-    setattr(owner, name, value)
+    """Put something else in the place of an attribute; the identical object is put back.
+
+    Threads may do so at once: what the first puts there stays until the last has ended.
+    """
+    key = id(owner), name
+    with _CHANGES:
+        times, before = _REPLACED.get(key, (0, vars(owner)[name]))
+        _REPLACED[key] = times + 1, before
+        if not times:
+            setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(owner, name, before)
+        with _CHANGES:
+            times, before = _REPLACED.pop(key)
+            if times > 1:
+                _REPLACED[key] = times - 1, before
+            else:
+                setattr(owner, name, before)
+
+
+def _held(owner: Any, name: str) -> Any:
+    """The attribute, or what will be put back in its place."""
+    return _REPLACED.get((id(owner), name), (0, vars(owner)[name]))[1]
+
+
+def _hold(owner: Any, name: str, value: object) -> None:
+    key = id(owner), name
+    if key in _REPLACED:
+        _REPLACED[key] = _REPLACED[key][0], value
+    else:
+        setattr(owner, name, value)
 
 
 @contextmanager
@@ -51,8 +78,8 @@ def wrapped(owner: Any, name: str, around: Call) -> Iterator[None]:
     with _CHANGES:
         if key not in _AROUND:
             calls = list[Call]()
-            _AROUND[key] = calls, _replacement(vars(owner)[name], calls)
-            setattr(owner, name, _AROUND[key][1])
+            _AROUND[key] = calls, _replacement(_held(owner, name), calls)
+            _hold(owner, name, _AROUND[key][1])
         arounds, ours = _AROUND[key]
         arounds.append(around)
     try:
@@ -62,8 +89,8 @@ def wrapped(owner: Any, name: str, around: Call) -> Iterator[None]:
             arounds.remove(around)
             if not arounds:
                 del _AROUND[key]
-                if vars(owner)[name] is ours:  # if not, somebody has put theirs around it
-                    setattr(owner, name, vars(ours)["__wrapped__"])
+                if _held(owner, name) is ours:  # if not, somebody has put theirs around it
+                    _hold(owner, name, vars(ours)["__wrapped__"])
 
 
 @contextmanager

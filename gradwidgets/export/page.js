@@ -120,6 +120,11 @@ function drawLines(panel, tables, runs, over) {
         end: tables[2 * number + 1].row(run.number)[0],
       }))
       .filter(({ codes }) => codes.some(Boolean));
+    if (panel.unmeasured && run.role === "live" && !here.length) {
+      const x = layout.left + layout.across / 2;
+      const y = layout.top + layout.up / 2;
+      element(over, "text", { class: "below", x, y }, panel.unmeasured);
+    }
     for (const curve of here) {
       const points = pointsOf(curve, curve.codes, curve.end, run.updates, panel.last);
       element(window, "path", {

@@ -61,6 +61,7 @@ class _Lines(Drawn):
             "curves": curves,
             "onlyLive": panel.only_live,
             "saysEnd": panel.says_end,
+            "unmeasured": panel.unmeasured,
         }
         return codes
 

@@ -39,6 +39,9 @@ def saved(tmp_path_factory):
     lab = GradLab("moons", recipe=Recipe(lr=0.5, updates=20), show=("scale", "mask", "momentum"))
     lab.save_page(folder / "lab.html", most=64)
     lab.close()
+    lab = GradLab("line", recipe=Recipe(updates=4), panels=("loss", "lost"))
+    lab.save_page(folder / "precision.html", "dtype", values=(None, "bfloat16"))
+    lab.close()
     return folder
 
 
@@ -295,3 +298,12 @@ def test_without_scripts_it_still_shows_the_run_it_was_saved_at(chromium, saved)
     expect(page.locator("#program")).to_contain_text("loss.backward()")
     expect(page.get_by_text("Where scripts are switched off")).to_be_visible()
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light"], indirect=True)
+def test_a_panel_says_where_a_run_does_not_measure_it(show):
+    page = show("precision.html")
+    note = page.get_by_text("not measured in this run")
+    for precision, notes in (("as built", 1), ("bfloat16", 0), ("as built", 1)):
+        page.get_by_role("combobox").select_option(precision)
+        expect(note).to_have_count(notes)

@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn, optim
 
 from gradwidgets.checkup import Report, checkup
+from gradwidgets.checkup.wrapping import replaced, wrapped
 from tests.checkup.loops import Case, collect, mlp, regression
 from tests.checkup.test_contract import _everything_wrapped
 
@@ -204,6 +205,30 @@ def test_a_part_of_a_loop_on_another_thread_is_watched(part: str) -> None:
         found = told(lambda call, *args: other.submit(call, *args).result())
     assert found == told(_here)
     assert found[0] == {"not-cleared"}
+
+
+@pytest.mark.parametrize(
+    "order", ["first second watch", "watch first second", "first watch second"]
+)
+def test_compiled_models_that_run_at_once_leave_torch_as_it_was(order: str) -> None:
+    """While one runs, its thread puts torch's own function back; threads end in any order."""
+
+    class Torch:
+        @staticmethod
+        def call() -> str:
+            return "called"
+
+    original = vars(Torch)["call"]
+    entered = {
+        "watch": wrapped(Torch, "call", lambda call: call()),
+        "first": replaced(Torch, "call", staticmethod(lambda: "called")),  # of another watch
+        "second": replaced(Torch, "call", original),
+    }
+    for each in entered.values():
+        each.__enter__()
+    for name in order.split():
+        entered[name].__exit__(None, None, None)
+    assert vars(Torch)["call"] is original
 
 
 def _here(call: Callable[..., Any], *args: Any) -> None:
