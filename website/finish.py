@@ -25,6 +25,8 @@ SEARCH = re.compile(
     r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
 )
 """The whole index of the search, which the theme loads on every page."""
+PRELOAD = re.compile(r'\s*<link rel="preload" as="script"[^>]*>')
+"""It would have scripts loaded before the styles, without which nothing is painted."""
 OPTIONS = "documentation_options.js"
 """Sphinx's settings, which the page's own lines of script add to."""
 THEME = 'dataset.theme = localStorage.getItem("theme") || "auto"'
@@ -128,7 +130,7 @@ def _scripts_last(text: str, options: str) -> str:
             return f"<script>{options}</script>"
         return found[0].replace("<script", "<script defer", 1)
 
-    return FILE.sub(last, SEARCH.sub("", text))
+    return FILE.sub(last, PRELOAD.sub("", SEARCH.sub("", text)))
 
 
 def _named(found: re.Match[str]) -> str:

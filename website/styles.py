@@ -19,6 +19,8 @@ LINK = re.compile(r'<link (?=[^>]*rel="stylesheet")[^>]*href="([^"?]*)[^>]*>\s*'
 IMPORT = re.compile(r'@import "([^"]*)";')
 URL = re.compile(r"url\((?!data:|[\"']data:)([^)]+)\)")
 BUNDLE = "_static/styles.css"
+WITHIN = re.compile(r"index\.html|lessons/.*")
+"""Pages that hold the styles themselves: where people arrive, nothing else is waited for."""
 
 
 def lighten(static: Path, pages: Sequence[Path]) -> None:
@@ -40,7 +42,9 @@ def lighten(static: Path, pages: Sequence[Path]) -> None:
 
 
 def bundle(site: Path, pages: Sequence[Path]) -> None:
-    """Put the styles that all pages link into one file: a browser waits for each before it paints.
+    """Put the styles that all pages link into one file, and into the pages of `WITHIN` themselves.
+
+    A browser waits for each file of styles before it paints.
 
     Args:
         site: the folder of the site.
@@ -64,9 +68,13 @@ def bundle(site: Path, pages: Sequence[Path]) -> None:
     version = hashlib.sha256(text.encode()).hexdigest()[:8]
     for path in pages:
         up = "../" * (len(path.relative_to(site).parts) - 1)
-        link = f'<link rel="stylesheet" href="{up}{BUNDLE}?v={version}">\n'
+        if WITHIN.fullmatch(path.relative_to(site).as_posix()):
+            own = URL.sub(rf"url({up}_static/\1)", text)
+            style = f"<style>{own}</style>\n"
+        else:
+            style = f'<link rel="stylesheet" href="{up}{BUNDLE}?v={version}">\n'
         first, *others = LINK.split(path.read_text(encoding="utf-8"))[::2]
-        path.write_text(first + link + "".join(others), encoding="utf-8")
+        path.write_text(first + style + "".join(others), encoding="utf-8")
 
 
 def _linked(site: Path, page: Path) -> list[str]:

@@ -40,24 +40,29 @@ def test_every_icon_that_a_style_names_is_in_the_font(site) -> None:
     assert all(font.stat().st_size < 10_000 for font in fonts)
 
 
-def test_every_page_links_one_style_that_holds_those_of_the_theme(site, pages) -> None:
+def test_every_page_has_one_style_that_holds_those_of_the_theme(site, pages) -> None:
+    styles = (site / BUNDLE).read_text("utf-8")
     for name in pages:
-        assert len(LINK.findall((site / name).read_text("utf-8"))) == 1
+        text = (site / name).read_text("utf-8")
+        within = name == "index.html" or name.startswith("lessons/")
+        assert len(LINK.findall(text)) == 1 - within, name
+        assert text.count(".gw-lead") == within * styles.count(".gw-lead"), name
     assert [path.relative_to(site).as_posix() for path in site.rglob("_static/**/*.css")] == [
         BUNDLE
     ]
-    text = (site / BUNDLE).read_text("utf-8")
-    assert "@import" not in text
+    assert "@import" not in styles
     for sign in (".bd-main", ".highlight", ".gw-lead", ".gradwidgets-predict"):
-        assert sign in text
+        assert sign in styles
 
 
 @pytest.fixture
-def two_pages(tmp_path):
-    """A page with two styles, one of which imports a third and names a font; and one below it."""
+def some_pages(tmp_path):
+    """Pages with two styles, one of which imports a third and names a font."""
     static = tmp_path / "_static"
     (static / "theme").mkdir(parents=True)
-    (tmp_path / "below").mkdir()
+    pages = [tmp_path / name for name in ("index.html", "lessons/one.html", "below/other.html")]
+    for page in pages[1:]:
+        page.parent.mkdir()
     (static / "x.woff2").touch()
     (static / "base.css").write_text("a{b:c}", "utf-8")
     (static / "theme/theme.css").write_text(
@@ -66,30 +71,32 @@ def two_pages(tmp_path):
     (static / "own.css").write_text("q{src:url(data:x)}", "utf-8")
     own = '<link rel="stylesheet" href="{}_static/own.css?v=1" />'
     head = '<head><link href="{}_static/theme/theme.css" rel="stylesheet" />\n' + own + "<title>"
-    pages = [tmp_path / "index.html", tmp_path / "below/other.html"]
-    for page, up in zip(pages, ("", "../"), strict=True):
+    for page, up in zip(pages, ("", "../", "../"), strict=True):
         page.write_text(head.replace("{}", up), "utf-8")
     return pages
 
 
-def test_styles_stand_in_the_order_of_their_links(tmp_path, two_pages) -> None:
-    bundle(tmp_path, two_pages)
+def test_styles_stand_in_the_order_of_their_links(tmp_path, some_pages) -> None:
+    bundle(tmp_path, some_pages)
     text = "a{b:c}p{src: url(x.woff2)}q{src:url(data:x)}"
     assert (tmp_path / BUNDLE).read_text("utf-8") == text
-    for page, up in zip(two_pages, ("", "../"), strict=True):
-        assert LINK.findall(page.read_text("utf-8")) == [f"{up}{BUNDLE}"]
-        assert page.read_text("utf-8").startswith("<head><link")
-        assert page.read_text("utf-8").endswith("<title>")
+    *within, linking = [page.read_text("utf-8") for page in some_pages]
+    assert LINK.findall(linking) == [f"../{BUNDLE}"]
+    assert linking.startswith("<head><link")
+    assert linking.endswith("<title>")
+    for page, font in zip(within, ("_static/x.woff2", "../_static/x.woff2"), strict=True):
+        style = text.replace("x.woff2", font)
+        assert page == f"<head><style>{style}</style>\n<title>"
 
 
-def test_pages_with_different_styles_are_refused(tmp_path, two_pages) -> None:
-    two_pages[1].write_text("<head><title>", "utf-8")
+def test_pages_with_different_styles_are_refused(tmp_path, some_pages) -> None:
+    some_pages[2].write_text("<head><title>", "utf-8")
     with pytest.raises(ValueError, match=r"other\.html links \[\]"):
-        bundle(tmp_path, two_pages)
+        bundle(tmp_path, some_pages)
 
 
 @pytest.mark.parametrize("rule", ["p{src:url(../gone.woff2)}", "@import url(../base.css);"])
-def test_what_the_one_style_would_lose_is_refused(tmp_path, two_pages, rule: str) -> None:
+def test_what_the_one_style_would_lose_is_refused(tmp_path, some_pages, rule: str) -> None:
     (tmp_path / "_static/theme/theme.css").write_text(rule, "utf-8")
     with pytest.raises(ValueError, match=r"styles\.css would name"):
-        bundle(tmp_path, two_pages)
+        bundle(tmp_path, some_pages)
