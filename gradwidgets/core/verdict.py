@@ -25,7 +25,8 @@ The first rule that applies gives the verdict:
     short        there are fewer than ENOUGH updates
     converged    end is below start and the first loss, it gained less than SETTLED of that after
                  middle, and the gradient's norm is less than VANISHED of its norm at the start
-    rising       it rises, and did not jump: what comes down from a jump may still be above middle
+    jumped       it rises, and it jumped: end may be above middle for it still comes down
+    rising       it rises
     improving    it falls, and end is not above start, nor, where it swings, above the first loss
     oscillating  it swings by more than half of high - low, and these are further apart than SWING
                  of its level and of the first loss
@@ -204,8 +205,8 @@ def _converged(levels: Levels, grad_norm: Array | None) -> str:
 
 
 def _moving(levels: Levels) -> str:
-    if levels.trend > 0 and not levels.jumped:
-        return "rising"
+    if levels.trend > 0:
+        return "jumped" if levels.jumped else "rising"
     worse = levels.swings and levels.end > levels.first  # thrown up, and not settled since
     if levels.trend < 0 and levels.end <= levels.start and not worse:
         return "improving"
@@ -280,6 +281,7 @@ def _median(values: Array) -> float:
 
 OPENINGS = {
     "converged": "Converged",
+    "jumped": "Jumped",
     "rising": "Rising",
     "improving": "Still improving",
     "oscillating": "Oscillating",

@@ -275,8 +275,9 @@ class LabWork:
     def _answer(self) -> Steps:
         """All the work for a recipe, most urgent first."""
         yield from self._train(self.results.missing(self._wanted(self.recipe)))
-        self._picture.screen.progress = -1.0
-        self.draw()
+        with self._picture.screen.hold_sync():
+            self._picture.screen.progress = -1.0
+            self.draw()
         if self._unseen:
             self._picture.release()
         self._on_answer()

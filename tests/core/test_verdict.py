@@ -49,6 +49,7 @@ CURVES = {
     "slow large wave": ("oscillating", 1.0 + 0.5 * WAVE),
     "small swing after a long fall": ("swinging", 4.0 * np.exp(-N / 4) + 0.025 + 0.01 * WAVE),
     "rise": ("rising", 1.0 + 0.01 * N),
+    "rise with one high jump": ("jumped", 1 + 0.01 * N + 4 * np.isin(N, range(86, 90))),
     "explosion": ("rising", 1000.0**N),
     "fall, then a rise": ("rising", np.r_[1.0 - 0.015 * N[:50], 0.25 + 0.01 * N[:50]]),
     "jump, then level": ("risen", np.r_[np.ones(10), np.full(90, 40.0)]),
@@ -227,6 +228,7 @@ def test_the_figures_are_losses_and_agree_with_the_word(losses: list[float]) -> 
     agrees = {
         "improving": end < middle and end <= start,
         "rising": end > middle,
+        "jumped": end > middle,
         "risen": end > start,
     }
     assert agrees.get(word, True)
