@@ -77,7 +77,10 @@ def mean(losses: list[float], sizes: list[int]) -> float:
     """The mean over samples, from the mean of each micro-batch."""
     if len(losses) == 1:
         return losses[0]
-    return sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / sum(sizes)
+    total = 0.0
+    for loss, size in zip(losses, sizes, strict=True):
+        total += loss * size  # from Python 3.12 on, `sum` rounds otherwise
+    return total / sum(sizes)
 
 
 def gradients(parameters: list[Tensor]) -> list[Tensor | None]:

@@ -6,9 +6,11 @@ then `optimizer.step()` and `scheduler.step()`. `script` writes the same loop as
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -306,11 +308,11 @@ class Run:
         losses = [self._micro_batch(batch, share) for batch in batches]
         if self.problem.step is not None:
             counts = [step_samples(self.problem, batch) for batch in batches]
-            return sum(loss * n for loss, n in zip(losses, counts, strict=True)) / sum(counts)
-        if reduction(self.problem.loss) == "sum":
-            return sum(losses)
-        counts = [float(samples(y, x)) for x, y in batches]
-        return sum(loss * n for loss, n in zip(losses, counts, strict=True)) / sum(counts)
+        elif reduction(self.problem.loss) == "sum":
+            return _added(losses)
+        else:
+            counts = [float(samples(y, x)) for x, y in batches]
+        return _added(map(operator.mul, losses, counts)) / _added(counts)
 
     def _own_step(self, batch: Any, share: int) -> float:
         loss: Any = errors.UNKNOWN
@@ -359,6 +361,11 @@ class Run:
         if patience and patience.ends_at(value, self._test.higher) and not self.done:
             self.stopped = (len(self.losses) - 1, "patience")
         return value
+
+
+def _added(values: Iterable[float]) -> float:
+    """One after the other, as a program adds them; from Python 3.12 on, `sum` rounds otherwise."""
+    return functools.reduce(operator.add, values)
 
 
 def _table(rows: list[list[float]]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -16,6 +16,7 @@ from gradwidgets import Problem, Recipe, TrainingError, sweep, train
 from gradwidgets.meter.measure import measure
 from gradwidgets.script import script
 from gradwidgets.stepper.engine import StepperEngine
+from tests.by_hand import mean as mean_of
 
 DRAW = torch.Generator().manual_seed(0)
 X = torch.randn(24, 3, generator=DRAW, dtype=torch.float64)
@@ -93,7 +94,7 @@ def by_hand(how: dict[str, Any], recipe: Recipe, size: Callable[[Any], float]) -
                 found.append(loss.item())
             optimizer.step()
             sizes = [size(batch) for batch in group]
-            mean = sum(a * b for a, b in zip(found, sizes, strict=True)) / sum(sizes)
+            mean = mean_of(found, sizes)
             losses.append(found[0] if count == 1 else mean)
             if len(losses) == recipe.updates:
                 return losses
