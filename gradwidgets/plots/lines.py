@@ -22,6 +22,7 @@ from gradwidgets.plots.style import DASHES, StyledRun, Theme
 MOST_LINES = 24
 """Elements of parameters that are drawn one by one, at most."""
 NOTE_SIZE = 8.5
+"""Points of type of what stands in place of curves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ class LinePanel:
         band = self.band(run)
         drawn = band_artists(run, band, theme) if band else []
         curves = self.series(run.history)
-        if run.role == "live" and not any(len(series.x) for series in curves):
+        if self.unmeasured and run.role == "live" and not any(len(series.x) for series in curves):
             drawn.append(self._note(axes, theme))
         for series in curves:
             line = Line2D(

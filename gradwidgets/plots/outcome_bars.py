@@ -21,6 +21,7 @@ UNSTABLE = {
     "diverged": "diverges",
     "oscillating": "oscillates",
     "rising": "rises",
+    "jumped": "rises",
     "risen": "rises",
 }
 LOWEST = 0.08
@@ -156,7 +157,7 @@ def outcome(history: History) -> Outcome:
     begun = float(history.loss[0])
     word = verdict(history.loss, history.stopped, history.grad_norm)
     end = end_level(history.loss, history.stopped)
-    if word == "rising" and end <= begun:
+    if word in ("rising", "jumped") and end <= begun:
         return Outcome(end, "", begun)  # it fell, and gave a little back
     return Outcome(end, UNSTABLE.get(word, ""), begun)
 

@@ -4,6 +4,8 @@ import io
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from torch import nn
 
@@ -180,6 +182,18 @@ def of_groups(role="live", **changes):
     groups = {"0.weight": {"lr": 0.5}, "2.weight": {"weight_decay": 0.1}, "2.bias": {"lr": 0.3}}
     recipe = Recipe(lr=0.1, groups=groups, schedule="cosine", updates=20)
     return plots.StyledRun(train("moons", recipe.replace(**changes)), role, role)
+
+
+def test_a_panel_says_where_a_run_does_not_measure_it():
+    axes = Figure().subplots()
+
+    def notes(panel, role, **changes):
+        drawn = panel.artists(shown("digits", role, **changes), axes, plots.LIGHT)
+        return [artist.get_text() for artist in drawn if isinstance(artist, Text)]
+
+    assert notes(plots.LOST, "live") == ["not measured in this run"]
+    assert notes(plots.LOST, "live", dtype="bfloat16") == notes(plots.LOST, "baseline") == []
+    assert notes(plots.LOSS, "live", updates=1) == []
 
 
 def test_each_group_has_its_learning_rate_and_its_name_on_the_panel():

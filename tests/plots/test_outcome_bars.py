@@ -107,6 +107,15 @@ def test_a_bar_is_unstable_where_the_loss_rises_above_its_start():
     assert text.endswith("rises at 23.")
 
 
+def test_a_rise_with_a_jump_is_unstable_only_above_its_start():
+    at = np.arange(100)
+    jumping = 1 + 0.01 * at + 4 * np.isin(at, range(86, 90))
+    histories = [dataclasses.replace(PLAIN, loss=np.r_[first, jumping]) for first in (0.5, 5.0)]
+    assert all(history.summary().startswith("Jumped") for history in histories)
+    bars, _, _ = outcome_bars(["low", "high"], histories)
+    assert [bar[1] for bar in bars] == ["rises", ""]
+
+
 def test_only_neighbours_are_joined_to_a_range():
     diverged = train("bowl", Recipe(updates=100, scale=100.0))
     _, text = heights(diverged, ending(0.5), diverged, diverged)
