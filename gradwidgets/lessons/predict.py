@@ -298,10 +298,19 @@ def _body_of(experiment: Callable[[], object]) -> str:
     """The lines of an experiment, without decorators; empty if Python does not have them."""
     try:
         lines = textwrap.dedent(inspect.getsource(inspect.unwrap(experiment)))
-        node = ast.parse(lines).body[0]
+        node = next(iter(ast.parse(lines).body), None)
     except (OSError, TypeError, SyntaxError):  # typed at a prompt, a builtin, part of a line
         return ""
+    if node is None or not _defines(node, inspect.unwrap(experiment).__name__):
+        return ""  # Python found other lines than those that it runs
     return "\n".join(lines.splitlines()[node.lineno - 1 :])
+
+
+def _defines(node: ast.stmt, name: str) -> bool:
+    """Tell whether a statement defines a function or a class of this name."""
+    if name == "<lambda>":
+        return any(isinstance(each, ast.Lambda) for each in ast.walk(node))
+    return isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name
 
 
 def _check(question: object, choices: Sequence[str], answer: object, why: Any) -> None:

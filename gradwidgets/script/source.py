@@ -238,6 +238,8 @@ class Sources:
             used, defined = _names([text])
         except (OSError, TypeError, SyntaxError):
             return False
+        if thing.__name__ not in defined:  # Python found other lines than those that it runs
+            return False
         if text in self.texts:
             return True
         inner = getattr(inspect.unwrap(thing), "__code__", None)

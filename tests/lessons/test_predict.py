@@ -1,6 +1,7 @@
 """`Predict`: nothing is known before the commitment, all is explained after it."""
 
 import asyncio
+import linecache
 import threading
 
 import pytest
@@ -54,6 +55,35 @@ def test_the_commitment_runs_the_experiment_once(choice, right):
         assert part in text
     assert ("Right." in text) is right
     assert ("Not so." in text) is not right
+
+
+LINES_OF = {
+    "def measured():\n    return 'yes'\n": [
+        [],
+        ["\n"],
+        ["import sys\n"],
+        ["def other():\n", " 1\n"],
+    ],
+    "measured = lambda: 'yes'\n": [[], ["\n"], ["import sys\n"]],
+}
+"""Experiments that are typed at a prompt, and lines that Python finds in their place."""
+
+
+@pytest.mark.parametrize(
+    ("typed", "lines"), [(typed, lines) for typed in LINES_OF for lines in LINES_OF[typed]]
+)
+def test_no_other_lines_are_shown_as_the_experiment(typed, lines, monkeypatch):
+    names = {}
+    exec(typed, names)
+    monkeypatch.setitem(linecache.cache, "<string>", (1, None, lines, "<string>"))
+    predict = Predict(QUESTION, ["yes", "no"], names["measured"])
+    predict.commit("yes")
+    assert predict.shown["experiment"] == ""
+    kept = typed.splitlines(keepends=True)
+    monkeypatch.setitem(linecache.cache, "<string>", (1, None, kept, "<string>"))
+    predict = Predict(QUESTION, ["yes", "no"], names["measured"])
+    predict.commit("yes")
+    assert predict.shown["experiment"] == typed.strip()
 
 
 def test_only_the_first_choice_counts():

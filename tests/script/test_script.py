@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import linecache
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -627,7 +628,12 @@ def test_a_function_that_two_others_use_is_written_once() -> None:
     assert losses_of(program) == train(problem, Recipe(updates=5)).loss.tolist()
 
 
-def test_a_function_of_no_module_is_asked_for() -> None:
+@pytest.mark.parametrize("lines", [[], ["\n"], ["import sys\n"], ["def other():\n", "    pass\n"]])
+def test_a_function_of_no_module_is_asked_for(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python 3.13 keeps the program of `python -c` by the name that text of `exec` has, too
+    monkeypatch.setitem(linecache.cache, "<string>", (1, None, lines, "<string>"))
     names: dict[str, Any] = {"__name__": "nowhere", "nn": nn}
     exec("def typed_in():\n    return nn.Linear(3, 1)", names)
     problem = Problem("mine", names["typed_in"], make_data, loss)
