@@ -193,9 +193,10 @@ HOSTILE = {
 
 DESERVED = {
     "trick: torch.optim.SGD.step": {"train_step": 4.0},
-    "trick: SGD.step by its code": {"train_step": 4.0},
-    "trick: SGD.step under its wrapper": {"train_step": 4.0},
     "trick: a step hook for all optimizers": {"train_step": 4.0},
     "trick: another SGD": {"train_step": 4.0},
 }
-"""Who forgets to clear earns 4 of 5 for `train_step`, with a replaced `step` and without."""
+"""Who forgets to clear earns 4 of 5 for `train_step`, with a hook at `step` and without.
+
+A `step` that moves nothing earns nothing.
+"""
