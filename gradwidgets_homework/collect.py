@@ -162,7 +162,7 @@ def _take(
     if _replace(folder, written):
         notes.append(
             f"replaces what was collected before: nbgrader autograde {assignment} "
-            f"--student {student} --force"
+            f"--student {student} --force, then the same with generate_feedback"
         )
     report.taken[student] = chosen.path
 
