@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ ICON = re.compile("[\ue000-\uf8ff]")
 """Signs that Unicode leaves to fonts."""
 LINK = re.compile(r'<link (?=[^>]*rel="stylesheet")[^>]*href="([^"?]*)[^>]*>\s*')
 IMPORT = re.compile(r'@import "([^"]*)";')
+VARIABLE = re.compile(r"var\(\s*(--[\w-]+)")
 URL = re.compile(r"url\((?!data:|[\"']data:)([^)]+)\)")
 BUNDLE = "_static/styles.css"
 WITHIN = re.compile(r"index\.html|lessons/.*")
@@ -24,19 +25,18 @@ WITHIN = re.compile(r"index\.html|lessons/.*")
 
 
 def lighten(static: Path, pages: Sequence[Path]) -> None:
-    """Drop rules whose classes occur in no page and no script, and icons that no rule names.
+    """Drop rules and variables that no page and no script has, and icons that no rule names.
 
     Args:
         static: the folder of styles, scripts and fonts.
         pages: the files of the pages.
     """
-    users = [*pages, *static.rglob("*.js")]
-    words = {word for path in users for word in WORD.findall(path.read_text(encoding="utf-8"))}
-    icons: set[int] = set()
-    for path in static.rglob("*.css"):
-        text = used(path.read_text(encoding="utf-8"), words)
-        icons |= set(map(ord, ICON.findall(text)))
+    words = _words([*pages, *static.rglob("*.js")])
+    paths = list(static.rglob("*.css"))
+    texts = needed([used(path.read_text(encoding="utf-8"), words) for path in paths], words)
+    for path, text in zip(paths, texts, strict=True):
         path.write_text(text, encoding="utf-8")
+    icons = {ord(sign) for text in texts for sign in ICON.findall(text)}
     for font in static.rglob("*.woff2"):
         _cut(font, icons)
 
@@ -44,7 +44,8 @@ def lighten(static: Path, pages: Sequence[Path]) -> None:
 def bundle(site: Path, pages: Sequence[Path]) -> None:
     """Put the styles that all pages link into one file, and into the pages of `WITHIN` themselves.
 
-    A browser waits for each file of styles before it paints.
+    A browser waits for each file of styles before it paints; a page that holds them holds those
+    that it needs.
 
     Args:
         site: the folder of the site.
@@ -66,15 +67,20 @@ def bundle(site: Path, pages: Sequence[Path]) -> None:
         path.unlink()
     (site / BUNDLE).write_text(text, encoding="utf-8")
     version = hashlib.sha256(text.encode()).hexdigest()[:8]
+    scripts = _words((site / "_static").rglob("*.js"))
     for path in pages:
         up = "../" * (len(path.relative_to(site).parts) - 1)
         if WITHIN.fullmatch(path.relative_to(site).as_posix()):
-            own = URL.sub(rf"url({up}_static/\1)", text)
+            own = URL.sub(rf"url({up}_static/\1)", used(text, scripts | _words([path])))
             style = f"<style>{own}</style>\n"
         else:
             style = f'<link rel="stylesheet" href="{up}{BUNDLE}?v={version}">\n'
         first, *others = LINK.split(path.read_text(encoding="utf-8"))[::2]
         path.write_text(first + style + "".join(others), encoding="utf-8")
+
+
+def _words(paths: Iterable[Path]) -> set[str]:
+    return {word for path in paths for word in WORD.findall(path.read_text(encoding="utf-8"))}
 
 
 def _linked(site: Path, page: Path) -> list[str]:
@@ -109,13 +115,51 @@ def used(css: str, words: set[str]) -> str:
     return "".join(_kept(rules, words))
 
 
+def needed(texts: list[str], words: set[str]) -> list[str]:
+    """Styles without the variables that neither they nor the words name.
+
+    >>> needed([":root { --a: 1px; --b: var(--a); --c: 0 } p { margin: var(--b) }"], set())
+    [':root {--a: 1px;--b: var(--a)}p {margin: var(--b)}']
+    """
+    while True:
+        named = {name for text in texts for name in VARIABLE.findall(text)}
+        named |= {f"--{word}" for word in words}
+        rules = [tinycss2.parse_stylesheet(text, skip_whitespace=True) for text in texts]
+        shorter = ["".join(_naming(each, named)) for each in rules]
+        if shorter == texts:
+            return texts
+        texts = shorter
+
+
+def _naming(rules: Sequence[Any], named: set[str]) -> Iterator[str]:
+    for rule in rules:
+        if rule.type == "qualified-rule":
+            parts = _split(rule.content, ";")
+            kept = [part for part in parts if _variable(part) in {"", *named}]
+            if content := ";".join(map(tinycss2.serialize, kept)).strip():
+                yield f"{tinycss2.serialize(rule.prelude)}{{{content}}}"
+        elif rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports"):
+            inner = tinycss2.parse_rule_list(rule.content, skip_whitespace=True)
+            if text := "".join(_naming(inner, named)):
+                yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{text}}}"
+        else:
+            yield rule.serialize()
+
+
+def _variable(declaration: Sequence[Any]) -> str:
+    """The variable that a declaration sets, or nothing."""
+    first = next((token for token in declaration if token.type != "whitespace"), None)
+    is_one = first is not None and first.type == "ident" and first.value.startswith("--")
+    return str(first.value) if is_one else ""
+
+
 def _kept(rules: Sequence[Any], words: set[str]) -> Iterator[str]:
     for rule in rules:
         if rule.type == "comment":
             if rule.value.startswith("!"):
                 yield f"/*{rule.value}*/"
         elif rule.type == "qualified-rule":
-            selectors = [each for each in _selectors(rule.prelude) if _names(each) <= words]
+            selectors = [each for each in _split(rule.prelude, ",") if _names(each) <= words]
             if selectors:
                 chosen = ",".join(map(tinycss2.serialize, selectors))
                 yield f"{chosen}{{{tinycss2.serialize(rule.content)}}}"
@@ -127,11 +171,11 @@ def _kept(rules: Sequence[Any], words: set[str]) -> Iterator[str]:
             yield rule.serialize()
 
 
-def _selectors(prelude: Sequence[Any]) -> list[list[Any]]:
-    """A list of selectors, as tokens: those between commas."""
+def _split(tokens: Sequence[Any], sign: str) -> list[list[Any]]:
+    """What stands between these signs; without comments, and without space at its beginning."""
     found: list[list[Any]] = [[]]
-    for token in prelude:
-        if token == ",":
+    for token in tokens:
+        if token == sign:
             found.append([])
         elif token.type != "comment" and (found[-1] or token.type != "whitespace"):
             found[-1].append(token)
