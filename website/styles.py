@@ -149,8 +149,8 @@ def _naming(rules: Sequence[Any], named: set[str]) -> Iterator[str]:
 def _variable(declaration: Sequence[Any]) -> str:
     """The variable that a declaration sets, or nothing."""
     first = next((token for token in declaration if token.type != "whitespace"), None)
-    is_one = first is not None and first.type == "ident" and first.value.startswith("--")
-    return str(first.value) if is_one else ""
+    name = first.value if first is not None and first.type == "ident" else ""
+    return str(name) if name.startswith("--") else ""
 
 
 def _kept(rules: Sequence[Any], words: set[str]) -> Iterator[str]:
