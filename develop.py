@@ -11,6 +11,7 @@ what it needs. Environment variables change them, or words behind the command, V
   SITE_ADDRESS, SITE_REPOSITORY, SITE_HUB   the public addresses of the site, of the repository on
                 GitHub and of a JupyterHub; what is empty is left out of the site's pages
   SOAK_MINUTES, SWEEP_UPDATES, SWEEP_MODELS, LEARNERS   how long, and how many
+  CLASSES       learners of the classes without browsers that `hub-large` holds
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ SETTINGS = {  # and what they are if nobody says otherwise
     "SWEEP_UPDATES": "60",
     "SWEEP_MODELS": "400",
     "LEARNERS": "8",
+    "CLASSES": "5 10 30 120",
 }
 OLDEST = {"VENV": ".venv-oldest", "CONSTRAINTS": "-c constraints.txt -c constraints-oldest.txt"}
 COLAB = {"VENV": ".venv-colab", "CONSTRAINTS": "-c constraints.txt -c constraints-colab.txt"}
@@ -290,9 +292,17 @@ def bench() -> None:
 
 @command
 def hub() -> None:
-    """Hold a class on a JupyterHub on this machine: its proxy needs node and npm."""
+    """Hold classes on a JupyterHub on this machine: its proxy needs node and npm."""
     with_proxy()
     execute_in("dev", "benchmarks.classroom", setting("LEARNERS"))
+    hub_large()
+
+
+@command
+def hub_large() -> None:
+    """Of hub the large classes, without browsers; says what machine 30, 120 and 500 need."""
+    with_proxy()
+    execute_in("dev", "benchmarks.classroom.large", *shlex.split(setting("CLASSES")))
 
 
 @command

@@ -14,3 +14,8 @@ c.Spawner.mem_guarantee = "512M"
 c.Spawner.mem_limit = "1G"
 c.Spawner.cpu_guarantee = 0.2
 c.Spawner.cpu_limit = 1
+
+# Everybody comes when the class begins. JupyterHub by itself starts 100 servers at a time and sends
+# others away with an error, and gives up on a server that does not answer within 30 seconds.
+c.JupyterHub.concurrent_spawn_limit = 0  # no limit
+c.Spawner.start_timeout = c.Spawner.http_timeout = 300

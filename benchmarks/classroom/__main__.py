@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
 from playwright.async_api import Browser, async_playwright
 
 from benchmarks import page
@@ -22,26 +21,12 @@ from benchmarks.classroom import parts
 from benchmarks.classroom.hub import chromium, link, running_hub
 from benchmarks.classroom.learner import MOVES, Learner
 from benchmarks.classroom.memory import SIZES, Cost, costs, seconds
+from benchmarks.classroom.shown import sentences
 from front_ends.fixtures import FLAGS
-from gradwidgets.core import problems, settings, train
 
 MINUTES = 4
 """How long anything may take for which a learner waits."""
-PROBLEM, FIELD = "moons", "scale"
-"""The first lab of the lesson, and its first slider."""
 Costs = dict[str, list[Cost]]
-
-
-def sentences() -> dict[str, str]:
-    """What must stand under the lab at each stop of the slider, by the stop's text."""
-    torch.set_num_threads(1)
-    start, control = problems.get(PROBLEM).recipe, settings.controls()[FIELD]
-    ends = f" The start ended at {train(PROBLEM, start).loss[-1]:.4g}."
-    said = {}
-    for stop in control.stops:
-        recipe = start.replace(**{FIELD: stop})
-        said[control.text(stop)] = train(PROBLEM, recipe).summary() + ends * (recipe != start)
-    return said
 
 
 async def seat(browser: Browser, count: int) -> list[Learner]:

@@ -20,6 +20,8 @@ CONFLICT = 409
 MOST_BYTES = 2**28
 """Of a message: a lesson's pictures."""
 
+AsyncHTTPClient.configure(None, max_clients=1000)  # at the same time; by itself 10
+
 
 class CellFailedError(Exception):
     """A cell has raised; the text says what."""
@@ -46,17 +48,37 @@ class Headless:
     async def start(self) -> float:
         """Start the server and a kernel; returns the seconds that it took."""
         begun = time.monotonic()
-        await self._ask("POST", f"hub/api/users/{self.name}", {})
-        await self._ask("POST", f"hub/api/users/{self.name}/server", {})
-        while not (await self._ask("GET", f"hub/api/users/{self.name}"))["servers"][""]["ready"]:
-            await asyncio.sleep(0.5)
-        home = f"user/{self.name}/api/kernels"
-        kernel = await self._ask("POST", home, {"name": "python3"})
-        channels = f"{self._address}/{home}/{kernel['id']}/channels".replace("http", "ws", 1)
+        await self.start_server()
+        await self.start_kernel()
+        return time.monotonic() - begun
+
+    async def start_server(self) -> None:
+        """Start the server, and wait for it as the hub's page does.
+
+        Raises:
+            ConnectionError: it does not start.
+        """
+        user = f"hub/api/users/{self.name}"
+        await self._ask("POST", user, {})
+        await self._ask("POST", f"{user}/server", {})
+        told = (await self._ask("GET", f"{user}/server/progress")).decode()
+        last = json.loads(told.rpartition("data:")[2])  # of its events
+        if not last.get("ready"):
+            raise ConnectionError(f"{self.name}: {last['message']}")
+
+    async def start_kernel(self, notebook: str = "") -> None:
+        """Start a kernel, where a notebook lies, and wait until it answers."""
+        asked = {"name": "python3", "path": notebook}
+        kernel = json.loads(await self.ask_server("POST", "api/kernels", asked))
+        home = f"{self._address}/user/{self.name}/api/kernels"
+        channels = f"{home}/{kernel['id']}/channels".replace("http", "ws", 1)
         request = HTTPRequest(channels, headers=self._headers(), request_timeout=PATIENCE)
         self._socket = await websocket_connect(request, max_message_size=MOST_BYTES)
         await self.run("")
-        return time.monotonic() - begun
+
+    async def ask_server(self, method: str, path: str, body: object = None) -> bytes:
+        """The learner's server's answer to a request."""
+        return await self._ask(method, f"user/{self.name}/{path}", body)
 
     async def run(self, code: str) -> str:
         """Run code, and return what it prints.
@@ -117,7 +139,7 @@ class Headless:
         await self._socket.write_message(json.dumps({**message, "channel": "shell"}))
         return header["msg_id"]
 
-    async def _ask(self, method: str, path: str, body: object = None) -> Any:
+    async def _ask(self, method: str, path: str, body: object = None) -> bytes:
         answer = await AsyncHTTPClient().fetch(
             f"{self._address}/{path}",
             method=method,
@@ -128,7 +150,7 @@ class Headless:
         )
         if answer.code != CONFLICT:  # a user whom the hub knows already
             answer.rethrow()
-        return json.loads(answer.body) if answer.body else None
+        return answer.body
 
     @staticmethod
     def _headers() -> dict[str, str]:

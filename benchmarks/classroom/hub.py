@@ -18,7 +18,10 @@ from front_ends.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 PROXY = Path(sys.prefix) / "npm/node_modules/.bin/configurable-http-proxy"
-NOTEBOOK = "notebooks/03_scaling_gradients.ipynb"
+NOTEBOOK = "gradwidgets/notebooks/03_scaling_gradients.ipynb"
+"""Where a learner has the lesson."""
+PULL = {"repo": ROOT.as_uri(), "targetpath": "gradwidgets"}
+"""What nbgitpuller is asked for."""
 TOKEN = secrets.token_hex(16)
 """Of a service of the hub that may start and use every learner's server."""
 SECONDS = 300
@@ -48,7 +51,6 @@ c.JupyterHub.authenticator_class = "dummy"  # any name, any password: on loopbac
 c.JupyterHub.spawner_class = "simple"  # a process, no account and no container
 c.SimpleLocalProcessSpawner.home_dir_template = {homes!r}
 c.Spawner.args = [*c.Spawner.args, "--allow-root", "--LabApp.expose_app_in_browser=True"]
-c.Spawner.start_timeout = c.Spawner.http_timeout = 300
 c.ConfigurableHTTPProxy.command = [{proxy!r}]
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
 """
@@ -93,11 +95,7 @@ def running_hub(folder: Path) -> Iterator[str]:
 
 def link(address: str) -> str:
     """The nbgitpuller link that brings a learner the repository and opens the lesson."""
-    query = {
-        "repo": ROOT.as_uri(),
-        "targetpath": "gradwidgets",
-        "urlpath": f"lab/tree/gradwidgets/{NOTEBOOK}",
-    }
+    query = {**PULL, "urlpath": f"lab/tree/{NOTEBOOK}"}
     return f"{address}/hub/user-redirect/git-pull?{urlencode(query)}"
 
 

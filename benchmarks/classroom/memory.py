@@ -28,7 +28,7 @@ class Cost:
         own: what would be free if it ended (USS).
         share: the same, and its share of what it holds with others (PSS).
         whole: all that it has in memory (RSS).
-        seconds: processor time, user and system.
+        seconds: processor time, user and system, with that of children that have ended.
     """
 
     own: float
@@ -53,7 +53,8 @@ def cost(process: psutil.Process) -> Cost:
     """What a process costs now."""
     held, used = process.memory_full_info(), process.cpu_times()
     sizes = [size / 2**20 for size in (held.uss, held.pss, held.rss)]
-    return Cost(*sizes, used.user + used.system)
+    ended = used.children_user + used.children_system
+    return Cost(*sizes, used.user + used.system + ended)
 
 
 def seconds(costs: list[Cost]) -> float:

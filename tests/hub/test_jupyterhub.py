@@ -13,6 +13,7 @@ pytest.importorskip("jupyterhub", reason="`make test-hub` installs JupyterHub")
 
 from benchmarks.classroom.headless import CellFailedError, Headless
 from benchmarks.classroom.hub import PROXY, running_hub
+from benchmarks.classroom.large import MOVES, hold
 
 pytestmark = pytest.mark.skipif(not PROXY.exists(), reason="`make test-hub` installs the proxy")
 
@@ -95,3 +96,13 @@ def test_two_users_answer_and_the_lecturer_sees_it(tmp_path):
     kept = b"".join(path.read_bytes() for path in file.parent.glob("gradwidgets-class.sqlite*"))
     assert not [name for name in (b"ada", b"bob") if name in kept]
     assert os.name == "nt" or stat.S_IMODE(file.stat().st_mode) & 0o077 == 0
+
+
+def test_a_learner_without_a_browser_does_the_lesson(tmp_path):
+    with running_hub(tmp_path) as address:
+        held = asyncio.run(hold(2, address, whole=True))
+    assert len(held.servers.waits) == len(held.lesson.waits) == len(held.first) == 2
+    assert len(held.answers) == MOVES  # of one of them
+    assert 0 < held.at_once <= 1
+    assert held.lesson.used["kernel"] > held.lesson.used["hub"] > 0
+    assert held.lesson.held["kernel"] > held.servers.held["kernel"] == 0

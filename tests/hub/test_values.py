@@ -29,6 +29,7 @@ KEYS = {
     "hub": {
         "service": {"extraPorts"},
         "networkPolicy": {"ingress"},
+        "concurrentSpawnLimit": None,
         "config": None,
         "loadRoles": None,
         "services": None,
@@ -77,6 +78,13 @@ def test_a_learner_gets_the_same_on_kubernetes(config: Config) -> None:
     environment = spawner.environment.get_value({})
     assert single["extraEnv"].keys() == environment.keys()
     assert single["extraEnv"]["OMP_NUM_THREADS"] == environment["OMP_NUM_THREADS"]
+
+
+def test_everybody_may_start_at_the_same_time(config: Config) -> None:
+    hub, spawner = VALUES["hub"], config.Spawner
+    assert hub["concurrentSpawnLimit"] == config.JupyterHub.concurrent_spawn_limit == 0
+    assert VALUES["singleuser"]["startTimeout"] == spawner.start_timeout == 300
+    assert hub["config"]["Spawner"]["http_timeout"] == spawner.http_timeout == 300
 
 
 def test_the_class_is_the_same_service_everywhere(config: Config) -> None:

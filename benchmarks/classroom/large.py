@@ -1,0 +1,352 @@
+"""`python -m benchmarks.classroom.large [learners ...]`: large classes, into BENCHMARKS.md.
+
+Learners have no browsers here, but do what a page does. Everybody starts a server at the same
+moment; when all are ready, everybody fetches lesson 03, starts a kernel, runs the lesson and moves
+its first slider; then a tenth of the class drags. A class whose kernels do not fit into this
+machine's memory only starts its servers. Fails unless each learner is shown what `train` gives.
+
+From several classes follows what a larger one needs, and how far to believe it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import psutil
+
+from benchmarks import page
+from benchmarks.classroom.headless import PATIENCE, Headless
+from benchmarks.classroom.hub import NOTEBOOK, PULL, running_hub
+from benchmarks.classroom.memory import costs, seconds
+from benchmarks.classroom.shown import FIELD, sentences
+
+SERVER, KERNEL = 150, 300
+"""MB that a learner's processes take at most, by BENCHMARKS.md: to see whether a class fits."""
+MOVES = 20
+"""Of each learner who drags: the next one as soon as the last is answered."""
+GOAL = 120
+"""Seconds within which everybody's first slider shall have answered."""
+PLANNED = (30, 120, 500)
+"""Learners of the classes for which the machine is computed."""
+GUARANTEE = 0.512
+"""GB for each learner: `mem_guarantee` of hub/jupyterhub_config.py."""
+CLIENT = "learners"
+"""This process, which stands for all browsers."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a class.
+
+    Args:
+        waits: how long each learner waited, in seconds.
+        used: processor time of all processes, by their kind, in seconds.
+        held: memory of all processes at the end, by their kind, in MB; what several share is
+            divided among them (PSS).
+    """
+
+    waits: list[float]
+    used: dict[str, float]
+    held: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class that was held.
+
+    Args:
+        learners: how many.
+        servers: until all servers were ready.
+        lesson: from then until everybody's first slider had answered.
+        drag: while a tenth dragged.
+        ran: when each learner's lesson had run, in seconds after `servers`.
+        first: how long each learner's first move took, in seconds.
+        answers: how long the moves of the learners who dragged took, in seconds.
+        at_once: the share of these whose picture had waited in the page, which shows it at once.
+    """
+
+    learners: int
+    servers: Phase
+    lesson: Phase | None = None
+    drag: Phase | None = None
+    ran: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+    answers: list[float] = field(default_factory=list)
+    at_once: float = 0.0
+
+    @property
+    def phases(self) -> list[Phase]:
+        """Those that end with everybody's first answer."""
+        return [self.servers, *([self.lesson] if self.lesson else [])]
+
+
+class Learner(Headless):
+    """A learner who does lesson 03 and moves its first slider.
+
+    Args:
+        address: of the hub.
+        name: of the user; their moves depend on it.
+        sentences: what must stand under the lab, by the text of the slider.
+
+    Attributes:
+        ran: how long it took until the lesson had run, in seconds.
+        answers: how long the kernel took for each move, in seconds.
+        at_once: moves whose picture had waited in the page.
+    """
+
+    def __init__(self, address: str, name: str, sentences: dict[str, str]) -> None:
+        super().__init__(address, name)
+        self.ran = 0.0
+        self.answers: list[float] = []
+        self.at_once = 0
+        self._sentences = sentences
+        self._draw = random.Random(name)
+        self._slider = self._screen = ""
+        self._index, self._moved_at = 0, 0.0
+        self._waiting: dict[tuple[str, int], str] = {}
+
+    async def do_lesson(self) -> None:
+        """Fetch the lesson, run all of its cells, and move the first slider once."""
+        begun = time.monotonic()
+        pulled = await self.ask_server("GET", f"git-pull/api?{urlencode(PULL)}")
+        assert b'"finished"' in pulled, pulled.decode()[-1000:]
+        notebook = json.loads(await self.ask_server("GET", f"api/contents/{NOTEBOOK}"))
+        await self.start_kernel(NOTEBOOK)
+        for cell in notebook["content"]["cells"]:
+            if cell["cell_type"] == "code":
+                await self.run(cell["source"])
+        self.ran = time.monotonic() - begun
+        screens = self.widgets("answered", "sentence")
+        for screen in screens:
+            await self.tell(screen, {"method": "custom", "content": {"kind": "shown"}})
+        self._screen = screens[0]
+        sliders = self.widgets("moved_at", "index")
+        self._slider = next(one for one in sliders if self.states[one]["name"] == FIELD)
+        self._index = self.states[self._slider]["index"]
+        await self._set(focused=True)
+        await self.move()
+
+    async def drag(self) -> None:
+        """Move the slider again and again, each time as soon as the last move is answered."""
+        for _ in range(MOVES):
+            await self.move()
+
+    async def move(self) -> None:
+        """Move the slider by one stop, and wait for the kernel's answer.
+
+        Raises:
+            AssertionError: the learner is shown anything else than `train` gives.
+        """
+        texts = self.states[self._slider]["texts"]
+        steps = {self._index - 1, self._index + 1} & {*range(len(texts))}
+        self._index = self._draw.choice(sorted(steps))
+        self._moved_at = max(1000 * time.time(), self._moved_at + 1)
+        right, at_once = (
+            self._sentences[texts[self._index]],
+            self._waiting.get((FIELD, self._index)),
+        )
+        assert at_once in (None, right), f"{self.name} is shown {at_once!r} instead of {right!r}"
+        self.at_once += at_once is not None
+        begun = time.monotonic()
+        await self._set(index=self._index, moved_at=self._moved_at)
+        try:
+            await asyncio.wait_for(self._answered(right), PATIENCE)
+        except asyncio.TimeoutError:
+            shown = self.states[self._screen]["sentence"]
+            raise AssertionError(f"{self.name} is shown {shown!r} instead of {right!r}") from None
+        self.answers.append(time.monotonic() - begun)
+
+    async def hear(self) -> dict[str, Any]:
+        """The next message of the kernel; pictures for later wait as they do in the page."""
+        message = await super().hear()
+        content = message["content"]
+        if message["header"]["msg_type"] == "comm_msg" and content["comm_id"] == self._screen:
+            told = content["data"].get("content", {})
+            if told.get("kind") == "ready":
+                self._waiting[told["slider"], told["index"]] = told["sentence"]
+            elif told.get("kind") == "forget":
+                kept = {
+                    move: said for move, said in self._waiting.items() if move[0] == told["slider"]
+                }
+                self._waiting = kept
+        return message
+
+    async def _answered(self, right: str) -> None:
+        screen = self.states[self._screen]
+        while screen["answered"] < self._moved_at or screen["sentence"] != right:
+            await self.hear()
+
+    async def _set(self, **state: Any) -> None:
+        await self.tell(self._slider, {"method": "update", "state": state, "buffer_paths": []})
+
+
+async def hold(learners: int, address: str, whole: bool) -> Class:
+    """A class; not whole, it only starts its servers."""
+    known = sentences()
+    people = [Learner(address, f"learner{number}", known) for number in range(1, learners + 1)]
+    servers = await phase([one.start_server() for one in people])
+    if not whole:
+        return Class(learners, servers)
+    try:
+        lesson = await phase([one.do_lesson() for one in people])
+        first = [one.answers.pop() for one in people]
+        at_once = -sum(one.at_once for one in people)
+        drag = await phase([one.drag() for one in people[: math.ceil(learners / 10)]])
+    finally:
+        for one in people:
+            one.close()
+    answers = [answer for one in people for answer in one.answers]
+    at_once += sum(one.at_once for one in people)
+    ran = [one.ran for one in people]
+    return Class(learners, servers, lesson, drag, ran, first, answers, at_once / len(answers))
+
+
+async def phase(work: Sequence[Awaitable[None]]) -> Phase:
+    """All of it at the same time, measured."""
+
+    async def wait(one: Awaitable[None]) -> float:
+        begun = time.monotonic()
+        await one
+        return time.monotonic() - begun
+
+    before, client = costs(), time.process_time()
+    waits = await asyncio.gather(*map(wait, work))
+    client, after = time.process_time() - client, costs()
+    used = {kind: seconds(found) - seconds(before[kind]) for kind, found in after.items()}
+    held = {kind: sum(cost.share for cost in found) for kind, found in after.items()}
+    return Phase(waits, used | {CLIENT: client}, held)
+
+
+def each(classes: Sequence[Class], which: str) -> float:
+    """Processor time of one learner in a phase, in seconds, the learner's own process included."""
+    phases = [(one.learners, getattr(one, which)) for one in classes]
+    return sum(sum(part.used.values()) for _, part in phases) / sum(many for many, _ in phases)
+
+
+def expected(classes: Sequence[Class], learners: int, which: str, cores: int) -> float:
+    """Seconds that a phase of a larger class takes if the processors alone hold it up."""
+    return each(classes, which) * learners / cores
+
+
+def held(classes: Sequence[Class], learners: int, which: str) -> float:
+    """GB that a larger class holds: each learner as much, and the hub and proxy as now."""
+    one = max(classes, key=lambda one: one.learners)
+    memory = getattr(one, which).held
+    own = memory["server"] + memory["kernel"]
+    return (own / one.learners * learners + sum(memory.values()) - own) / 1024
+
+
+def machine(one: Class, learners: int) -> tuple[int, float, float]:
+    """Cores, GB, and seconds of the hub that so many learners need, by a class that was held."""
+    used = {kind: sum(part.used[kind] for part in one.phases) for kind in one.servers.used}
+    own = sum(spent for kind, spent in used.items() if kind != CLIENT)
+    cores = math.ceil(own / one.learners * learners / GOAL)
+    return cores, held([one], learners, "lesson"), used["hub"] / one.learners * learners
+
+
+def lines(classes: Sequence[Class], cores: int) -> list[str]:
+    """The classes as tables, and what larger ones need."""
+    return [*times(classes, cores), "", *work(classes), "", *sizes(classes), "", *plans(classes)]
+
+
+def times(classes: Sequence[Class], cores: int) -> list[str]:
+    """How long learners waited, beside what the smaller classes let one expect."""
+    rows = ["| learners | waiting for | median (s) | slowest (s) | computed (s) |"]
+    rows.append("|--:|---|--:|--:|--:|")
+
+    def add(many: int, what: str, waits: list[float], computed: str = "") -> None:
+        middle = statistics.median(waits)
+        rows.append(f"| {many} | {what} | {middle:.2f} | {max(waits):.2f} | {computed} |")
+
+    for at, one in enumerate(classes):
+        before, many = [each for each in classes[:at] if each.lesson], one.learners
+        said = {
+            which: f"{expected(before, many, which, cores):.0f}" if before else ""
+            for which in ("servers", "lesson")
+        }
+        add(many, "the server", one.servers.waits, said["servers"])
+        if one.lesson:
+            add(many, "the lesson, fetched and run, from there", one.ran)
+            add(many, "the first slider's answer, from there", one.lesson.waits, said["lesson"])
+            add(many, "this answer, from the move", one.first)
+            add(many, f"an answer while {math.ceil(many / 10)} drag, from the move", one.answers)
+    return rows
+
+
+def work(classes: Sequence[Class]) -> list[str]:
+    """Processor time of each learner, by who spent it."""
+    kinds = ("server", "kernel", "hub", "proxy", "class", CLIENT)
+    rows = [f"| processor time (s) | {' | '.join(kinds)} |", "|---" + "|--:" * len(kinds) + "|"]
+    for one in classes:
+        parts = [("each server's start", one.servers, one.learners)]
+        if one.lesson and one.drag:
+            parts.append(("each lesson, to the first answer", one.lesson, one.learners))
+            parts.append(("each further move", one.drag, len(one.answers)))
+        for what, part, many in parts:
+            spent = " | ".join(f"{part.used[kind] / many:.2f}" for kind in kinds)
+            rows.append(f"| {what}, of {one.learners} | {spent} |")
+    return rows
+
+
+def sizes(classes: Sequence[Class]) -> list[str]:
+    """Memory of all processes, beside what the smaller classes let one expect."""
+    rows = ["| learners | memory (GB) | servers | kernels | hub | proxy | all | computed |"]
+    rows.append("|--:|---|--:|--:|--:|--:|--:|--:|")
+    for at, one in enumerate(classes):
+        before = [each for each in classes[:at] if each.lesson]
+        for which in ("servers", "lesson"):
+            if (part := getattr(one, which)) is None:
+                continue
+            figures = [part.held[kind] / 1024 for kind in ("server", "kernel", "hub", "proxy")]
+            figures.append(sum(part.held.values()) / 1024)
+            computed = f"{held(before, one.learners, which):.2f}" if before else ""
+            when = {"servers": "servers ready", "lesson": "first slider answered"}[which]
+            said = " | ".join(f"{figure:.2f}" for figure in figures)
+            rows.append(f"| {one.learners} | {when} | {said} | {computed} |")
+    return rows
+
+
+def plans(classes: Sequence[Class]) -> list[str]:
+    """The machine that a class needs, computed from the largest that was held whole."""
+    largest = [one for one in classes if one.lesson][-1]
+    rows = ["| computed: learners | cores | memory (GB) | guaranteed (GB) | the hub works (s) |"]
+    rows.append("|--:|--:|--:|--:|--:|")
+    for many in PLANNED:
+        cores, memory, hub = machine(largest, many)
+        rows.append(f"| {many} | {cores} | {memory:.0f} | {GUARANTEE * many:.0f} | {hub:.0f} |")
+    return rows
+
+
+def fits(learners: int, each: float) -> bool:
+    """Tell whether so many times so many MB are free."""
+    return learners * each < psutil.virtual_memory().available / 2**20
+
+
+def main(*sizes: str) -> None:
+    """Hold the classes, the smallest first, and write the tables."""
+    classes = []
+    for learners in sorted(map(int, sizes)):
+        if not fits(learners, SERVER):
+            sys.exit(f"{learners} servers do not fit into the memory that is free")
+        whole = fits(learners, SERVER + KERNEL)
+        with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as address:
+            classes.append(asyncio.run(hold(learners, address, whole)))
+        print(*lines(classes, os.cpu_count() or 1), "", sep="\n", flush=True)
+    page.put("A large class on a JupyterHub", lines(classes, os.cpu_count() or 1))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
