@@ -103,6 +103,5 @@ def test_a_learner_without_a_browser_does_the_lesson(tmp_path):
         held = asyncio.run(hold(2, address, whole=True))
     assert len(held.servers.waits) == len(held.lesson.waits) == len(held.first) == 2
     assert len(held.answers) == MOVES  # of one of them
-    assert 0 < held.at_once <= 1
     assert held.lesson.used["kernel"] > held.lesson.used["hub"] > 0
     assert held.lesson.held["kernel"] > held.servers.held["kernel"] == 0

@@ -6,14 +6,12 @@ import pytest
 
 from benchmarks.classroom import large
 
-KINDS = ("server", "kernel", "hub", "proxy", "class")
-
 
 def phase(learners: int, spent: dict[str, float], kept: dict[str, float]) -> large.Phase:
     """Every learner spends, and holds, the same; the hub and the rest hold what they hold."""
-    used = {kind: learners * spent.get(kind, 0.0) for kind in (*KINDS, large.CLIENT)}
+    used = {kind: learners * spent.get(kind, 0.0) for kind in (*large.MACHINE, large.CLIENT)}
     own = {kind: learners * kept[kind] for kind in ("server", "kernel")}
-    return large.Phase([1.0] * learners, used, {**dict.fromkeys(KINDS, 100.0), **own})
+    return large.Phase([1.0] * learners, used, {**dict.fromkeys(large.MACHINE, 100.0), **own})
 
 
 def held(learners: int) -> large.Class:
@@ -23,7 +21,7 @@ def held(learners: int) -> large.Class:
     )
     spent = {"server": 1.0, "kernel": 7.0, "hub": 0.25, "proxy": 0.25, large.CLIENT: 1.5}
     lesson = phase(learners, spent, {"server": 124, "kernel": 300})
-    return large.Class(learners, start, lesson, lesson, [1.0], [0.5], [0.25], 0.5)
+    return large.Class(learners, start, lesson, lesson, [1.0], [0.5], [0.25])
 
 
 def test_time_is_the_work_shared_by_the_cores() -> None:
@@ -38,7 +36,7 @@ def test_memory_grows_by_a_learner() -> None:
 
 @pytest.mark.parametrize("learners", [30, 120, 500])
 def test_browsers_are_no_burden_of_the_machine(learners: int) -> None:
-    cores, memory, hub = large.machine(held(10), learners)
+    cores, memory, hub = large.machine([held(10)], learners)
     assert cores == -(-learners * 12 // large.GOAL)
     assert memory == pytest.approx((424 * learners + 300) / 1024)
     assert hub == pytest.approx(0.75 * learners)
