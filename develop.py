@@ -38,7 +38,7 @@ SETTINGS = {  # and what they are if nobody says otherwise
     "SWEEP_UPDATES": "60",
     "SWEEP_MODELS": "400",
     "LEARNERS": "8",
-    "CLASSES": "4 8 24 120",
+    "CLASSES": "4 8 20 120",
 }
 OLDEST = {"VENV": ".venv-oldest", "CONSTRAINTS": "-c constraints.txt -c constraints-oldest.txt"}
 COLAB = {"VENV": ".venv-colab", "CONSTRAINTS": "-c constraints.txt -c constraints-colab.txt"}

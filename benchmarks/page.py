@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +33,12 @@ def put(title: str, lines: Sequence[str]) -> None:
     kept[title] = f"{title}\n\n{body}"
     parts = [part.strip() + "\n" for part in [top, *kept.values()]]
     PATH.write_text("\n## ".join(parts), encoding="utf-8")
+
+
+def cells(waits: Sequence[float]) -> str:
+    """Median, 95 % and the slowest of some seconds, as three cells of a table."""
+    late = sorted(waits)[math.ceil(0.95 * len(waits)) - 1]
+    return " | ".join(f"{each:.2f}" for each in (statistics.median(waits), late, max(waits)))
 
 
 def machine() -> str:

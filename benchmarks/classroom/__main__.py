@@ -7,43 +7,27 @@ slider. Fails unless each learner is shown what `train` gives.
 from __future__ import annotations
 
 import asyncio
-import math
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import async_playwright
 
 from benchmarks import page
 from benchmarks.classroom import parts
-from benchmarks.classroom.hub import chromium, link, running_hub
-from benchmarks.classroom.learner import MOVES, Learner
+from benchmarks.classroom.hub import link, running_hub
+from benchmarks.classroom.learner import MOVES, seat
 from benchmarks.classroom.memory import SIZES, Cost, costs, seconds
-from benchmarks.classroom.shown import sentences
-from front_ends.fixtures import FLAGS
 
-MINUTES = 4
-"""How long anything may take for which a learner waits."""
 Costs = dict[str, list[Cost]]
-
-
-async def seat(browser: Browser, count: int) -> list[Learner]:
-    """So many learners, each with a browser profile of their own."""
-    known, learners = sentences(), []
-    for number in range(1, count + 1):
-        context = await browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(MINUTES * 60_000)
-        learners.append(Learner(await context.new_page(), f"learner{number}", known))
-    return learners
 
 
 async def hold_class(count: int, address: str) -> list[str]:
     """What a class of `count` waits for, and what it costs, as tables."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        learners = await seat(browser, count)
+        learners = await seat(playwright, count)
         waits = {}
         waits["the open lesson, from its link"] = await asyncio.gather(
             *(one.sign_in(link(address)) for one in learners)
@@ -54,7 +38,6 @@ async def hold_class(count: int, address: str) -> list[str]:
         await asyncio.gather(*(one.move() for one in learners))
         lasted = time.monotonic() - begun
         phases[f"slider moved {MOVES} times"] = costs()
-        await browser.close()
     waits["a new picture, from the key"] = [s for one in learners for s in one.pictures]
     waits["the right sentence, from the key"] = [s for one in learners for s in one.answers]
     return [*times(waits), "", *sizes(phases), "", work(*list(phases.values())[1:], lasted)]
@@ -65,10 +48,7 @@ def times(waits: dict[str, list[float]]) -> list[str]:
     lines = ["| waiting for | times | median (s) | 95 % (s) | slowest (s) |"]
     lines.append("|---|--:|--:|--:|--:|")
     for name, each in waits.items():
-        late = sorted(each)[math.ceil(0.95 * len(each)) - 1]
-        figures = (statistics.median(each), late, max(each))
-        said = " | ".join(f"{figure:.2f}" for figure in figures)
-        lines.append(f"| {name} | {len(each)} | {said} |")
+        lines.append(f"| {name} | {len(each)} | {page.cells(each)} |")
     return lines
 
 

@@ -5,7 +5,8 @@ moment; when all are ready, everybody fetches lesson 03, starts a kernel, runs t
 its first slider; then a tenth of the class drags. A class whose kernels do not fit into this
 machine's memory only starts its servers. Fails unless each learner is shown what `train` gives.
 
-From several classes follows what a larger one needs, and how far to believe it.
+From several classes follows what a larger one needs, and how far to believe it. Three learners with
+browsers say what a page takes of servers, hub and proxy besides.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import json
 import math
 import os
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -26,10 +26,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import psutil
+from playwright.async_api import async_playwright
 
 from benchmarks import page
 from benchmarks.classroom.headless import Headless
-from benchmarks.classroom.hub import NOTEBOOK, PULL, running_hub
+from benchmarks.classroom.hub import NOTEBOOK, PULL, link, running_hub
+from benchmarks.classroom.learner import seat
 from benchmarks.classroom.memory import costs, seconds
 from benchmarks.classroom.shown import FIELD, sentences
 
@@ -43,11 +45,13 @@ PLANNED = (30, 120, 500)
 """Learners of the classes for which the machine is computed."""
 GUARANTEE = 0.512
 """GB for each learner: `mem_guarantee` of hub/jupyterhub_config.py."""
+BROWSERS = 3
+"""Learners with a browser, by whom a page's share is measured."""
 MACHINE = ("server", "kernel", "hub", "proxy", "class")
 CLIENT = "learners"
 """Kinds of processes: those of the hub's machine, and this one, which stands for all browsers."""
 
-OPENING = f"""
+OPENING = f"""\
 Written by `make hub-large`: learners without browsers, on the hub's own machine, who do what a page
 does. Everybody starts a server at the same moment. When all servers are ready, everybody fetches
 lesson 03, starts a kernel, runs all cells and moves the first slider. Then a tenth of the class
@@ -62,14 +66,15 @@ NOT_WHOLE = """
 Of the class of {learners} only the servers were started: with its kernels it would need
 {memory:.0f} GB, and this machine has {present:.0f} GB.
 """
-PLAN = f"""
+PLAN = f"""\
 Computed, not measured: the machine for a class that starts at the same moment, if {GOAL} seconds
 later everybody's first slider shall have answered. Each learner takes what one took above in the
-largest class that did the same, the learners' own process left out: {{each:.1f}} s of a core like
-these, and {{memory:.0f}} MB. Cores: that time, times the learners, divided by {GOAL} s. Guaranteed
-is what `hub/jupyterhub_config.py` promises. The hub is one process, so its work must stay
-below {GOAL} s. While a tenth of the class drags, a tenth of a core for each learner is the most
-that kernels can use, for each computes on one; above it was {{share:.2f}}.
+largest class that did the same, and what a browser's page takes besides: {{each:.1f}} s of a core
+like these, and {{memory:.0f}} MB. Cores: that time, times the learners, divided by {GOAL} s.
+Guaranteed is what `hub/jupyterhub_config.py` promises. The hub is one process: if it works for more
+than {GOAL} s, everybody waits for that, whatever the cores. While a tenth of the class drags, a
+tenth of a core for each learner is the most that its kernels can use, for each computes on one;
+above it was {{share:.2f}}.
 """
 
 
@@ -213,10 +218,19 @@ async def hold(learners: int, address: str, whole: bool) -> Class:
     return Class(learners, servers, lesson, drag, ran, first, answers)
 
 
-async def phase(work: Sequence[Awaitable[None]]) -> Phase:
+async def browse(address: str) -> dict[str, float]:
+    """Processor time of a learner with a browser until the lesson has run, by kind of process."""
+    async with async_playwright() as playwright:
+        people = await seat(playwright, BROWSERS)
+        opened = await phase([one.sign_in(link(address)) for one in people])
+        ran = await phase([one.run() for one in people])
+    return {kind: (opened.used[kind] + ran.used[kind]) / BROWSERS for kind in MACHINE}
+
+
+async def phase(work: Sequence[Awaitable[object]]) -> Phase:
     """All of it at the same time, measured."""
 
-    async def wait(one: Awaitable[None]) -> float:
+    async def wait(one: Awaitable[object]) -> float:
         begun = time.monotonic()
         await one
         return time.monotonic() - begun
@@ -262,31 +276,40 @@ def spent(classes: Sequence[Class], *kinds: str) -> float:
     return total
 
 
-def machine(classes: Sequence[Class], learners: int) -> tuple[int, float, float]:
+def besides(classes: Sequence[Class], browsed: dict[str, float]) -> dict[str, float]:
+    """Processor time that a page takes besides, by kind: to sign in, to load JupyterLab."""
+    kinds = ("server", "hub", "proxy")
+    return {kind: max(browsed[kind] - spent(classes, kind), 0.0) for kind in kinds}
+
+
+def machine(
+    classes: Sequence[Class], pages: dict[str, float], learners: int
+) -> tuple[int, float, float]:
     """Cores, GB, and seconds of the hub that so many learners need."""
-    cores = math.ceil(spent(classes, *MACHINE) * learners / GOAL)
-    return cores, held(classes, learners, "lesson"), spent(classes, "hub") * learners
+    cores = math.ceil((spent(classes, *MACHINE) + sum(pages.values())) * learners / GOAL)
+    hub = spent(classes, "hub") + pages["hub"]
+    return cores, held(classes, learners, "lesson"), hub * learners
 
 
-def lines(classes: Sequence[Class], cores: int) -> list[str]:
+def lines(classes: Sequence[Class], browsed: dict[str, float], cores: int) -> list[str]:
     """The classes as tables, and what larger ones need."""
-    said = [OPENING, *times(classes, cores), "", *work(classes), "", *sizes(classes)]
+    pages = besides(classes, browsed)
+    said = [OPENING, *times(classes, cores), "", *work(classes, pages), "", *sizes(classes)]
     for one in classes:
         if not one.lesson:
             memory = held(classes, one.learners, "lesson")
             present = psutil.virtual_memory().total / 2**30
             said.append(NOT_WHOLE.format(learners=one.learners, memory=memory, present=present))
-    return [*said, *plans(classes)]
+    return [*said, "", *plans(classes, pages)]
 
 
 def times(classes: Sequence[Class], cores: int) -> list[str]:
     """How long learners waited, beside what the smaller classes let one expect."""
-    rows = ["| learners | waiting for | median (s) | slowest (s) | computed (s) |"]
-    rows.append("|--:|---|--:|--:|--:|")
+    rows = ["| learners | waiting for | median (s) | 95 % (s) | slowest (s) | computed (s) |"]
+    rows.append("|--:|---|--:|--:|--:|--:|")
 
     def add(many: int, what: str, waits: list[float], computed: str = "") -> None:
-        middle = statistics.median(waits)
-        rows.append(f"| {many} | {what} | {middle:.2f} | {max(waits):.2f} | {computed} |")
+        rows.append(f"| {many} | {what} | {page.cells(waits)} | {computed} |")
 
     for at, one in enumerate(classes):
         before, many = [each for each in classes[:at] if each.lesson], one.learners
@@ -303,7 +326,7 @@ def times(classes: Sequence[Class], cores: int) -> list[str]:
     return rows
 
 
-def work(classes: Sequence[Class]) -> list[str]:
+def work(classes: Sequence[Class], pages: dict[str, float]) -> list[str]:
     """Processor time of each learner, by who spent it."""
     kinds = (*MACHINE, CLIENT)
     rows = [f"| processor time (s) | {' | '.join(kinds)} |", "|---" + "|--:" * len(kinds) + "|"]
@@ -311,11 +334,12 @@ def work(classes: Sequence[Class]) -> list[str]:
         parts = [("each server's start", one.servers, one.learners)]
         if one.lesson and one.drag:
             parts.append(("each lesson, to the first answer", one.lesson, one.learners))
-            parts.append(("each further move", one.drag, len(one.answers)))
+            parts.append(("each move while a tenth drags", one.drag, len(one.answers)))
         for what, part, many in parts:
             said = " | ".join(f"{part.used[kind] / many:.2f}" for kind in kinds)
             rows.append(f"| {what}, of {one.learners} | {said} |")
-    return rows
+    said = " | ".join(f"{pages[kind]:.2f}" if kind in pages else "" for kind in kinds)
+    return [*rows, f"| a browser's page besides, of {BROWSERS} | {said} |"]
 
 
 def sizes(classes: Sequence[Class]) -> list[str]:
@@ -336,14 +360,14 @@ def sizes(classes: Sequence[Class]) -> list[str]:
     return rows
 
 
-def plans(classes: Sequence[Class]) -> list[str]:
+def plans(classes: Sequence[Class], pages: dict[str, float]) -> list[str]:
     """The machine that a class needs."""
-    each = spent(classes, *MACHINE)
+    each = spent(classes, *MACHINE) + sum(pages.values())
     memory = 1024 * (held(classes, 2, "lesson") - held(classes, 1, "lesson"))
     rows = ["| learners | cores | memory (GB) | guaranteed (GB) | the hub works (s) |"]
     rows.append("|--:|--:|--:|--:|--:|")
     for many in PLANNED:
-        cores, needed, hub = machine(classes, many)
+        cores, needed, hub = machine(classes, pages, many)
         rows.append(f"| {many} | {cores} | {needed:.0f} | {GUARANTEE * many:.0f} | {hub:.0f} |")
     return [PLAN.format(each=each, memory=memory, share=each / GOAL), *rows]
 
@@ -355,15 +379,19 @@ def fits(learners: int, each: float) -> bool:
 
 def main(*sizes: str) -> None:
     """Hold the classes, the smallest first, and write the tables."""
-    classes = []
+    with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as address:
+        browsed = asyncio.run(browse(address))
+    classes: list[Class] = []
     for learners in sorted(map(int, sizes)):
         if not fits(learners, SERVER):
             sys.exit(f"{learners} servers do not fit into the memory that is free")
         whole = fits(learners, SERVER + KERNEL)
         with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as address:
             classes.append(asyncio.run(hold(learners, address, whole)))
-        print(*lines(classes, os.cpu_count() or 1), "", sep="\n", flush=True)
-    page.put("A large class on a JupyterHub", lines(classes, os.cpu_count() or 1))
+        print(*times(classes, os.cpu_count() or 1), "", sep="\n", flush=True)
+    said = lines(classes, browsed, os.cpu_count() or 1)
+    print(*said, sep="\n")
+    page.put("A large class on a JupyterHub", said)
 
 
 if __name__ == "__main__":

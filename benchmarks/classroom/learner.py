@@ -5,8 +5,14 @@ from __future__ import annotations
 import random
 import time
 
-from playwright.async_api import Page
+from playwright.async_api import Page, Playwright
 
+from benchmarks.classroom.hub import chromium
+from benchmarks.classroom.shown import sentences
+from front_ends.fixtures import FLAGS
+
+MINUTES = 4
+"""How long anything may take for which a learner waits."""
 MOVES = 20
 THINK = (1.0, 3.0)
 """Seconds between an answer and the next press of a key, drawn for each."""
@@ -103,3 +109,14 @@ class Learner:
             answered = await self._page.evaluate("answered")
             self.pictures.append(answered["picture"] / 1000)
             self.answers.append(answered["sentence"] / 1000)
+
+
+async def seat(playwright: Playwright, count: int) -> list[Learner]:
+    """So many learners, each with a browser profile of their own."""
+    browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+    known, learners = sentences(), []
+    for number in range(1, count + 1):
+        context = await browser.new_context(viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(MINUTES * 60_000)
+        learners.append(Learner(await context.new_page(), f"learner{number}", known))
+    return learners
