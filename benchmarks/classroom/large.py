@@ -62,7 +62,7 @@ Beside what was measured stands what the smaller classes, those held whole, let 
 what a learner takes of the processors, times the learners, divided by the cores. Memory: each
 learner takes as much again.
 """
-NOT_WHOLE = """
+NOT_WHOLE = """\
 Of the class of {learners} only the servers were started: with its kernels it would need
 {memory:.0f} GB, and this machine has {present:.0f} GB.
 """
@@ -299,7 +299,8 @@ def lines(classes: Sequence[Class], browsed: dict[str, float], cores: int) -> li
         if not one.lesson:
             memory = held(classes, one.learners, "lesson")
             present = psutil.virtual_memory().total / 2**30
-            said.append(NOT_WHOLE.format(learners=one.learners, memory=memory, present=present))
+            told = NOT_WHOLE.format(learners=one.learners, memory=memory, present=present)
+            said += ["", told.rstrip()]
     return [*said, "", *plans(classes, pages)]
 
 
