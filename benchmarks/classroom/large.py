@@ -380,12 +380,12 @@ def fits(learners: int, each: float) -> bool:
 
 def main(*sizes: str) -> None:
     """Hold the classes, the smallest first, and write the tables."""
+    if not fits(most := max(map(int, sizes)), SERVER):
+        sys.exit(f"{most} servers do not fit into the memory that is free")
     with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as address:
         browsed = asyncio.run(browse(address))
     classes: list[Class] = []
     for learners in sorted(map(int, sizes)):
-        if not fits(learners, SERVER):
-            sys.exit(f"{learners} servers do not fit into the memory that is free")
         whole = fits(learners, SERVER + KERNEL)
         with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as address:
             classes.append(asyncio.run(hold(learners, address, whole)))
