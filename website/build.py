@@ -128,10 +128,7 @@ def _lists(source: Path, books: Mapping[Path, str], pages: Mapping[str, str]) ->
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     course = [path.stem for path, folder in books.items() if folder == "lessons"]
     talks = [path.stem for path, folder in books.items() if folder == "teach"]
-    table = "\n".join(
-        line for line in readme.splitlines() if re.match(r"\| (lesson|---|\[\d\d )", line)
-    )
-    table = "\n".join(_local(line, "lessons/index", pages) for line in _lesson_rows(table))
+    table = "\n".join(_local(line, "lessons/index", pages) for line in _lesson_rows(readme))
     _page(source / "lessons/index.md", f"# Lessons\n\n{table}\n", course)
     hub = (ROOT / "hub/README.md").read_text(encoding="utf-8")
     homework = (NOTEBOOKS / "homework/INSTRUCTORS.md").read_text(encoding="utf-8")
@@ -145,11 +142,12 @@ def _lists(source: Path, books: Mapping[Path, str], pages: Mapping[str, str]) ->
     _page(source / "install.md", text, [])
 
 
-def _lesson_rows(table: str) -> list[str]:
-    lines = table.splitlines()
+def _lesson_rows(readme: str) -> list[str]:
+    """The table of lessons, without rows that are of none, such as homework."""
+    lines = readme.splitlines()
     start = next(at for at, line in enumerate(lines) if line.startswith("| lesson"))
-    rows = [line for line in lines[start + 2 :] if line.startswith("| [")]
-    return [lines[start], lines[start + 1], *rows]
+    rows = [line for line in lines if re.match(r"\| \[\d\d ", line)]
+    return [*lines[start : start + 2], *rows]
 
 
 def _section(text: str, begin: str, end: str) -> str:

@@ -105,7 +105,8 @@ def _page(
 
 def _title(claim: Claim) -> str:
     """The claim as a title, cut at a word."""
-    words = " ".join(claim.quote.split()).replace("*", "\\*").replace("<", "\\<")
+    words = " ".join(claim.quote.split()).replace("**", "")  # a tutorial's own Markdown
+    words = words.replace("*", "\\*").replace("<", "\\<")
     if len(words) > 90:
         words = re.sub(r"[\s,;:.`]+\S*$", "", words[:90]) + " …"
         words += "`" * (words.count("`") % 2)

@@ -47,6 +47,9 @@ UNUSED = (
     "objects.inv",
     ".buildinfo",
 )
+LOADED = re.compile(r'\s*<script[^>]*\bsrc="[^"]*"[^>]*></script>|\s*<link(?![^>]*canonical)[^>]*>')
+WAY = re.compile(r'(<(?:a|form)\b[^>]*\b(?:href|action)=")(?![a-z]+:|#)')
+WITHOUT_SCRIPTS = "<style>.primary-toggle, .pst-js-only { display: none !important }</style>"
 CHARSET = '<meta charset="utf-8" />'
 WITHOUT_ADDRESS = ("genindex.html", "py-modindex.html", "search.html", "404.html")
 
@@ -69,6 +72,8 @@ def finish(site: Path, addresses: Addresses) -> None:
         text = path.read_text(encoding="utf-8")
         if name != "search.html":
             text = _scripts_last(text, options)
+        if name == styles.ALONE:
+            text = _alone(text, addresses.site)
         path.write_text(_finished(text, name, addresses), encoding="utf-8")
     names = [path.relative_to(site).as_posix() for path in pages]
     listed = [name for name in names if name not in WITHOUT_ADDRESS]
@@ -131,6 +136,15 @@ def _scripts_last(text: str, options: str) -> str:
         return found[0].replace("<script", "<script defer", 1)
 
     return FILE.sub(last, PRELOAD.sub("", SEARCH.sub("", text)))
+
+
+def _alone(text: str, site: str) -> str:
+    """The page without anything that it loads, and with ways that begin at the site's address.
+
+    A server shows it at the address that was asked for, from where no relative way is right.
+    """
+    text = LOADED.sub("", text).replace("</head>", f"{WITHOUT_SCRIPTS}</head>", 1)
+    return WAY.sub(rf"\g<1>{site}", text)
 
 
 def _named(found: re.Match[str]) -> str:

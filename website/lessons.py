@@ -14,11 +14,13 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
-from website import markup
+from website import markup, wording
 from website.address import Addresses
 from website.labs import frame
 from website.live import FILE, Widget, outputs_of
 
+INSTALL = "install"
+"""The cell that installs the package in Colab and Kaggle: nobody who reads a page needs it."""
 EXPLAINED = "<summary>What happened</summary>"
 IN_PYTHON = (
     "The check needs Python: open the lesson in one of these places, write your lines there, and "
@@ -95,6 +97,8 @@ def _cells(book: Book, cell: NotebookNode) -> Iterator[NotebookNode]:
     """The cells of the page for one of the notebook."""
     if cell.metadata.get("slideshow", {}).get("slide_type") == "skip":
         return  # for the lecturer, and on no slide
+    if cell.id == INSTALL:
+        return
     if cell.cell_type == "markdown":
         yield from _text(book, cell)
         return
@@ -105,7 +109,8 @@ def _cells(book: Book, cell: NotebookNode) -> Iterator[NotebookNode]:
 def _text(book: Book, cell: NotebookNode) -> Iterator[NotebookNode]:
     if EXPLAINED in cell.source:
         book.open_question = False
-    cell.source = markup.linked(cell.source, book.page, book.pages)
+    told = wording.on_the_page(cell.source, (book.notebook.stem, cell.id))
+    cell.source = markup.linked(told, book.page, book.pages)
     head, line, rest = cell.source.partition("\n")
     if not head.startswith("# "):
         yield cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import posixpath
 import re
@@ -20,8 +21,10 @@ IMPORT = re.compile(r'@import "([^"]*)";')
 VARIABLE = re.compile(r"var\(\s*(--[\w-]+)")
 URL = re.compile(r"url\((?!data:|[\"']data:)([^)]+)\)")
 BUNDLE = "_static/styles.css"
-WITHIN = re.compile(r"index\.html|lessons/.*")
+WITHIN = re.compile(r"index\.html|404\.html|lessons/.*")
 """Pages that hold the styles themselves: where people arrive, nothing else is waited for."""
+ALONE = "404.html"
+"""The page that a server shows in place of any other, at any depth: it can load no file."""
 
 
 def lighten(static: Path, pages: Sequence[Path]) -> None:
@@ -71,7 +74,9 @@ def bundle(site: Path, pages: Sequence[Path]) -> None:
     for path in pages:
         up = "../" * (len(path.relative_to(site).parts) - 1)
         if WITHIN.fullmatch(path.relative_to(site).as_posix()):
-            own = URL.sub(rf"url({up}_static/\1)", used(text, scripts | _words([path])))
+            own = used(text, scripts | _words([path]))
+            alone = path == site / ALONE
+            own = _with_files(site, own) if alone else URL.sub(rf"url({up}_static/\1)", own)
             style = f"<style>{own}</style>\n"
         else:
             style = f'<link rel="stylesheet" href="{up}{BUNDLE}?v={version}">\n'
@@ -81,6 +86,16 @@ def bundle(site: Path, pages: Sequence[Path]) -> None:
 
 def _words(paths: Iterable[Path]) -> set[str]:
     return {word for path in paths for word in WORD.findall(path.read_text(encoding="utf-8"))}
+
+
+def _with_files(site: Path, text: str) -> str:
+    """The style with the files that it names in it."""
+
+    def written(found: re.Match[str]) -> str:
+        file = base64.b64encode((site / "_static" / found[1]).read_bytes()).decode()
+        return f"url(data:font/woff2;base64,{file})"
+
+    return URL.sub(written, text)
 
 
 def _linked(site: Path, page: Path) -> list[str]:

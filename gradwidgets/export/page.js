@@ -12,6 +12,15 @@ const dials = [...document.querySelectorAll(".dial")].map((box, number) => ({
 }));
 const pictures = [...document.querySelectorAll("#picture > svg")];
 const system = matchMedia("(prefers-color-scheme: dark)");
+// A page that holds this one in a frame says which theme its reader chose: perhaps before there is
+// anything to paint.
+let dark = system.matches;
+let repaint = () => {};
+addEventListener("message", ({ source, data }) => {
+  if (source !== parent || data?.gradwidgets !== "theme") return;
+  dark = data.theme === "dark";
+  repaint(dark);
+});
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const PINS = 4;
 
@@ -399,11 +408,22 @@ function open(bytes) {
       ...pins.map(({ number, place }, at) => {
         const line = document.createElement("p");
         line.className = `run pin-${at}`;
-        line.textContent = `pin ${at + 1}: ${settingsOf(place)}. ${sentences[number]}`;
+        const name = document.createElement("strong");
+        name.textContent = `pin ${at + 1}`;
+        line.append(name, `: ${settingsOf(place)}. ${sentences[number]}`);
         return line;
       }),
     );
     draw();
+  }
+
+  // A dial that moves with another says so; else it would seem to be a fault.
+  function showTaken(by, before) {
+    const others = dials.flatMap(({ label, texts }, number) =>
+      number === by || stands[number] === before[number] ? [] : `${label} to ${texts[stands[number]]}`,
+    );
+    const why = "away from the start not all combinations were trained.";
+    write(byId("taken"), others.length ? `This has moved ${others.join(", ")}: ${why}` : "");
   }
 
   let byKey = false;
@@ -411,12 +431,15 @@ function open(bytes) {
     byId("dials").addEventListener(kind, () => (byKey = keys));
   dials.forEach(({ input }, number) =>
     input.addEventListener("input", () => {
+      const before = stands;
       stands = moved(number, Number(input.value), byKey);
+      showTaken(number, before);
       draw();
     }),
   );
   byId("reset").addEventListener("click", () => {
     stands = begin;
+    write(byId("taken"), "");
     draw();
   });
   byId("pin").addEventListener("click", () => {
@@ -437,7 +460,8 @@ function open(bytes) {
     paint(document.documentElement.dataset.theme !== "dark"),
   );
   system.addEventListener("change", ({ matches }) => paint(matches));
-  paint(system.matches);
+  repaint = paint;
+  paint(dark);
   for (const part of document.querySelectorAll("[data-live]")) part.hidden = false;
   byId("still").hidden = true;
 }

@@ -13,9 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from gradwidgets.lessons.claims import read_cells, source_of
 from tests.website.conftest import ADDRESSES
 from website.address import Addresses
 from website.live import ROOT
+from website.wording import ON_THE_PAGE, on_the_page
 
 SITE = ADDRESSES["SITE_ADDRESS"] + "/"
 REFERENCES = ROOT / "tests/lessons/references"
@@ -92,6 +94,35 @@ def test_every_link_and_anchor_leads_somewhere(site: Path, read: dict[str, Read]
             if not there:
                 broken.append((name, link))
     assert broken == []
+
+
+def test_the_page_in_place_of_any_other_leads_to_pages_from_everywhere(
+    site: Path, read: dict[str, Read]
+) -> None:
+    page = read["404.html"]
+    assert page.loaded == []
+    ways = [link for link in page.links if not link.startswith("#")]
+    assert len(ways) > 5
+    assert [way for way in ways if not (site / way.removeprefix(SITE)).is_file()] == []
+
+
+def test_a_lesson_s_page_says_nothing_that_needs_a_notebook(site: Path) -> None:
+    for name in ("00_start_here", "01_autograd_and_grad"):
+        text = (site / f"lessons/{name}.html").read_text("utf-8")
+        assert "Shift+Enter" not in text
+        assert "Run me first" not in text
+    assert "kept in this browser" in (site / "lessons/00_start_here.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("place", ON_THE_PAGE)
+def test_what_a_page_says_in_other_words_is_what_the_lesson_says(place: tuple[str, str]) -> None:
+    name, cell = place
+    cells = {each["id"]: each for each in read_cells(ROOT / "notebooks" / f"{name}.ipynb")}
+    said = source_of(cells[cell])
+    assert on_the_page(said, place) != said
+    with pytest.raises(ValueError, match="says 0 times, not once"):
+        on_the_page("Something else.", place)
+    assert on_the_page("Something else.", (name, "")) == "Something else."
 
 
 def test_pages_load_nothing_from_elsewhere(read: dict[str, Read]) -> None:

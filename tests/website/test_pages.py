@@ -174,6 +174,88 @@ def test_a_lab_s_frame_grows_to_what_the_lab_says(opened):
     expect(frame).to_have_attribute("height", "1235")
 
 
+@pytest.mark.parametrize("name", [LESSON, "lessons/01_autograd_and_grad.html", "inside.html"])
+def test_what_is_in_a_frame_has_the_theme_that_the_reader_chose(opened, name):
+    page = opened(name)
+    frame = page.locator(".gw-lab iframe").first
+    frame.scroll_into_view_if_needed()
+    inside = frame.content_frame.locator("html")
+    inside.locator("input").first.wait_for()
+    for chosen in ("Dark", "Light"):
+        page.get_by_role("button", name="Color mode").click()
+        page.get_by_role("button", name=chosen, exact=True).click()
+        expect(inside).to_have_css("color-scheme", chosen.lower())
+    page.get_by_role("button", name="Color mode").click()
+    page.get_by_role("button", name="Dark", exact=True).click()
+    page.reload()
+    page.locator(".gw-lab iframe").first.scroll_into_view_if_needed()
+    expect(inside).to_have_css("color-scheme", "dark")
+
+
+@pytest.mark.parametrize("name", ["index.html", LESSON, "checkup/not-cleared.html", "inside.html"])
+def test_on_a_phone_nothing_of_the_ways_to_other_pages_is_cut_off(opened, name):
+    page = opened(name, 390)
+    ways = page.locator(".prev-next-area a")
+    assert ways.count() > 0
+    cut = ways.evaluate_all("all => all.filter((way) => way.scrollWidth > way.clientWidth).length")
+    assert cut == 0
+
+
+def test_on_a_phone_the_list_of_places_goes_away_when_a_place_is_chosen(opened):
+    page = opened(LESSON, 390)
+    page.get_by_role("button", name="Toggle secondary sidebar").click()
+    places = page.get_by_role("dialog")
+    places.get_by_role("link", name="2. The four lines").click()
+    expect(places).to_have_count(0)
+    expect(page.get_by_role("heading", name="2. The four lines")).to_be_in_viewport()
+
+
+def test_every_button_that_opens_a_list_of_places_has_one(opened, site):
+    page = opened("index.html", 390)
+    for name in KINDS:
+        page.goto((site / name).as_uri())
+        buttons = page.locator("button.secondary-toggle:visible").count()
+        assert bool(buttons) == bool(page.locator(".bd-sidebar-secondary").count()), name
+
+
+def test_the_first_page_offers_three_ways_side_by_side(opened):
+    page = opened("index.html")
+    ways = page.locator(".gw-ways > section")
+    boxes = [way.bounding_box() for way in ways.all()]
+    assert [way.get_by_role("heading").count() for way in ways.all()] == [1, 1, 1]
+    assert len({box["y"] for box in boxes}) == 1
+
+
+def test_the_page_of_all_lessons_is_a_table(opened):
+    page = opened("lessons/index.html")
+    rows = page.locator("article table tbody tr")
+    assert rows.count() == 18
+    assert "|" not in page.locator("article").inner_text()
+
+
+def test_the_page_in_place_of_any_other_loads_nothing_and_leads_home(chromium, site):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    asked, errors = [], []
+    page = context.new_page()
+    page.on("console", lambda said: said.type == "error" and errors.append(said.text))
+
+    def served(route):
+        asked.append(route.request.url)
+        file = site / urlsplit(route.request.url).path.removeprefix("/gradwidgets/")
+        missing = not file.is_file()
+        route.fulfill(status=404 if missing else 200, path=site / "404.html" if missing else file)
+
+    page.route("https://course.example/**", served)
+    lost = "https://course.example/gradwidgets/lessons/of/old"
+    page.goto(lost)
+    assert asked == [lost]
+    assert page.locator("h1").evaluate("node => getComputedStyle(node).fontFamily") != "serif"
+    page.get_by_role("link", name="the first page").click()
+    expect(page.locator("h1")).to_contain_text("Learn what")
+    assert [text for text in errors if "404" not in text] == []
+    context.close()
+
+
 def test_claims_are_found_by_words_and_verdict_and_the_address_keeps_them(opened):
     page = opened("fact_check.html")
     rows = page.locator("tbody tr")

@@ -79,9 +79,15 @@ function open([views, places]) {
 }
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const paint = () => (document.documentElement.dataset.jpThemeLight = !dark.matches);
-dark.addEventListener("change", paint);
-paint();
+const paint = (isDark) => {
+  document.documentElement.dataset.jpThemeLight = !isDark;
+};
+dark.addEventListener("change", ({ matches }) => paint(matches));
+// A page that holds this one in a frame says which theme its reader chose.
+addEventListener("message", ({ source, data }) => {
+  if (source === parent && data?.gradwidgets === "theme") paint(data.theme === "dark");
+});
+paint(dark.matches);
 unpacked().then(open);
 // A page that holds this one in a frame makes it as high as it is.
 new ResizeObserver(() => {

@@ -72,6 +72,11 @@
     attributeFilter: ["data-theme"],
   });
 
+  // On a phone a list of places covers the page: it goes away when a place is chosen.
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest?.("dialog a[href*='#']")) target.closest("dialog").close();
+  });
+
   // The table of claims: words and a verdict, which the address keeps.
   const table = document.querySelector("[data-gw-search]");
   if (table) search(table);
