@@ -49,7 +49,10 @@ UNUSED = (
 )
 LOADED = re.compile(r'\s*<script[^>]*\bsrc="[^"]*"[^>]*></script>|\s*<link(?![^>]*canonical)[^>]*>')
 WAY = re.compile(r'(<(?:a|form)\b[^>]*\b(?:href|action)=")(?![a-z]+:|#)')
-WITHOUT_SCRIPTS = "<style>.primary-toggle, .pst-js-only { display: none !important }</style>"
+WITHOUT_SCRIPTS = (
+    '<link rel="icon" href="data:,">'
+    "<style>.primary-toggle, .pst-js-only { display: none !important }</style>"
+)
 CHARSET = '<meta charset="utf-8" />'
 WITHOUT_ADDRESS = ("genindex.html", "py-modindex.html", "search.html", "404.html")
 
