@@ -1,4 +1,4 @@
-"""What the site costs: to build, to load, and from a key press to the next frame.
+"""What the site costs: to build, to load, to paint, and from a key press to the next frame.
 
 `python -m benchmarks.site` builds it twice, from nothing and again; with `pages`, it measures the
 one in build/site as it is.
@@ -6,6 +6,7 @@ one in build/site as it is.
 
 from __future__ import annotations
 
+import gzip
 import resource
 import shutil
 import statistics
@@ -13,10 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks import page
 from front_ends.fixtures import FLAGS, needed
@@ -24,11 +29,31 @@ from front_ends.fixtures import FLAGS, needed
 ROOT = Path(__file__).parents[1]
 SITE, WORK = ROOT / "build" / "site", ROOT / "build" / "site-work"
 PAGES = ("index.html", "lessons/00_start_here.html", "fact_check.html")
+CODES = ("checkup/no-step.html",)
 LABS = ("00_start_here-first-lab", "00_start_here-digits-lab", "13_schedules-lab")
 STEPS = 20
 """Presses of each slider there, and as many back."""
 PAUSE = 40
 """Milliseconds between two presses: more than two frames."""
+
+PHONE = {"viewport": {"width": 412, "height": 823}, "is_mobile": True, "has_touch": True}
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 204_800, "uploadThroughput": 96_000}
+"""Milliseconds, and bytes a second: what Lighthouse takes for a phone on a slow 4G network."""
+SLOWER = 4
+"""How many times as long the phone's processor takes as this one, by Lighthouse, too."""
+LOADS = 3
+PAINTED = """() => new Promise((found) => {
+  const look = () => {
+    const [paint] = performance.getEntriesByName("first-contentful-paint");
+    if (paint) found(paint.startTime);
+    else setTimeout(look, 50);
+  };
+  look();
+})"""
+
+OTHERS = """\
+(TensorFlow Playground, the best known page of this kind, trains in the page. Its documentation
+names neither a size nor a frame time, and its files were not at hand where this was measured.)"""
 
 WATCH = """
 () => {
@@ -57,7 +82,7 @@ def main(words: list[str]) -> int:
         lines = list(builds())
         page.put("The site: building", lines)
         print("", *lines, sep="\n")
-    lines = [*sizes(), "", *moves()]
+    lines = [*sizes(), "", *paints(), "", *moves(), "", OTHERS]
     page.put("The site: pages", lines)
     print("", *lines, sep="\n")
     return 0
@@ -108,6 +133,65 @@ def first_paints() -> Mapping[str, int]:
     return found
 
 
+def paints() -> Iterator[str]:
+    """First paints by Chromium's own throttling, of files that a web server packs."""
+    yield "| first paint on a slow phone | median (ms) | fastest | slowest | kB, packed |"
+    yield "|---|--:|--:|--:|--:|"
+    lessons = sorted(f"lessons/{path.name}" for path in (SITE / "lessons").glob("[0-9]*.html"))
+    with _served() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        for name in [PAGES[0], *lessons, *PAGES[2:], *CODES]:
+            loads = [_first_paint(browser, f"{address}/{name}") for _ in range(LOADS)]
+            times = [time for time, _ in loads]
+            figures = [statistics.median(times), min(times), max(times), loads[-1][1]]
+            yield f"| {name} | {' | '.join(f'{figure:.0f}' for figure in figures)} |"
+
+
+def _first_paint(browser: Browser, address: str) -> tuple[float, float]:
+    """Milliseconds to a page's first paint, and the kB that it has loaded then or soon after."""
+    context = browser.new_context(**PHONE)
+    opened = context.new_page()
+    tools = context.new_cdp_session(opened)
+    sizes: list[float] = []
+    tools.on("Network.loadingFinished", lambda told: sizes.append(told["encodedDataLength"]))
+    tools.send("Network.enable")
+    tools.send("Network.emulateNetworkConditions", SLOW)
+    tools.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    opened.goto(address)
+    found = opened.evaluate(PAINTED)
+    context.close()
+    return found, sum(sizes) / 1000
+
+
+class _Packed(SimpleHTTPRequestHandler):
+    """Sends the site's files packed by gzip, as web servers do."""
+
+    def do_GET(self) -> None:
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        body = gzip.compress(path.read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _served() -> Iterator[str]:
+    """The address of the site on this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Packed, directory=str(SITE))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def moves() -> Iterator[str]:
     """Each slider of some labs, there and back, in Chromium without a graphics card."""
     yield "| a slider of a lab is moved | moves | median (ms) | 95 % | slowest |"
@@ -137,15 +221,18 @@ def _times(opened: Page) -> tuple[list[float], list[float]]:
 
 def _opened(names: Iterator[str] | tuple[str, ...] | list[str]) -> Iterator[tuple[str, Page]]:
     """Each page in a browser that is cut off from every network."""
-    chromium = needed("chromium", "chromium-browser", "chrome", package="chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
         for name in names:
             opened = browser.new_page(viewport={"width": 1280, "height": 900}, offline=True)
             opened.goto((SITE / name).as_uri())
             yield name, opened
             opened.close()
         browser.close()
+
+
+def _chromium() -> str:
+    return needed("chromium", "chromium-browser", "chrome", package="chromium")
 
 
 if __name__ == "__main__":
