@@ -87,7 +87,7 @@ def _page(
     claim: Claim, place: Mapping[str, str], notebooks: Path, pages: Mapping[str, str]
 ) -> Iterator[str]:
     here = f"claims/{claim.id}"
-    yield f"{IN_NO_LIST}# {_title(claim)}\n"
+    yield f"{IN_NO_LIST}# {title(claim)}\n"
     quote = markup.prose(claim.quote)
     where = markup.prose(claim.source) if "page" not in place else _outside(place)
     kind = "What it says, in our words" if claim.paraphrased else "Word for word"
@@ -103,10 +103,12 @@ def _page(
     yield f'<p><a href="../fact_check.html#{claim.id}">Claim {claim.id} among all claims</a></p>\n'
 
 
-def _title(claim: Claim) -> str:
+def title(claim: Claim) -> str:
     """The claim as a title, cut at a word."""
-    words = " ".join(claim.quote.split()).replace("**", "")  # a tutorial's own Markdown
-    words = words.replace("*", "\\*").replace("<", "\\<")
+    parts = " ".join(claim.quote.split()).split("`")  # each second one is code, and stays
+    for at, part in enumerate(parts[::2]):  # "**" is a tutorial's own Markdown
+        parts[2 * at] = part.replace("**", "").replace("*", "\\*").replace("<", "\\<")
+    words = "`".join(parts)
     if len(words) > 90:
         words = re.sub(r"[\s,;:.`]+\S*$", "", words[:90]) + " …"
         words += "`" * (words.count("`") % 2)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.classroom.large [learners ...]`: large classes, into BENCHMARKS.md.
+"""`python -m benchmarks.classroom.large learners ...`: large classes, into BENCHMARKS.md.
 
 Learners have no browsers here, but do what a page does. Everybody starts a server at the same
 moment; when all are ready, everybody fetches lesson 03, starts a kernel, runs the lesson and moves
@@ -43,7 +43,7 @@ GOAL = 120
 """Seconds within which everybody's first slider shall have answered."""
 PLANNED = (30, 120, 500)
 """Learners of the classes for which the machine is computed."""
-GUARANTEE = 0.512
+GUARANTEE = 0.5
 """GB for each learner: `mem_guarantee` of hub/jupyterhub_config.py."""
 BROWSERS = 3
 """Learners with a browser, by whom a page's share is measured."""
@@ -115,11 +115,6 @@ class Class:
     ran: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
-
-    @property
-    def phases(self) -> list[Phase]:
-        """Those that end with everybody's first answer."""
-        return [self.servers, *([self.lesson] if self.lesson else [])]
 
 
 class Learner(Headless):

@@ -13,12 +13,14 @@ const dials = [...document.querySelectorAll(".dial")].map((box, number) => ({
 const pictures = [...document.querySelectorAll("#picture > svg")];
 const system = matchMedia("(prefers-color-scheme: dark)");
 // A page that holds this one in a frame says which theme its reader chose: perhaps before there is
-// anything to paint.
+// anything to paint, and again and again.
+let chosen = "";
 let dark = system.matches;
 let repaint = () => {};
 addEventListener("message", ({ source, data }) => {
-  if (source !== parent || data?.gradwidgets !== "theme") return;
-  dark = data.theme === "dark";
+  if (source !== parent || data?.gradwidgets !== "theme" || data.theme === chosen) return;
+  chosen = data.theme;
+  dark = chosen === "dark";
   repaint(dark);
 });
 const NAMESPACE = "http://www.w3.org/2000/svg";
@@ -459,7 +461,7 @@ function open(bytes) {
   byId("theme").addEventListener("click", () =>
     paint(document.documentElement.dataset.theme !== "dark"),
   );
-  system.addEventListener("change", ({ matches }) => paint(matches));
+  system.addEventListener("change", ({ matches }) => chosen || paint(matches));
   repaint = paint;
   paint(dark);
   for (const part of document.querySelectorAll("[data-live]")) part.hidden = false;

@@ -244,6 +244,29 @@ def test_the_colours_follow_the_system_and_the_button(show, scheme):
     expect(button).to_be_hidden()
 
 
+def test_in_a_frame_it_has_the_theme_that_it_is_told_until_its_own_button_is_pressed(
+    show, saved, scheme
+):
+    (saved / "around.html").write_text(
+        '<iframe src="scale.html" width="900"></iframe>', encoding="utf-8"
+    )
+    page = show("around.html")
+    inside = page.frame_locator("iframe")
+    other = {"light": "dark", "dark": "light"}[scheme]
+    tell = "theme => frames[0].postMessage({ gradwidgets: 'theme', theme }, '*')"
+    expect(inside.locator("html")).to_have_attribute("data-theme", scheme)
+    page.evaluate(tell, other)
+    expect(inside.locator("html")).to_have_attribute("data-theme", other)
+    for system in (other, scheme):
+        page.emulate_media(color_scheme=system)
+        page.wait_for_timeout(100)
+        expect(inside.locator("html")).to_have_attribute("data-theme", other)
+    inside.get_by_role("button", name="Dark").click()
+    page.evaluate(tell, other)  # as it does whenever the frame's height changes
+    page.wait_for_timeout(100)
+    expect(inside.locator("html")).to_have_attribute("data-theme", scheme)
+
+
 @pytest.mark.parametrize("width", [320, 390, 640, 1920])
 def test_it_fits_any_width(show, width):
     page = show("two.html")

@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from gradwidgets.lessons.claims import read_cells, source_of
+from gradwidgets.lessons.claims import read_cells, read_claims, source_of
 from tests.website.conftest import ADDRESSES
+from website import fact_check
 from website.address import Addresses
 from website.live import ROOT
 from website.wording import ON_THE_PAGE, on_the_page
@@ -124,6 +125,12 @@ def test_what_a_page_says_in_other_words_is_what_the_lesson_says(place: tuple[st
     with pytest.raises(ValueError, match="says 0 times, not once"):
         on_the_page("Something else.", place)
     assert on_the_page("Something else.", (name, "")) == "Something else."
+
+
+def test_a_claim_s_title_is_its_sentence_without_markdown_but_for_code() -> None:
+    claims = {claim.id: fact_check.title(claim) for claim in read_claims(ROOT / "notebooks")}
+    assert claims["001-10"].endswith("set `p.grad` to zero (`torch.zeros_like`).")
+    assert "`v = beta2 * v + (1-beta2) * grad**2`" in claims["001-17"]
 
 
 def test_pages_load_nothing_from_elsewhere(read: dict[str, Read]) -> None:

@@ -82,10 +82,13 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const paint = (isDark) => {
   document.documentElement.dataset.jpThemeLight = !isDark;
 };
-dark.addEventListener("change", ({ matches }) => paint(matches));
+let told = false;
+dark.addEventListener("change", ({ matches }) => told || paint(matches));
 // A page that holds this one in a frame says which theme its reader chose.
 addEventListener("message", ({ source, data }) => {
-  if (source === parent && data?.gradwidgets === "theme") paint(data.theme === "dark");
+  if (source !== parent || data?.gradwidgets !== "theme") return;
+  told = true;
+  paint(data.theme === "dark");
 });
 paint(dark.matches);
 unpacked().then(open);
