@@ -9,7 +9,7 @@ NEVER = {"clear": "never"}
 INSTRUCTIONS = [
     Instruction(
         cell="lab-text",
-        says="Set *clear* to `never`: now nobody calls `zero_grad()`.",
+        says="Set *clear* to *never*: now nobody calls `zero_grad()`.",
         lab="lab",
         moves=[NEVER],
         seen=lambda start, never: ends(never) > 10 * ends(start),

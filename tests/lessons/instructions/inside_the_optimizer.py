@@ -13,7 +13,7 @@ def ups(history):
 INSTRUCTIONS = [
     Instruction(
         cell="title",
-        says="choose another *optimizer*, and watch its path on the right.",
+        says="choose another *optimizer*, and watch its path.",
         lab="lab",
         moves=[{"optimizer": name} for name in ("RMSprop", "Adam")],
         seen=lambda start, *others: all(not np.allclose(o.loss, start.loss) for o in others),
