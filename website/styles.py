@@ -6,7 +6,7 @@ import base64
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,13 @@ def used(css: str, words: set[str]) -> str:
     >>> used(".a, .b { color: red } .c.a { color: blue } p:not(.c) { margin: 0 }", {"a"})
     '.a{ color: red }p:not(.c) { margin: 0 }'
     """
-    rules = tinycss2.parse_stylesheet(css, skip_whitespace=True)
-    return "".join(_kept(rules, words))
+
+    def kept(rule: Any) -> str:
+        selectors = [each for each in _split(rule.prelude, ",") if _names(each) <= words]
+        chosen = ",".join(map(tinycss2.serialize, selectors))
+        return f"{chosen}{{{tinycss2.serialize(rule.content)}}}" if selectors else ""
+
+    return _rewritten(tinycss2.parse_stylesheet(css, skip_whitespace=True), kept)
 
 
 def needed(texts: list[str], words: set[str]) -> list[str]:
@@ -136,28 +141,37 @@ def needed(texts: list[str], words: set[str]) -> list[str]:
     >>> needed([":root { --a: 1px; --b: var(--a); --c: 0 } p { margin: var(--b) }"], set())
     [':root {--a: 1px;--b: var(--a)}p {margin: var(--b)}']
     """
+    named: set[str] = set()
+
+    def kept(rule: Any) -> str:
+        parts = [part for part in _split(rule.content, ";") if _variable(part) in {"", *named}]
+        content = ";".join(map(tinycss2.serialize, parts)).strip()
+        return f"{tinycss2.serialize(rule.prelude)}{{{content}}}" if content else ""
+
     while True:
         named = {name for text in texts for name in VARIABLE.findall(text)}
         named |= {f"--{word}" for word in words}
         rules = [tinycss2.parse_stylesheet(text, skip_whitespace=True) for text in texts]
-        shorter = ["".join(_naming(each, named)) for each in rules]
+        shorter = [_rewritten(each, kept) for each in rules]
         if shorter == texts:
             return texts
         texts = shorter
 
 
-def _naming(rules: Sequence[Any], named: set[str]) -> Iterator[str]:
+def _rewritten(rules: Sequence[Any], write: Callable[[Any], str]) -> str:
+    """The rules as `write` writes them, those for some media too; of comments licences only."""
+    return "".join(_each_rewritten(rules, write))
+
+
+def _each_rewritten(rules: Sequence[Any], write: Callable[[Any], str]) -> Iterator[str]:
     for rule in rules:
         if rule.type == "qualified-rule":
-            parts = _split(rule.content, ";")
-            kept = [part for part in parts if _variable(part) in {"", *named}]
-            if content := ";".join(map(tinycss2.serialize, kept)).strip():
-                yield f"{tinycss2.serialize(rule.prelude)}{{{content}}}"
+            yield write(rule)
         elif rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports"):
             inner = tinycss2.parse_rule_list(rule.content, skip_whitespace=True)
-            if text := "".join(_naming(inner, named)):
+            if text := _rewritten(inner, write):
                 yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{text}}}"
-        else:
+        elif rule.type != "comment" or rule.value.startswith("!"):
             yield rule.serialize()
 
 
@@ -166,24 +180,6 @@ def _variable(declaration: Sequence[Any]) -> str:
     first = next((token for token in declaration if token.type != "whitespace"), None)
     name = first.value if first is not None and first.type == "ident" else ""
     return str(name) if name.startswith("--") else ""
-
-
-def _kept(rules: Sequence[Any], words: set[str]) -> Iterator[str]:
-    for rule in rules:
-        if rule.type == "comment":
-            if rule.value.startswith("!"):
-                yield f"/*{rule.value}*/"
-        elif rule.type == "qualified-rule":
-            selectors = [each for each in _split(rule.prelude, ",") if _names(each) <= words]
-            if selectors:
-                chosen = ",".join(map(tinycss2.serialize, selectors))
-                yield f"{chosen}{{{tinycss2.serialize(rule.content)}}}"
-        elif rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports"):
-            inner = tinycss2.parse_rule_list(rule.content, skip_whitespace=True)
-            if text := "".join(_kept(inner, words)):
-                yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{text}}}"
-        else:
-            yield rule.serialize()
 
 
 def _split(tokens: Sequence[Any], sign: str) -> list[list[Any]]:
